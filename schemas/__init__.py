@@ -1,0 +1,1 @@
+"""The published language: what comes in, what goes out, what dashboards read."""

@@ -1,0 +1,1 @@
+"""The worker that keeps the view of every EVSE, and its commands."""

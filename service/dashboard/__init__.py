@@ -1,0 +1,1 @@
+"""The read-only page over the Redis view."""

@@ -1,0 +1,1 @@
+"""The loop from record to snapshot, written against ports; knows no vendor."""

@@ -1,0 +1,1 @@
+"""A fleet of chargers that behaves like a real one."""
