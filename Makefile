@@ -1,0 +1,63 @@
+# The commands of this project. `make` alone lists them.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install lock test quick lint format types schemas check-generated demo clean
+
+# The first interpreter that runs and is new enough; PYTHON=… chooses another.
+PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
+	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo "$$candidate" && break; done)
+BIN := .venv/bin
+LOCKED := .venv/.locked
+INSTALLED := .venv/.installed
+
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+install: $(INSTALLED)  ## Prepare .venv from the lock file, with the command evse-status in it
+
+# What the lock names, with hashes; the build backend is among it, so nothing else is ever fetched.
+$(LOCKED): requirements.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+		--require-hashes --requirement requirements.lock
+	@touch $@
+
+$(INSTALLED): $(LOCKED) pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+lock: install  ## Resolve the dependencies anew and write requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file requirements.lock
+	$(MAKE) install
+
+test: install  ## Run every test that the services at hand allow
+	$(BIN)/pytest
+
+quick: install  ## Run the tests that need no service and little time
+	$(BIN)/pytest -m 'not services and not slow'
+
+lint: install  ## Check format and lint rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: install  ## Bring the code into form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: install  ## Check types with mypy --strict
+	$(BIN)/mypy --strict
+
+schemas: install  ## Generate JSON Schema and AsyncAPI from the models into schemas/json
+	$(BIN)/evse-status schemas --output schemas/json
+
+check-generated: install  ## Fail if a generated file is not what its models give
+	$(BIN)/evse-status schemas --check
+
+demo: install  ## Show the whole: a simulated fleet, the worker and its page, on this machine
+	$(BIN)/evse-status demo
+
+clean:  ## Remove .venv and what the tools left behind
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage htmlcov dist build
