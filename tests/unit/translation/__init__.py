@@ -1,0 +1,1 @@
+"""Other languages to and from ours."""
