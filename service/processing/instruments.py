@@ -1,0 +1,147 @@
+"""
+What the loop tells about itself, as one protocol: counts, durations and gauges.
+
+Labels are enums and partitions, never an EVSE: the number of series stays bounded. This module knows no
+metrics library; an adapter names the series.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+from schemas.vocabulary import RejectionReason, Verdict
+from service.processing.ports import TopicPartition
+
+
+class Step(StrEnum):
+    """One step of the loop; each batch takes them in this order."""
+
+    FETCH = "fetch"
+    DECODE = "decode"
+    LOAD = "load"
+    FOLD = "fold"
+    SAVE = "save"
+    PUBLISH = "publish"
+    COMMIT = "commit"
+    TICK = "tick"
+    """A share of the slow tick, between two batches; its saves and sends are counted here, too."""
+
+
+class Part(StrEnum):
+    """A part outside the worker that may fail to answer."""
+
+    STORE = "store"
+    LOG = "log"
+    PUBLISHER = "publisher"
+
+
+class OutputKind(StrEnum):
+    """What a written message is."""
+
+    SNAPSHOT = "snapshot"
+    TOMBSTONE = "tombstone"
+    TRANSITION = "transition"
+    DEAD_LETTER = "dead_letter"
+
+
+class Instruments(Protocol):
+    """
+    Told by the loop what happened; must not raise and must not wait.
+
+    Durations and delays are in seconds.
+    """
+
+    def judged(self, verdict: Verdict, *, clock_corrected: bool) -> None:
+        """One event got its verdict; `clock_corrected`: its own time was not believed (P3)."""
+
+    def repeated(self) -> None:
+        """One record had been applied before; its outputs are published again."""
+
+    def rejected(self, reason: RejectionReason) -> None:
+        """One record went to the dead letters; counted as the verdict *rejected*, too."""
+
+    def delayed(self, since_event: float, since_receipt: float) -> None:
+        """One event's outputs are acknowledged, so long after it applied and after it was received."""
+
+    def step_took(self, step: Step, seconds: float) -> None:
+        """One step of one batch is done, waiting for parts outside included."""
+
+    def batch_done(self, records: int, evses: int, seconds: float) -> None:
+        """One batch is committed."""
+
+    def published(self, kind: OutputKind, count: int) -> None:
+        """So many messages of a kind are acknowledged."""
+
+    def ticked(self, evses: int) -> None:
+        """The slow tick refreshed so many EVSEs."""
+
+    def stale_writes(self, count: int) -> None:
+        """The guard refused so many writes: the view is ahead of this worker."""
+
+    def retried(self, part: Part) -> None:
+        """A call to this part is tried again because it did not answer."""
+
+    def blocked(self, part: Part, *, waiting: bool) -> None:
+        """From now on the loop waits for this part (True), or no longer (False)."""
+
+    def assigned(self, partitions: int) -> None:
+        """So many partitions came; counts one rebalance."""
+
+    def revoked(self, partitions: int) -> None:
+        """So many partitions went."""
+
+    def abandoned(self) -> None:
+        """A batch was given up because a partition went meanwhile; its records are read again by their owner."""
+
+    def lag(self, partition: TopicPartition, records: int) -> None:
+        """So many records of an assigned partition wait to be fetched."""
+
+    def forget_lag(self, partition: TopicPartition) -> None:
+        """The partition is no longer assigned: its series ends."""
+
+    def states_held(self, count: int) -> None:
+        """So many states are in memory."""
+
+    def turned(self, now: int, seconds: float) -> None:
+        """The loop turned at wall-clock `now` (microseconds since 1970); the turn took so long."""
+
+
+class NoInstruments:
+    """Instruments that nobody reads."""
+
+    def judged(self, verdict: Verdict, *, clock_corrected: bool) -> None: ...
+
+    def repeated(self) -> None: ...
+
+    def rejected(self, reason: RejectionReason) -> None: ...
+
+    def delayed(self, since_event: float, since_receipt: float) -> None: ...
+
+    def step_took(self, step: Step, seconds: float) -> None: ...
+
+    def batch_done(self, records: int, evses: int, seconds: float) -> None: ...
+
+    def published(self, kind: OutputKind, count: int) -> None: ...
+
+    def ticked(self, evses: int) -> None: ...
+
+    def stale_writes(self, count: int) -> None: ...
+
+    def retried(self, part: Part) -> None: ...
+
+    def blocked(self, part: Part, *, waiting: bool) -> None: ...
+
+    def assigned(self, partitions: int) -> None: ...
+
+    def revoked(self, partitions: int) -> None: ...
+
+    def abandoned(self) -> None: ...
+
+    def lag(self, partition: TopicPartition, records: int) -> None: ...
+
+    def forget_lag(self, partition: TopicPartition) -> None: ...
+
+    def states_held(self, count: int) -> None: ...
+
+    def turned(self, now: int, seconds: float) -> None: ...
