@@ -1,0 +1,272 @@
+"""
+What the loop needs of the world, as protocols: the log, the topics it writes, the view and the clock.
+
+No vendor's word stands here. Every adapter of a port passes the same contract tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import zip_longest
+from typing import Protocol
+
+Headers = tuple[tuple[str, bytes], ...]
+"""Header names and values, in order; a name may stand twice."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TopicPartition:
+    """One partition of one topic."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of an input topic. `timestamp` is the record's own, in microseconds since 1970."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One record to be written, to an explicit partition. `value` None is a tombstone."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class PortError(Exception):
+    """A part outside did not do what was asked; the message names the part and the remedy."""
+
+
+class Unavailable(PortError):
+    """The part does not answer now; the same call may succeed later."""
+
+
+class Unusable(PortError):
+    """The part answers, but not as it must: waiting does not help, somebody has to change something."""
+
+
+class TooLarge(PortError):
+    """A message is larger than the topic or the producer takes; sending it again cannot succeed."""
+
+
+class OwnershipLost(PortError):
+    """The partition belongs to another worker now; what was done for it must not be committed."""
+
+
+class Log(Protocol):
+    """The input topics, as one member of a consumer group."""
+
+    async def start(
+        self,
+        on_assigned: Callable[[frozenset[TopicPartition]], Awaitable[None]],
+        on_revoked: Callable[[frozenset[TopicPartition]], Awaitable[None]],
+    ) -> None:
+        """
+        Join the group, and come back without waiting for the first assignment.
+
+        `on_assigned` gets the whole assignment, which may be empty, and is done before `fetch` gives records of it;
+        `on_revoked` is awaited before the partitions are given up and may still commit them. What either raises,
+        the next `fetch` raises.
+        """
+
+    async def stop(self) -> None:
+        """Leave the group; commits nothing by itself."""
+
+    async def fetch(self, timeout_s: float, max_records: int) -> list[Record]:
+        """
+        Give the next records of all assigned partitions that are not paused, in order within a partition.
+
+        Returns [] after `timeout_s` without any, also while the group is between two assignments. Never
+        cancelled by the caller. After an exception this log is of no more use: stop it and build a new one.
+        """
+
+    def assignment(self) -> frozenset[TopicPartition]:
+        """The partitions owned now; none between a revocation and the next assignment."""
+
+    async def commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
+        """
+        Commit the next offsets of those partitions that are still owned.
+
+        Raises `OwnershipLost`, after committing the others, if one of them is not, and `Unavailable` if the
+        broker did not answer in time.
+        """
+
+    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """The committed next offset of each partition, None where there is none."""
+
+    async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset after the last record of each partition."""
+
+    def position(self, partition: TopicPartition) -> int | None:
+        """The next offset that `fetch` will return, None while unknown."""
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        """Go on reading a partition from this offset."""
+
+    def pause(self, partitions: Iterable[TopicPartition]) -> None:
+        """Leave these partitions out of `fetch` until `resume` or the next assignment (membership goes on)."""
+
+    def resume(self, partitions: Iterable[TopicPartition]) -> None:
+        """Take these partitions into `fetch` again."""
+
+
+class Publisher(Protocol):
+    """The output topics."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """
+        Write all messages, in order within a partition, and return when all are acknowledged by all replicas.
+
+        Raises `Unavailable` if any was not: the caller sends all of them again. Raises `TooLarge` before
+        anything is sent if a message exceeds the producer's limit; if only the topic's own limit is
+        exceeded, others may have been written.
+        """
+
+
+class SaveOutcome(StrEnum):
+    """What became of one guarded write: see `Position.judge`, the rule that every store follows."""
+
+    SAVED = "saved"
+    ALREADY = "already"
+    """The very same position was there: done before, and the reply was lost."""
+    STALE = "stale"
+    """The view is ahead of this writer: somebody else owns the EVSE, or this is a zombie's late write."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """
+    How far an EVSE has come: the guard of its view.
+
+    `offsets` holds the last applied offset for each input topic, in the order of the settings (-1: none);
+    `as_of_us` orders writes without a new record (the slow tick). A write is accepted if its `epoch` is
+    greater (the log was begun anew: offsets and time may be smaller); or if it is equal, no offset is smaller
+    and one is greater; or if all are equal and `as_of_us` is greater.
+    """
+
+    epoch: int
+    offsets: tuple[int, ...]
+    as_of_us: int
+
+    def has_applied(self, topic_index: int, offset: int) -> bool:
+        """Tell whether the record at `offset` of that topic is already in the view."""
+        return self.offsets[topic_index] >= offset
+
+    def judge(self, new: Position) -> SaveOutcome:
+        """Say what becomes of a write at `new` where this position is stored; a missing offset counts as -1."""
+        if new.epoch != self.epoch:
+            return SaveOutcome.SAVED if new.epoch > self.epoch else SaveOutcome.STALE
+        pairs = tuple(zip_longest(self.offsets, new.offsets, fillvalue=-1))
+        if any(stored > offered for stored, offered in pairs):
+            return SaveOutcome.STALE
+        if any(stored < offered for stored, offered in pairs) or new.as_of_us > self.as_of_us:
+            return SaveOutcome.SAVED
+        return SaveOutcome.ALREADY if new.as_of_us == self.as_of_us else SaveOutcome.STALE
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvse:
+    """What the view holds privately of one EVSE: enough to go on folding and to publish again."""
+
+    position: Position
+    state: bytes
+    pending: bytes
+    """The outputs of the last save (transitions), as the planner packed them; published again with the state."""
+    days: Mapping[str, bytes] = field(default_factory=dict)
+    """The closed days as `ViewWrite.closed_days` wrote them: `load` reads them back, the state leaves them out."""
+    outages: Sequence[bytes] = ()
+    """The closed spans as `ViewWrite.closed_outages` wrote them, by start."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewWrite:
+    """
+    Everything one save changes for one EVSE, written atomically under the guard of `position`.
+
+    `document` holds the fields of the document hash as `schemas.view` names them. `closed_days` maps
+    `<connector_uid>/<YYYY-MM-DD>` to JSON; `closed_outages` holds (start in microseconds, JSON); `exclusions`
+    maps ids to JSON or to None (gone); `gaps` holds (from in microseconds, JSON); what starts before
+    `keep_from_us` is deleted from days, outages and gaps. The last four fields feed the lists.
+    """
+
+    uid: str
+    position: Position
+    state: bytes
+    pending: bytes
+    document: Mapping[str, bytes]
+    closed_days: Mapping[str, bytes] = field(default_factory=dict)
+    closed_outages: Sequence[tuple[int, bytes]] = ()
+    exclusions: Mapping[str, bytes | None] = field(default_factory=dict)
+    gaps: Sequence[tuple[int, bytes]] = ()
+    drop_days: Sequence[str] = ()
+    keep_from_us: int = 0
+    status: str = ""
+    online: str = "null"
+    last_updated_ms: int = 0
+    coordinates: tuple[float, float] | None = None
+    """(longitude, latitude) in degrees, for the list by place."""
+    removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """`next_offset` whose predecessors are all in the view, and how many rejections in a row led up to it."""
+
+    next_offset: int
+    rejections_in_a_row: int
+
+
+class ViewStore(Protocol):
+    """The view of every EVSE, readable by others through `schemas.view`."""
+
+    async def start(self) -> None:
+        """Connect, load the script, and refuse a store that would lose data (`noeviction`), naming the remedy."""
+
+    async def stop(self) -> None: ...
+
+    async def load(self, uids: Sequence[str]) -> dict[str, StoredEvse]:
+        """Give the stored states of those that exist, in one round trip."""
+
+    async def save(self, writes: Sequence[ViewWrite]) -> list[SaveOutcome]:
+        """Write each EVSE atomically under its guard, in one script call where they share a node; then the lists."""
+
+    async def load_checkpoint(self, partition: TopicPartition) -> Checkpoint | None:
+        """How far this partition's records are in the view, by its last checkpoint."""
+
+    async def save_checkpoints(self, checkpoints: Mapping[TopicPartition, Checkpoint]) -> None:
+        """Written after the saves and before the commit."""
+
+    async def ping(self) -> None:
+        """Prove that the store can be written; raise `Unavailable` otherwise."""
+
+
+class Clock(Protocol):
+    """The only source of processing time."""
+
+    def now(self) -> int:
+        """Wall-clock microseconds since 1970, UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that never go back."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let `seconds` of this clock pass."""
