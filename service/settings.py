@@ -1,0 +1,312 @@
+"""
+Every setting of the worker and its commands; the only module that reads the environment.
+
+A variable `EVSE_STATUS_<NAME>` goes before the key `<name>` of the TOML file, that before the default; an
+empty variable counts as absent. Whatever is wrong is said at once, and no secret is part of what is said.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from service.durations import parse_duration, written_duration
+from service.redaction import HIDDEN, redacted_url
+
+PREFIX = "EVSE_STATUS_"
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+"""A span of time, written as `500ms`, `30s`, `15m`, `48h`, `1d` or as plain seconds."""
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; `problems` holds one line for each, with the name and the remedy."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+def _listed(value: object) -> object:
+    """Take `a, b` for a list of two; TOML may also give a list."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+"""Several words, comma-separated."""
+
+
+class Settings(BaseSettings):
+    """What can be set. The defaults run against a broker and a Redis on this machine."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    kafka_bootstrap_servers: Names = Field(
+        default=("localhost:9092",),
+        min_length=1,
+        description="Brokers to begin with, as `host:port`, comma-separated.",
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="How to talk to the brokers."
+    )
+    kafka_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities that signed the brokers' certificates. "
+        "Empty: the system's own.",
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How to sign in, with a SASL protocol."
+    )
+    kafka_sasl_username: str | None = Field(
+        default=None, validate_default=True, description="Who signs in, with a SASL protocol."
+    )
+    kafka_sasl_password: SecretStr | None = Field(
+        default=None, validate_default=True, description="The password, with a SASL protocol."
+    )
+    topic_prefix: str = Field(
+        default="evse.",
+        pattern=r"^[a-zA-Z0-9._-]{0,200}$",
+        description="What the names of all topics begin with: `<prefix>snapshots`, `<prefix>transitions`, …",
+    )
+    input_topics: Names = Field(
+        default_factory=lambda known: (known.get("topic_prefix", "evse.") + "events",),
+        min_length=1,
+        description="Topics to read, comma-separated, all with the same key and partition count. "
+        "Default: `<prefix>events`. Replayed dead letters go back to where they came from.",
+    )
+    group_id: str = Field(
+        default="evse-status", min_length=1, description="The consumer group of the workers."
+    )
+    instance_id: str = Field(
+        default="",
+        description="Name of this worker as a static member of the group: another for each worker and the "
+        "same after its restart. Empty: dynamic membership.",
+    )
+    session_timeout: Duration = Field(
+        default=timedelta(seconds=30),
+        ge=timedelta(seconds=6),
+        le=timedelta(minutes=30),
+        description="After this long without a heartbeat the group gives a worker's partitions to others.",
+    )
+    create_topics: bool = Field(
+        default=True,
+        description="Create missing output topics, with the right cleanup policy and partition count.",
+    )
+    redis_url: SecretStr = Field(
+        default=SecretStr("redis://localhost:6379/0"),
+        description="The Redis or Valkey that holds the view: `redis://`, `rediss://` (TLS) or `unix://`.",
+    )
+    redis_prefix: str = Field(
+        default="evse",
+        pattern=r"^[a-zA-Z0-9._-]{1,100}$",
+        description="What the names of all keys begin with.",
+    )
+    allowed_lateness: Duration = Field(
+        default=timedelta(hours=48),
+        gt=timedelta(0),
+        description="How far behind the newest time of its EVSE an event may lie and still correct history.",
+    )
+    recent_limit: int = Field(
+        default=4096,
+        ge=1,
+        description="Reports that one EVSE keeps for late events, at most; beyond it the horizon moves up.",
+    )
+    max_record_bytes: int = Field(
+        default=1_048_576,
+        ge=1024,
+        description="Records with a larger value (in bytes) become dead letters unread.",
+    )
+    max_rejections_in_a_row: int = Field(
+        default=100, ge=1, description="So many rejected records in a row in one partition stop the worker."
+    )
+    http_host: str = Field(
+        default="0.0.0.0",  # noqa: S104 - probes and scrapes come from outside the container; the pages hold no secret
+        description="Address to serve health and metrics on.",
+    )
+    http_port: int = Field(default=8080, ge=0, le=65535, description="Port of health and metrics; 0: none.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least level that is logged."
+    )
+    log_format: Literal["json", "console"] = Field(
+        default="json", description="One JSON object a line for machines, or coloured lines for people."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment go before what the file gave."""
+        return env_settings, init_settings
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _check_servers(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
+        for server in servers:
+            if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}", server):
+                raise ValueError(f"{server!r} is no broker; write host:port, for example broker-1:9092")
+        return servers
+
+    @field_validator("kafka_ca_file")
+    @classmethod
+    def _check_ca_file(cls, path: Path | None) -> Path | None:
+        if path is not None and not path.is_file():
+            raise ValueError(f"there is no file {path}; give the path of a PEM file")
+        return path
+
+    @field_validator("kafka_sasl_username", "kafka_sasl_password")
+    @classmethod
+    def _check_sasl(cls, value: Any, info: ValidationInfo) -> Any:
+        protocol = info.data.get("kafka_security_protocol", "")
+        if protocol.startswith("SASL") and value is None:
+            raise ValueError(f"is needed with the protocol {protocol}; set it")
+        if value is not None and protocol and not protocol.startswith("SASL"):
+            raise ValueError(
+                f"does nothing with the protocol {protocol}; set {PREFIX}KAFKA_SECURITY_PROTOCOL=SASL_SSL"
+            )
+        return value
+
+    @field_validator("input_topics")
+    @classmethod
+    def _check_topics(cls, topics: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        outputs = {
+            info.data.get("topic_prefix", "") + name for name in ("snapshots", "transitions", "dead-letters")
+        }
+        for topic in topics:
+            if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", topic):
+                raise ValueError(f"{topic!r} is no topic name; use letters, digits, '.', '_' and '-'")
+            if topic in outputs:
+                raise ValueError(
+                    f"{topic!r} is what the worker writes to; name another topic or change the prefix"
+                )
+        if len(set(topics)) < len(topics):
+            raise ValueError("a topic stands there twice; name each once")
+        return topics
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, url: SecretStr) -> SecretStr:
+        if not re.match(r"(redis|rediss)://[^/]|unix://", url.get_secret_value()):
+            raise ValueError("is no address of a Redis; write redis://HOST:PORT/0, rediss://… or unix://PATH")
+        return url
+
+    @property
+    def snapshots_topic(self) -> str:
+        """The compacted topic of enriched EVSEs."""
+        return self.topic_prefix + "snapshots"
+
+    @property
+    def transitions_topic(self) -> str:
+        """The topic of applied changes of status."""
+        return self.topic_prefix + "transitions"
+
+    @property
+    def dead_letters_topic(self) -> str:
+        """The topic of what could not be processed."""
+        return self.topic_prefix + "dead-letters"
+
+    def effective(self) -> list[tuple[str, str]]:
+        """Give each variable's name with its value as it may be shown: secrets hidden."""
+        shown = {name: _shown(getattr(self, name)) for name in type(self).model_fields}
+        shown["redis_url"] = redacted_url(self.redis_url.get_secret_value())
+        return [(PREFIX + name.upper(), value) for name, value in shown.items()]
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return HIDDEN
+    if isinstance(value, timedelta):
+        return written_duration(value)
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
+
+
+def load_settings(config: Path | None = None) -> Settings:
+    """Read the environment and the TOML file; raise `SettingsError` with everything that is wrong."""
+    from_file, problems = ({}, []) if config is None else _read_file(config)
+    problems += _unknown_variables(os.environ)
+    try:
+        settings = Settings(**from_file)
+    except ValidationError as error:
+        in_environment = {name.upper() for name, value in os.environ.items() if value}
+        details = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
+        problems = [_problem(detail, in_environment, config) for detail in details] + problems
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _read_file(path: Path) -> tuple[dict[str, Any], list[str]]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError([f"cannot read the settings file {path}: {error}; check the path"]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError([f"{path} is not TOML: {error}; correct that line"]) from error
+    known = set(Settings.model_fields)
+    unknown = [
+        f"{key} in {path}: no such setting; {_remedy(key, known)}" for key in content if key not in known
+    ]
+    return {key: value for key, value in content.items() if key in known}, unknown
+
+
+_SERVICE_LINK = re.compile(
+    r"(^|_)(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$"
+)
+"""What Kubernetes puts into every container for a Service named `evse-status…`: not meant for us."""
+
+
+def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    unknown = []
+    for name, value in sorted(environment.items()):
+        upper = name.upper()
+        if not upper.startswith(PREFIX) or upper in known:
+            continue
+        link = _SERVICE_LINK.search(upper.removeprefix(PREFIX))
+        if link and ("://" in value or not upper.endswith("_PORT") or "SERVICE_PORT" in upper):
+            continue
+        unknown.append(f"{name}: no such setting; {_remedy(upper, known)}")
+    return unknown
+
+
+def _remedy(name: str, known: set[str]) -> str:
+    close = get_close_matches(name, known, n=1) or get_close_matches(name.lower(), known, n=1)
+    return f"did you mean {close[0]}?" if close else "remove it (`evse-status check` lists all settings)"
+
+
+def _problem(detail: Any, in_environment: set[str], config: Path | None) -> str:
+    """Say what is wrong with one value in words that name where it was set, and nothing secret."""
+    field = str(detail["loc"][0])
+    variable = PREFIX + field.upper()
+    where = variable if variable in in_environment or config is None else f"{field} in {config}"
+    if detail["type"] == "value_error":
+        message = str(detail["ctx"]["error"])
+    else:
+        message = detail["msg"].replace("Input should be", "must be").replace("String should", "must")
+        message = message[0].lower() + message[1:]
+    if "://" in os.environ.get(variable, "") and field == "http_port":
+        message += (
+            "; Kubernetes sets this for a Service named evse-status-http: set enableServiceLinks to false"
+        )
+    return f"{where}: {message}"

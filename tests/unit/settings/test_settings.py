@@ -1,0 +1,206 @@
+"""The one model of settings: sources, defaults, and what is said of wrong values."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from service.settings import PREFIX, Settings, SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings of whoever runs the tests out of them."""
+    for name in list(os.environ):
+        if name.upper().startswith(PREFIX):
+            monkeypatch.delenv(name)
+
+
+def problems_of(config: Path | None = None) -> tuple[str, ...]:
+    """Load settings that are wrong, and give the lines about it."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(config)
+    return caught.value.problems
+
+
+def test_defaults_are_complete() -> None:
+    """Nothing has to be set."""
+    settings = load_settings()
+
+    assert settings.input_topics == ("evse.events",)
+    assert settings.allowed_lateness == timedelta(hours=48)
+    assert settings.session_timeout == timedelta(seconds=30)
+    assert settings.snapshots_topic == "evse.snapshots"
+    assert settings.dead_letters_topic == "evse.dead-letters"
+
+
+def test_the_environment_goes_before_the_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A variable overrides the same key of the TOML file; other keys of the file stand."""
+    config = tmp_path / "worker.toml"
+    config.write_text('group_id = "from-file"\nhttp_port = 9000\n')
+    monkeypatch.setenv("EVSE_STATUS_GROUP_ID", "from-environment")
+
+    settings = load_settings(config)
+
+    assert (settings.group_id, settings.http_port) == ("from-environment", 9000)
+
+
+def test_topics_are_comma_separated_or_a_toml_list(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Spaces around commas do no harm, and TOML may give a list."""
+    monkeypatch.setenv("EVSE_STATUS_INPUT_TOPICS", "evse.status, evse.online")
+    assert load_settings().input_topics == ("evse.status", "evse.online")
+
+    monkeypatch.delenv("EVSE_STATUS_INPUT_TOPICS")
+    config = tmp_path / "worker.toml"
+    config.write_text('input_topics = ["a", "b"]\n')
+    assert load_settings(config).input_topics == ("a", "b")
+
+
+def test_the_input_topic_follows_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One prefix names all topics unless the input is named by itself."""
+    monkeypatch.setenv("EVSE_STATUS_TOPIC_PREFIX", "fleet.")
+
+    settings = load_settings()
+
+    assert settings.input_topics == ("fleet.events",)
+    assert settings.transitions_topic == "fleet.transitions"
+
+
+def test_an_empty_variable_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compose file may pass variables on without knowing whether they are set."""
+    monkeypatch.setenv("EVSE_STATUS_SESSION_TIMEOUT", "")
+
+    assert load_settings().session_timeout == timedelta(seconds=30)
+
+
+def test_all_errors_are_reported_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Each wrong value has its line, with the name of the variable or key and what to write."""
+    config = tmp_path / "worker.toml"
+    config.write_text('http_port = "many"\nlog_format = "xml"\ngroup = "x"\n')
+    monkeypatch.setenv("EVSE_STATUS_SESSION_TIMEOUT", "soon")
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_BOOTSTRAP_SERVERS", "broker")
+    monkeypatch.setenv("EVSE_STATUS_REDIS_PREFX", "evse")
+
+    text = problems_of(config)
+
+    assert len(text) == 6
+    by_name = {line.split(":")[0].split(" in ")[0]: line for line in text}
+    assert "write 500ms, 30s, 15m, 48h, 1d" in by_name["EVSE_STATUS_SESSION_TIMEOUT"]
+    assert "host:port" in by_name["EVSE_STATUS_KAFKA_BOOTSTRAP_SERVERS"]
+    assert by_name["EVSE_STATUS_REDIS_PREFX"].endswith("did you mean EVSE_STATUS_REDIS_PREFIX?")
+    assert str(config) in by_name["http_port"]
+    assert "'json' or 'console'" in by_name["log_format"]
+    assert "group_id" in by_name["group"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("REDIS_URL", "http://:geheim@redis:6379", "redis://HOST:PORT/0"),
+        ("INPUT_TOPICS", "evse.snapshots", "what the worker writes to"),
+        ("INPUT_TOPICS", "a,a", "name each once"),
+        ("INPUT_TOPICS", "no topic", "is no topic name"),
+        ("KAFKA_CA_FILE", "/no/such/file.pem", "give the path of a PEM file"),
+        ("KAFKA_SASL_USERNAME", "worker", "KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+        ("SESSION_TIMEOUT", "1s", "6"),
+        ("ALLOWED_LATENESS", "-3h", "is no duration"),
+        ("CREATE_TOPICS", "perhaps", "must be a valid boolean"),
+        ("MAX_REJECTIONS_IN_A_ROW", "0", "greater than or equal to 1"),
+        ("HTTP_PORT", "tcp://10.0.0.1:8080", "enableServiceLinks"),
+    ],
+)
+def test_a_wrong_value_names_its_remedy(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, remedy: str
+) -> None:
+    """One line: the variable, what is wrong, what to do."""
+    monkeypatch.setenv(PREFIX + variable, value)
+
+    (line,) = problems_of()
+
+    assert line.startswith(f"{PREFIX}{variable}: ")
+    assert remedy in line
+    assert "\n" not in line
+    assert "geheim" not in line
+
+
+def test_a_sasl_protocol_asks_for_user_and_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are asked for at once, not one after the other."""
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+
+    names = [line.split(":")[0] for line in problems_of()]
+
+    assert names == ["EVSE_STATUS_KAFKA_SASL_USERNAME", "EVSE_STATUS_KAFKA_SASL_PASSWORD"]
+
+
+def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the model's own text nor the effective settings hold a password."""
+    monkeypatch.setenv("EVSE_STATUS_REDIS_URL", "rediss://worker:geh@im@redis:6380/0?password=geheim")
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_SASL_USERNAME", "worker")
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_SASL_PASSWORD", "geheim://geheim")
+
+    settings = load_settings()
+    shown = dict(settings.effective())
+
+    assert "geh" not in repr(settings) + str(settings) + str(shown)
+    assert shown["EVSE_STATUS_REDIS_URL"] == "rediss://worker:********@redis:6380/0?password=********"
+    assert shown["EVSE_STATUS_ALLOWED_LATENESS"] == "2d"
+    assert set(shown) == {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def test_a_wrong_secret_is_not_repeated(tmp_path: Path) -> None:
+    """What is said of a secret of the wrong type does not hold it."""
+    config = tmp_path / "worker.toml"
+    config.write_text('kafka_sasl_password = ["geheim"]\nredis_url = 17\n')
+
+    assert "geheim" not in "\n".join(problems_of(config))
+
+
+def test_variables_of_a_kubernetes_service_are_not_meant_for_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Service named evse-status puts its own variables under our prefix into every container."""
+    for name, value in {
+        "SERVICE_HOST": "10.0.0.1",
+        "SERVICE_PORT": "8080",
+        "SERVICE_PORT_HTTP": "8080",
+        "PORT": "tcp://10.0.0.1:8080",
+        "PORT_8080_TCP": "tcp://10.0.0.1:8080",
+        "PORT_8080_TCP_ADDR": "10.0.0.1",
+        "METRICS_SERVICE_HOST": "10.0.0.1",
+    }.items():
+        monkeypatch.setenv(PREFIX + name, value)
+
+    assert load_settings().http_port == 8080
+
+
+def test_a_misspelt_port_is_still_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what looks like a Service's address is passed over."""
+    monkeypatch.setenv("EVSE_STATUS_HTP_PORT", "8081")
+
+    assert problems_of() == ("EVSE_STATUS_HTP_PORT: no such setting; did you mean EVSE_STATUS_HTTP_PORT?",)
+
+
+@pytest.mark.parametrize("content", ["http_port = ", "\xff\xfe"])
+def test_a_file_that_is_not_toml_is_one_line(tmp_path: Path, content: str) -> None:
+    """The path and the place stand in the message."""
+    config = tmp_path / "worker.toml"
+    config.write_bytes(content.encode("latin-1"))
+
+    (line,) = problems_of(config)
+
+    assert str(config) in line
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    """A wrong --config is the user's mistake, not a traceback."""
+    (line,) = problems_of(tmp_path / "none.toml")
+
+    assert line.endswith("check the path")
+
+
+def test_settings_cannot_be_changed() -> None:
+    """Whoever holds the settings holds what was read at the start."""
+    with pytest.raises(ValueError, match="frozen"):
+        load_settings().http_port = 1  # type: ignore[misc]
