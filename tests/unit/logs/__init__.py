@@ -1,0 +1,1 @@
+"""Log lines: one form for all, with an action word."""
