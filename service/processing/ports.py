@@ -79,9 +79,9 @@ class Log(Protocol):
         """
         Join the group, and come back without waiting for the first assignment.
 
-        `on_assigned` gets the whole assignment, which may be empty, and is done before `fetch` gives records of it;
-        `on_revoked` is awaited before the partitions are given up and may still commit them. What either raises,
-        the next `fetch` raises.
+        `on_assigned` gets the whole assignment, which may be empty, and is done before `fetch` gives records
+        of it; `on_revoked` is awaited before the partitions are given up and may still commit them. What
+        either raises, the next `fetch` raises.
         """
 
     async def stop(self) -> None:
@@ -119,7 +119,7 @@ class Log(Protocol):
         """Go on reading a partition from this offset."""
 
     def pause(self, partitions: Iterable[TopicPartition]) -> None:
-        """Leave these partitions out of `fetch` until `resume` or the next assignment (membership goes on)."""
+        """Leave these partitions out of `fetch` until `resume` or the next assignment; membership goes on."""
 
     def resume(self, partitions: Iterable[TopicPartition]) -> None:
         """Take these partitions into `fetch` again."""
@@ -172,7 +172,7 @@ class Position:
         return self.offsets[topic_index] >= offset
 
     def judge(self, new: Position) -> SaveOutcome:
-        """Say what becomes of a write at `new` where this position is stored; a missing offset counts as -1."""
+        """Say what becomes of a write at `new` where this position is stored; an offset left out is -1."""
         if new.epoch != self.epoch:
             return SaveOutcome.SAVED if new.epoch > self.epoch else SaveOutcome.STALE
         pairs = tuple(zip_longest(self.offsets, new.offsets, fillvalue=-1))
@@ -190,9 +190,9 @@ class StoredEvse:
     position: Position
     state: bytes
     pending: bytes
-    """The outputs of the last save (transitions), as the planner packed them; published again with the state."""
+    """The outputs of the last save (transitions), as the planner packed them; published again with it."""
     days: Mapping[str, bytes] = field(default_factory=dict)
-    """The closed days as `ViewWrite.closed_days` wrote them: `load` reads them back, the state leaves them out."""
+    """The closed days as `ViewWrite.closed_days` wrote them; the state leaves them out."""
     outages: Sequence[bytes] = ()
     """The closed spans as `ViewWrite.closed_outages` wrote them, by start."""
 
@@ -239,7 +239,7 @@ class ViewStore(Protocol):
     """The view of every EVSE, readable by others through `schemas.view`."""
 
     async def start(self) -> None:
-        """Connect, load the script, and refuse a store that would lose data (`noeviction`), naming the remedy."""
+        """Connect, load the script, refuse a store that would lose data (unless `noeviction`) with the remedy."""
 
     async def stop(self) -> None: ...
 
@@ -247,7 +247,7 @@ class ViewStore(Protocol):
         """Give the stored states of those that exist, in one round trip."""
 
     async def save(self, writes: Sequence[ViewWrite]) -> list[SaveOutcome]:
-        """Write each EVSE atomically under its guard, in one script call where they share a node; then the lists."""
+        """Write each EVSE atomically under its guard, many in one script call on one node; then the lists."""
 
     async def load_checkpoint(self, partition: TopicPartition) -> Checkpoint | None:
         """How far this partition's records are in the view, by its last checkpoint."""
