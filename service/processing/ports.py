@@ -239,7 +239,7 @@ class ViewStore(Protocol):
     """The view of every EVSE, readable by others through `schemas.view`."""
 
     async def start(self) -> None:
-        """Connect, load the script, refuse a store that would lose data (unless `noeviction`) with the remedy."""
+        """Connect, load the script; refuse a store that would evict data, naming the remedy."""
 
     async def stop(self) -> None: ...
 
