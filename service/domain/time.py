@@ -1,0 +1,60 @@
+"""
+Time as integer microseconds since 1970-01-01 UTC.
+
+Integers make sums independent of their order. This module reads no clock.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+Micros = int
+"""Microseconds since 1970-01-01T00:00:00Z, or a span of microseconds."""
+
+SECOND: Micros = 1_000_000
+MINUTE: Micros = 60 * SECOND
+HOUR: Micros = 3_600 * SECOND
+DAY: Micros = 86_400 * SECOND
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+EARLIEST: Micros = 1_262_304_000 * SECOND
+"""2010-01-01: a clock that shows less was never set (promise P3)."""
+
+CLOCK_TOLERANCE: Micros = 5 * MINUTE
+"""How far a charger's clock may be ahead of receipt before it is not believed (promise P3)."""
+
+
+def micros_from(moment: datetime) -> Micros:
+    """Count microseconds since 1970; a time without an offset is UTC (promise P3)."""
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def datetime_from(micros: Micros) -> datetime:
+    """Give the aware UTC datetime of a count of microseconds."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def rfc3339(micros: Micros) -> str:
+    """
+    Write a time as RFC 3339 in UTC with `Z`, with as many decimals (0, 3 or 6) as it needs.
+
+    >>> rfc3339(1_767_571_200_000_000)
+    '2026-01-05T00:00:00Z'
+    """
+    moment = datetime_from(micros)
+    fraction = micros % SECOND
+    text = moment.strftime("%Y-%m-%dT%H:%M:%S") if moment.year >= 1000 else moment.isoformat()[:19]
+    if not fraction:
+        return text + "Z"
+    if fraction % 1000:
+        return f"{text}.{fraction:06d}Z"
+    return f"{text}.{fraction // 1000:03d}Z"
+
+
+def day_of(micros: Micros) -> int:
+    """Number the UTC day a time lies in, counted from 1970-01-01."""
+    return micros // DAY
