@@ -1,0 +1,250 @@
+"""
+The worker's metrics: one table, from which the series, the instruments and the documentation come.
+
+A label is an enum, a topic or a partition and never an EVSE, so the number of series is bounded. This module
+knows nothing of how the numbers come about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from schemas.vocabulary import RejectionReason, Verdict
+from service.domain.time import SECOND
+from service.processing.instruments import OutputKind, Part, Step
+from service.processing.ports import TopicPartition
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+"""What `PrometheusInstruments.exposition` gives, as an HTTP content type."""
+
+_WORK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_DELAY_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 172_800)
+_COUNTS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000)
+
+
+class Kind(StrEnum):
+    """What Prometheus takes a series for."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """
+    One row of the table.
+
+    `labels` maps each label to the enum of its values, or to None where they are topics or partitions: series
+    of an enum exist from the start, so that an alert on their rate works before the first occurrence.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    labels: Mapping[str, type[StrEnum] | None]
+    buckets: Sequence[float] = ()
+
+
+def _counter(name: str, text: str, **labels: type[StrEnum] | None) -> Metric:
+    return Metric(f"evse_status_{name}", Kind.COUNTER, text, labels)
+
+
+def _gauge(name: str, text: str, **labels: type[StrEnum] | None) -> Metric:
+    return Metric(f"evse_status_{name}", Kind.GAUGE, text, labels)
+
+
+def _histogram(name: str, text: str, buckets: Sequence[float], **labels: type[StrEnum] | None) -> Metric:
+    return Metric(f"evse_status_{name}", Kind.HISTOGRAM, text, labels, buckets)
+
+
+EVENTS = _counter("events_total", "Events by what became of them.", verdict=Verdict)
+CLOCKS = _counter("clocks_corrected_total", "Events whose own time was not believed.")
+REPEATED = _counter("records_repeated_total", "Records applied before; their outputs were published again.")
+REJECTIONS = _counter("rejections_total", "Records that became dead letters.", reason=RejectionReason)
+EVENT_DELAY = _histogram(
+    "event_delay_seconds", "From when an event applied to the acks of its outputs.", _DELAY_SECONDS
+)
+RECEIPT_DELAY = _histogram(
+    "receipt_delay_seconds", "From the receipt of an event to the acks of its outputs.", _DELAY_SECONDS
+)
+STEPS = _histogram("step_seconds", "One step of a batch, waiting included.", _WORK_SECONDS, step=Step)
+BATCHES = _histogram("batch_seconds", "One batch from fetch to commit.", _WORK_SECONDS)
+BATCH_RECORDS = _histogram("batch_records", "Records in a batch.", _COUNTS)
+BATCH_EVSES = _histogram("batch_evses", "EVSEs that a batch touched.", _COUNTS)
+ABANDONED = _counter("batches_abandoned_total", "Batches given up because a partition went meanwhile.")
+PUBLISHED = _counter("published_total", "Messages acknowledged by the brokers.", kind=OutputKind)
+TICKED = _counter("ticked_evses_total", "EVSEs whose numbers the slow tick refreshed.")
+STALE = _counter("stale_writes_total", "Writes that the view refused: it was ahead of this worker.")
+RETRIES = _counter("retries_total", "Calls tried again because a part did not answer.", part=Part)
+BLOCKED = _gauge("blocked", "1 while the loop waits for this part.", part=Part)
+REBALANCES = _counter("rebalances_total", "Assignments of partitions to this worker.")
+PARTITIONS = _gauge("partitions", "Partitions that this worker owns.")
+LAG = _gauge("lag_records", "Records that wait in an owned partition.", topic=None, partition=None)
+STATES = _gauge("states", "States of EVSEs held in memory.")
+LAST_TURN = _gauge("last_turn_timestamp_seconds", "When the loop last turned, in seconds since 1970.")
+TURNS = _histogram("turn_seconds", "One turn of the loop.", _WORK_SECONDS)
+
+TABLE: tuple[Metric, ...] = (
+    EVENTS,
+    CLOCKS,
+    REPEATED,
+    REJECTIONS,
+    EVENT_DELAY,
+    RECEIPT_DELAY,
+    STEPS,
+    BATCHES,
+    BATCH_RECORDS,
+    BATCH_EVSES,
+    ABANDONED,
+    PUBLISHED,
+    TICKED,
+    STALE,
+    RETRIES,
+    BLOCKED,
+    REBALANCES,
+    PARTITIONS,
+    LAG,
+    STATES,
+    LAST_TURN,
+    TURNS,
+)
+"""Every metric of the worker, in the order of the documentation."""
+
+
+def markdown_table() -> str:
+    """Write the table of metrics for the documentation."""
+    lines = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{m.name}` | {m.kind} | {_labels_in_words(m)} | {m.help} |" for m in TABLE]
+    return "\n".join(lines) + "\n"
+
+
+def _labels_in_words(metric: Metric) -> str:
+    return ", ".join(
+        f"`{label}`" if values is None else f"`{label}`: {', '.join(value.value for value in values)}"
+        for label, values in metric.labels.items()
+    )
+
+
+class PrometheusInstruments:
+    """The loop's instruments as Prometheus series, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+        self._counters: dict[tuple[str, str], Counter] = {}
+        self._gauges: dict[tuple[str, str], Gauge] = {}
+        self._histograms: dict[tuple[str, str], Histogram] = {}
+        self._lag = Gauge(LAG.name, LAG.help, tuple(LAG.labels), registry=self._registry)
+        for metric in TABLE:
+            if metric is not LAG:
+                self._build(metric)
+
+    def _build(self, metric: Metric) -> None:
+        """Make the series of one row; children are kept, as `labels()` takes longer than counting."""
+        names = tuple(metric.labels)
+        values = [value.value for enum in metric.labels.values() if enum is not None for value in enum]
+        match metric.kind:
+            case Kind.COUNTER:
+                counter = Counter(metric.name, metric.help, names, registry=self._registry)
+                self._counters |= {(metric.name, v): counter.labels(v) for v in values}
+                self._counters[metric.name, ""] = counter
+            case Kind.GAUGE:
+                gauge = Gauge(metric.name, metric.help, names, registry=self._registry)
+                self._gauges |= {(metric.name, v): gauge.labels(v) for v in values}
+                self._gauges[metric.name, ""] = gauge
+            case Kind.HISTOGRAM:
+                histogram = Histogram(
+                    metric.name, metric.help, names, registry=self._registry, buckets=metric.buckets
+                )
+                self._histograms |= {(metric.name, v): histogram.labels(v) for v in values}
+                self._histograms[metric.name, ""] = histogram
+
+    def exposition(self) -> bytes:
+        """Write all series in the text format of Prometheus."""
+        return generate_latest(self._registry)
+
+    def judged(self, verdict: Verdict, *, clock_corrected: bool) -> None:
+        self._count(EVENTS, label=verdict)
+        if clock_corrected:
+            self._count(CLOCKS)
+
+    def repeated(self) -> None:
+        self._count(REPEATED)
+
+    def rejected(self, reason: RejectionReason) -> None:
+        self._count(EVENTS, label=Verdict.REJECTED)
+        self._count(REJECTIONS, label=reason)
+
+    def delayed(self, since_event: float, since_receipt: float) -> None:
+        self._observe(EVENT_DELAY, since_event)
+        self._observe(RECEIPT_DELAY, since_receipt)
+
+    def step_took(self, step: Step, seconds: float) -> None:
+        self._observe(STEPS, seconds, label=step)
+
+    def batch_done(self, records: int, evses: int, seconds: float) -> None:
+        self._observe(BATCH_RECORDS, records)
+        self._observe(BATCH_EVSES, evses)
+        self._observe(BATCHES, seconds)
+
+    def published(self, kind: OutputKind, count: int) -> None:
+        self._count(PUBLISHED, count, label=kind)
+
+    def ticked(self, evses: int) -> None:
+        self._count(TICKED, evses)
+
+    def stale_writes(self, count: int) -> None:
+        self._count(STALE, count)
+
+    def retried(self, part: Part) -> None:
+        self._count(RETRIES, label=part)
+
+    def blocked(self, part: Part, *, waiting: bool) -> None:
+        self._gauges[BLOCKED.name, part].set(waiting)
+
+    def assigned(self, partitions: int) -> None:
+        self._count(REBALANCES)
+        self._gauges[PARTITIONS.name, ""].inc(partitions)
+
+    def revoked(self, partitions: int) -> None:
+        self._gauges[PARTITIONS.name, ""].dec(partitions)
+
+    def abandoned(self) -> None:
+        self._count(ABANDONED)
+
+    def lag(self, partition: TopicPartition, records: int) -> None:
+        self._lag.labels(partition.topic, str(partition.partition)).set(records)
+
+    def forget_lag(self, partition: TopicPartition) -> None:
+        # remove() raises for a series that never was: a partition may go before its lag was first told.
+        self._lag.labels(partition.topic, str(partition.partition))
+        self._lag.remove(partition.topic, str(partition.partition))
+
+    def states_held(self, count: int) -> None:
+        self._gauges[STATES.name, ""].set(count)
+
+    def turned(self, now: int, seconds: float) -> None:
+        self._gauges[LAST_TURN.name, ""].set(now / SECOND)
+        self._observe(TURNS, seconds)
+
+    def _count(self, metric: Metric, amount: int = 1, *, label: str = "") -> None:
+        self._counters[metric.name, label].inc(amount)
+
+    def _observe(self, metric: Metric, value: float, *, label: str = "") -> None:
+        self._histograms[metric.name, label].observe(value)
