@@ -1,0 +1,156 @@
+"""Fixtures for all tests: real services, and the rule that nothing is logged at ERROR unasked."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Generator, Iterator
+
+import hypothesis
+import pytest
+import redis
+import structlog
+
+from tests.services import Kafka, Service, ServiceMissing, find_kafka, find_redis, find_valkey
+
+SERVICES = pytest.StashKey[dict[str, Service]]()
+SERVICE_FIXTURES = {"kafka", "redis_url", "redis7_url", "valkey_url"}
+
+# No deadline: a busy machine is not a bug. In CI the same examples each time, so that red means changed.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make room for the services of this run."""
+    config.stash[SERVICES] = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for a service, before `-m` is applied."""
+    for item in items:
+        if SERVICE_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("services")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of the services' logs beside the failure of a test that used them."""
+    report = yield
+    if report.failed and item.get_closest_marker("services"):
+        for name, service in item.config.stash[SERVICES].items():
+            report.sections.append((f"log of {name} at {service.address}", service.log_tail()))
+    return report
+
+
+def _serve(config: pytest.Config, name: str, find: Callable[[], Service]) -> Iterator[Service]:
+    """Give a service for the session; without one skip, or fail where CI promises that all are there."""
+    try:
+        service = find()
+    except ServiceMissing as missing:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI is set and {name} is missing: {missing}", pytrace=False)
+        pytest.skip(f"{name} is missing: {missing}")
+    config.stash[SERVICES][name] = service
+    try:
+        yield service
+    finally:
+        service.close()
+
+
+@pytest.fixture(scope="session")
+def _kafka_service(pytestconfig: pytest.Config) -> Iterator[Service]:
+    yield from _serve(pytestconfig, "Kafka", find_kafka)
+
+
+@pytest.fixture(scope="session")
+def _redis_service(pytestconfig: pytest.Config) -> Iterator[Service]:
+    for service in _serve(pytestconfig, "Redis", find_redis):
+        _refuse_strangers_data(service)
+        yield service
+
+
+@pytest.fixture(scope="session")
+def _valkey_service(pytestconfig: pytest.Config) -> Iterator[Service]:
+    for service in _serve(pytestconfig, "Valkey", find_valkey):
+        _refuse_strangers_data(service)
+        yield service
+
+
+def _refuse_strangers_data(service: Service) -> None:
+    """Stop before a given database that is not empty: each test empties it."""
+    if service.ours:
+        return
+    with redis.Redis.from_url(service.address) as client:
+        if client.dbsize():
+            pytest.exit(
+                f"{service.address} holds keys and the tests would remove them: name an empty database", 1
+            )
+
+
+def _emptied(service: Service) -> str:
+    with redis.Redis.from_url(service.address) as client:
+        client.flushdb()
+    return service.address
+
+
+@pytest.fixture
+def kafka(_kafka_service: Service) -> Kafka:
+    """Give a real broker; it keeps what other tests wrote, so take unique names."""
+    return Kafka(_kafka_service.address)
+
+
+@pytest.fixture
+def redis7_url(_redis_service: Service) -> str:
+    """Give the address of a real, empty Redis."""
+    return _emptied(_redis_service)
+
+
+@pytest.fixture
+def valkey_url(_valkey_service: Service) -> str:
+    """Give the address of a real, empty Valkey."""
+    return _emptied(_valkey_service)
+
+
+@pytest.fixture(params=["redis7", "valkey"])
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """Give the address of a real, empty server: the test runs on Redis and on Valkey."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+class _ErrorKeeper(logging.Handler):
+    """Keeps what is logged at ERROR or above."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(logging.Formatter("%(name)s: %(message)s").format(record))
+
+
+@pytest.fixture(autouse=True)
+def _no_error_logged_unasked(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test in which something was logged at ERROR, by logging or structlog, unless it is marked so."""
+    keeper = _ErrorKeeper()
+    root = logging.getLogger()
+    root.addHandler(keeper)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    yield
+    root.removeHandler(keeper)
+    structlog.reset_defaults()
+    if keeper.lines and request.node.get_closest_marker("allow_error_logs") is None:
+        pytest.fail("logged at ERROR:\n" + "\n".join(keeper.lines), pytrace=False)

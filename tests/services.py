@@ -1,0 +1,164 @@
+"""
+Kafka, Redis and Valkey for the tests, by the first way that works.
+
+Addresses in the environment first (`KAFKA_BOOTSTRAP_SERVERS`, `REDIS_URL`, `VALKEY_URL`), then containers
+if an engine answers and has or gets the image, then local processes. Knows nothing of pytest.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from docker.errors import DockerException
+
+from tests.local_kafka import JarsMissing, start_kafka
+from tests.local_redis import redis_binary, start_redis, valkey_binary
+
+log = logging.getLogger(__name__)
+
+# Seconds. An engine on this machine answers in milliseconds.
+ENGINE_TIMEOUT = 5
+
+
+class ServiceMissing(Exception):
+    """None of the ways to a service works here; the message names each and its reason."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that runs: where it is, and what it said last."""
+
+    address: str
+    ours: bool
+    """Whether it was started for these tests, so that they may empty it."""
+    log_tail: Callable[[], str]
+    close: Callable[[], None]
+
+
+def given(variable: str) -> Service | None:
+    """Return the service whose address is in the environment."""
+    address = os.environ.get(variable)
+    if not address:
+        return None
+    return Service(address, ours=False, log_tail=lambda: f"(given by {variable})", close=lambda: None)
+
+
+@functools.cache
+def engine_answers() -> bool:
+    """Say whether a container engine answers; asked once."""
+    command = shutil.which("docker")
+    if command is None:
+        return False
+    try:
+        done = subprocess.run(  # noqa: S603 - the command is built here, from no outside input
+            [command, "info"],
+            check=False,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            timeout=ENGINE_TIMEOUT,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def find_kafka() -> Service:
+    """Return a Kafka broker; raise ServiceMissing."""
+    if service := given("KAFKA_BOOTSTRAP_SERVERS"):
+        return service
+    if engine_answers():
+        from tests.containers import kafka_container  # noqa: PLC0415 - costs a third of a second of each run
+
+        try:
+            container = kafka_container()
+        except DockerException as failure:
+            log.warning("No Kafka in a container, going on without: %s", failure)
+        else:
+            return Service(container.address, ours=True, log_tail=container.log_tail, close=container.close)
+    try:
+        process = start_kafka()
+    except JarsMissing as missing:
+        raise ServiceMissing(
+            f"no Kafka: KAFKA_BOOTSTRAP_SERVERS is not set, no container, {missing}"
+        ) from missing
+    return Service(process.bootstrap_servers, ours=True, log_tail=process.log_tail, close=process.close)
+
+
+def find_redis() -> Service:
+    """Return a Redis; raise ServiceMissing."""
+    return _find_redis_like("REDIS_URL", "REDIS_IMAGE", redis_binary)
+
+
+def find_valkey() -> Service:
+    """Return a Valkey; raise ServiceMissing."""
+    return _find_redis_like("VALKEY_URL", "VALKEY_IMAGE", valkey_binary)
+
+
+def _find_redis_like(variable: str, image: str, binary: Callable[[], Path | None]) -> Service:
+    if service := given(variable):
+        return service
+    if engine_answers():
+        from tests import containers  # noqa: PLC0415 - costs a third of a second of each run
+
+        try:
+            container = containers.redis_container(getattr(containers, image))
+        except DockerException as failure:
+            log.warning("No server by %s, going on without: %s", image, failure)
+        else:
+            return Service(f"redis://{container.address}/0", True, container.log_tail, container.close)
+    server = binary()
+    if server is None:
+        raise ServiceMissing(f"{variable} is not set, no container, no server installed")
+    process = start_redis(server)
+    return Service(process.url, ours=True, log_tail=process.log_tail, close=process.close)
+
+
+class Kafka:
+    """A broker and what tests need of it: names nobody else has, and topics."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+
+    def unique(self, name: str = "topic") -> str:
+        """Return a name for a topic, a prefix or a group that no other test has."""
+        return f"{name}-{uuid.uuid4().hex[:8]}"
+
+    @asynccontextmanager
+    async def admin(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        """Hold an administrator's connection open."""
+        client = AIOKafkaAdminClient(bootstrap_servers=self.bootstrap_servers)
+        await client.start()
+        try:
+            yield client
+        finally:
+            await client.close()
+
+    async def create_topic(
+        self, name: str | None = None, *, partitions: int = 1, config: Mapping[str, str] | None = None
+    ) -> str:
+        """Create a topic, under a unique name if none is given; return the name once it can be used."""
+        topic = name or self.unique()
+        async with self.admin() as admin:
+            new = NewTopic(
+                topic, num_partitions=partitions, replication_factor=1, topic_configs=dict(config or {})
+            )
+            response: Any = await admin.create_topics([new])  # its fields are not annotated
+            for failed, code, *message in response.topic_errors:
+                if code:
+                    raise RuntimeError(f"topic {failed} was not created: error {code} {message}")
+        # The broker learns of a topic a moment after it exists: a producer waits for that, and needs to.
+        async with AIOKafkaProducer(bootstrap_servers=self.bootstrap_servers) as producer:
+            await producer.partitions_for(topic)
+        return topic
