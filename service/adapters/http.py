@@ -1,0 +1,113 @@
+"""
+Health and metrics over HTTP: `/health/live`, `/health/ready` and `/metrics` on one port.
+
+Served by the loop that does the work, so a loop that is blocked does not answer. This module knows nothing
+of what is measured.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from service.adapters.prometheus import CONTENT_TYPE
+from service.processing.health import Health, Report
+from service.processing.ports import Clock, PortError
+
+_GRACE_S = 2
+"""Seconds that a probe in flight gets at shutdown."""
+
+
+def build_pages(health: Health, clock: Clock, exposition: Callable[[], bytes]) -> Starlette:
+    """Make the three pages; a failing probe answers 503 and says why."""
+
+    async def live(_request: Request) -> Response:
+        return _answer(health.live(clock.monotonic()))
+
+    async def ready(_request: Request) -> Response:
+        return _answer(health.ready(clock.monotonic()))
+
+    async def metrics(_request: Request) -> Response:
+        return Response(exposition(), headers={"content-type": CONTENT_TYPE})
+
+    return Starlette(
+        routes=[Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", metrics)]
+    )
+
+
+def _answer(report: Report) -> Response:
+    body = {"status": "ok" if report.ok else "failing", "reasons": list(report.reasons)}
+    return JSONResponse(body, status_code=200 if report.ok else 503)
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn that leaves the signals to the worker and tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+class HttpServer:
+    """Serves an application on one port, from `start` until `stop`."""
+
+    def __init__(self, pages: Starlette, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        # Logging is configured for the whole process; uvicorn would bring its own.
+        self._server = _Server(
+            uvicorn.Config(
+                pages,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                server_header=False,
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The port listened on; where 0 was asked for, the one that was free."""
+        return self._port
+
+    async def start(self) -> None:
+        """Listen; raise `PortError` with the remedy where the port cannot be had."""
+        # Bound here: uvicorn would end the process itself.
+        try:
+            family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+            listener = socket.create_server((self._host, self._port), family=family)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise PortError(
+                f"cannot serve health and metrics on {self._host} port {self._port}: {reason}; "
+                "choose another HTTP_PORT, or 0 for none"
+            ) from error
+        self._port = listener.getsockname()[1]
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")
+        await self._server.listening.wait()
+
+    async def stop(self) -> None:
+        """Answer what is in flight and close."""
+        if self._serving is None:
+            return
+        self._server.should_exit = True
+        await self._serving
+        self._serving = None

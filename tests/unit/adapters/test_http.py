@@ -1,0 +1,105 @@
+"""Health and metrics over HTTP."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from service.adapters.clock import ManualClock
+from service.adapters.http import HttpServer, build_pages
+from service.adapters.prometheus import PrometheusInstruments
+from service.processing.health import Health, HealthLimits
+from service.processing.instruments import Part
+from service.processing.ports import PortError, TopicPartition
+
+PARTITION = TopicPartition("evse.events", 0)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands."""
+    return ManualClock()
+
+
+@pytest.fixture
+def health(clock: ManualClock) -> Health:
+    """A worker that owns one restored partition."""
+    health = Health(HealthLimits(), clock.monotonic())
+    health.assigned([PARTITION], clock.monotonic())
+    health.restored(PARTITION)
+    return health
+
+
+@pytest.fixture
+async def client(health: Health, clock: ManualClock) -> AsyncIterator[httpx.AsyncClient]:
+    """Ask the pages without a socket between."""
+    pages = build_pages(health, clock, PrometheusInstruments().exposition)
+    transport = httpx.ASGITransport(app=pages)
+    async with httpx.AsyncClient(transport=transport, base_url="http://worker") as client:
+        yield client
+
+
+async def test_a_worker_that_moves_is_live_and_ready(client: httpx.AsyncClient) -> None:
+    """Both probes answer 200 with no reason."""
+    live, ready = await client.get("/health/live"), await client.get("/health/ready")
+
+    assert (live.status_code, ready.status_code) == (200, 200)
+    assert live.json() == {"status": "ok", "reasons": []}
+
+
+async def test_a_loop_that_stands_still_is_not_live(client: httpx.AsyncClient, clock: ManualClock) -> None:
+    """The reason says for how long."""
+    clock.advance(61)
+
+    answer = await client.get("/health/live")
+
+    assert answer.status_code == 503
+    assert answer.json() == {"status": "failing", "reasons": ["the loop has not turned for 61 s"]}
+
+
+async def test_a_part_that_does_not_answer_leaves_the_worker_live(
+    client: httpx.AsyncClient, health: Health
+) -> None:
+    """Waiting for Redis shows in readiness and restarts nothing."""
+    health.blocked(Part.STORE, "Redis refuses connections")
+
+    live, ready = await client.get("/health/live"), await client.get("/health/ready")
+
+    assert live.status_code == 200
+    assert ready.status_code == 503
+    assert "Redis refuses connections" in ready.json()["reasons"][0]
+
+
+async def test_metrics_are_in_the_text_format(client: httpx.AsyncClient) -> None:
+    """What Prometheus scrapes, with its content type."""
+    answer = await client.get("/metrics")
+
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert "evse_status_events_total" in answer.text
+
+
+async def test_the_server_listens_until_it_is_stopped(health: Health, clock: ManualClock) -> None:
+    """A real socket: after `start` it answers, after `stop` nobody does."""
+    server = HttpServer(build_pages(health, clock, PrometheusInstruments().exposition), "127.0.0.1", 0)
+    await server.start()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
+        answer = await client.get("/health/live")
+        assert answer.status_code == 200
+
+    await server.stop()
+
+    with pytest.raises(httpx.ConnectError):
+        await httpx.AsyncClient().get(f"http://127.0.0.1:{server.port}/health/live")
+
+
+async def test_a_port_that_is_taken_is_named_with_the_remedy(health: Health, clock: ManualClock) -> None:
+    """The process does not end by itself, and the message says what to set."""
+    pages = build_pages(health, clock, PrometheusInstruments().exposition)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        server = HttpServer(pages, "127.0.0.1", taken.getsockname()[1])
+
+        with pytest.raises(PortError, match="choose another HTTP_PORT"):
+            await server.start()
