@@ -1,0 +1,383 @@
+"""
+The view in Redis or Valkey: every key and field that a dashboard may read, and nothing else to know.
+
+One EVSE's keys share the hash tag `{U}`, so in a cluster they lie on one node and change together. `U` is the
+EVSE's uid with `%`, `{` and `}` written as `%25`, `%7B` and `%7D`; any other character stands as it is. The
+prefix is `evse` unless the worker was told another (`EVSE_STATUS_REDIS_PREFIX`). Times are RFC 3339 in UTC
+with `Z`; spans of time are seconds, with decimals; scores say their unit. The worker is the one writer.
+
+=====================  ======  ========================================================================
+key                    type    what it holds
+=====================  ======  ========================================================================
+`evse:{U}`             hash    the document: the fields below
+`evse:{U}:days`        hash    closed days: `<connector_uid>/<YYYY-MM-DD>` -> day; an empty uid is the port
+`evse:{U}:outages`     zset    closed spans in which a connector was not plainly up -> outage,
+                               scored by their start in microseconds since 1970
+`evse:{U}:exclusions`  hash    exclusion id -> exclusion
+`evse:{U}:gaps`        zset    times in which nothing could be seen -> gap, scored by their start likewise
+=====================  ======  ========================================================================
+
+The document `evse:{U}` has these fields:
+
+================  ==================================================================================
+`snapshot`        the published snapshot as JSON (`schemas.snapshot.Snapshot`): the EVSE, statuses and
+                  online with the time since when, windows with uptime and coverage, reliability
+`status`          the EVSE's status, rolled up from its connectors: `CHARGING`
+`online`          `false`: every connector in service is offline; `true`: at least one is online; else `null`
+`revision`        counts the visible changes of this EVSE
+`as_of`           the newest time this EVSE is known to have reached; its numbers are as of then
+`last_seen_at`    the last sign of life, empty if there was none
+`last_updated`    when published content last changed
+`removed_at`      when the EVSE was removed for good, empty if it was not
+`recent`          history that a late event may still correct, as JSON (`Recent`)
+================  ==================================================================================
+
+A **day** holds the seconds spent in each state, `{"AVAILABLE/true": 86000.5, "OUTOFORDER/null": 399.5}`:
+status, a slash, online; the status `-` is "nothing heard yet"; a key without a slash counts something and is no
+time. The port's day holds `up`, `down` and `unobserved`, before exclusions and gaps are taken out: it is up while
+any of its connectors is. A day that stands both in `days` and in `recent` is the sum of the two.
+
+An **outage** is any span of a connector that is not plainly up, UNKNOWN, PLANNED and REMOVED included:
+`class_of(status, online)` says what it counts as. The full history of a connector is `outages` and then the
+`outages` of `recent`; where neither has a span since the connector was first heard, it was up.
+
+Lists that span EVSEs may lag a little and are for finding, not for counting to the unit:
+
+=================================  ======  =========================================================
+`evse-index:{lists}:all`           zset    uid, scored by `last_updated` in milliseconds since 1970
+`evse-index:{lists}:status:WORD`   set     uids of the EVSEs whose `status` is WORD
+`evse-index:{lists}:online:WORD`   set     uids of the EVSEs whose `online` is `true`, `false`, `null`
+`evse-index:{lists}:place`         geo     uids by their coordinates, those that have some
+=================================  ======  =========================================================
+
+An example session in `redis-cli --raw`, for the EVSE with the uid `charger-1` (lists cut short with …):
+
+    > HMGET evse:{charger-1} status online last_seen_at
+    CHARGING
+    true
+    2026-01-05T11:59:30Z
+    > HGET evse:{charger-1} snapshot
+    {"evse":{"uid":"charger-1","connectors":[{"uid":"c1","status":"CHARGING",…
+    > HGET evse:{charger-1}:days c1/2026-01-02
+    {"AVAILABLE/true":80400,"CHARGING/true":5400,"OUTOFORDER/true":600}
+    > ZRANGEBYSCORE evse:{charger-1}:outages 1767225600000000 +inf
+    {"connector_uid":"c1","from":"2026-01-02T08:00:00Z","until":"2026-01-02T08:10:00Z","status":"OUTOFORDER",…
+    > SMEMBERS evse-index:{lists}:status:OUTOFORDER
+    charger-7
+    > ZREVRANGEBYSCORE evse-index:{lists}:all +inf 1767225600000 LIMIT 0 20
+    charger-1
+    …
+    > GEOSEARCH evse-index:{lists}:place FROMLONLAT 4.35 50.85 BYRADIUS 10 km ASC COUNT 20
+    charger-1
+    …
+
+Fields of JSON may be added; unknown ones are to be ignored. What `Keys` gives under a name marked private is
+the worker's own: its form changes without notice, and reading it promises nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from schemas.fields import Time, Uid
+from schemas.vocabulary import OPERATIONAL, OUT_OF_SERVICE, ExclusionReason, Status, TimeClass
+
+DEFAULT_PREFIX = "evse"
+"""Prefix of all keys unless the worker's settings say otherwise."""
+
+NOT_HEARD = "-"
+"""Stands for the status in a day's keys while nothing was heard yet."""
+
+PORT = ""
+"""Stands for the connector in the fields of days: the EVSE as a port, up while any connector is up."""
+
+DOCUMENT_FIELDS = (
+    "snapshot",
+    "status",
+    "online",
+    "revision",
+    "as_of",
+    "last_seen_at",
+    "last_updated",
+    "removed_at",
+    "recent",
+)
+"""The fields of the document hash."""
+
+
+def escaped(uid: str) -> str:
+    """Write a uid as it stands in a key: braces would end the hash tag."""
+    return uid.replace("%", "%25").replace("{", "%7B").replace("}", "%7D")
+
+
+def uid_of(key: str) -> str:
+    """Read the uid out of any of an EVSE's keys; raise ValueError for a key that is none."""
+    start, end = key.find("{") + 1, key.find("}")
+    if start == 0 or end < start:
+        raise ValueError(f"{key!r} is no key of an EVSE: it has no uid in braces")
+    return key[start:end].replace("%7D", "}").replace("%7B", "{").replace("%25", "%")
+
+
+def evse_key(prefix: str, uid: str) -> str:
+    """Name the document hash of an EVSE."""
+    return f"{prefix}:{{{escaped(uid)}}}"
+
+
+def days_key(prefix: str, uid: str) -> str:
+    """Name the hash of an EVSE's closed days."""
+    return evse_key(prefix, uid) + ":days"
+
+
+def outages_key(prefix: str, uid: str) -> str:
+    """Name the sorted set of an EVSE's closed spans."""
+    return evse_key(prefix, uid) + ":outages"
+
+
+def exclusions_key(prefix: str, uid: str) -> str:
+    """Name the hash of an EVSE's exclusions."""
+    return evse_key(prefix, uid) + ":exclusions"
+
+
+def gaps_key(prefix: str, uid: str) -> str:
+    """Name the sorted set of an EVSE's gaps."""
+    return evse_key(prefix, uid) + ":gaps"
+
+
+def index_all_key(prefix: str) -> str:
+    """Name the sorted set of all EVSEs by `last_updated`."""
+    return f"{prefix}-index:{{lists}}:all"
+
+
+def index_status_key(prefix: str, status: str) -> str:
+    """Name the set of the EVSEs with a status."""
+    return f"{prefix}-index:{{lists}}:status:{status}"
+
+
+def index_online_key(prefix: str, online: str) -> str:
+    """Name the set of the EVSEs whose online is `true`, `false` or `null`."""
+    return f"{prefix}-index:{{lists}}:online:{online}"
+
+
+def index_place_key(prefix: str) -> str:
+    """Name the list of EVSEs by place."""
+    return f"{prefix}-index:{{lists}}:place"
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """All keys under one prefix, those of the worker alone included: they are marked private."""
+
+    prefix: str = DEFAULT_PREFIX
+
+    def document(self, uid: str) -> str:
+        return evse_key(self.prefix, uid)
+
+    def days(self, uid: str) -> str:
+        return days_key(self.prefix, uid)
+
+    def outages(self, uid: str) -> str:
+        return outages_key(self.prefix, uid)
+
+    def exclusions(self, uid: str) -> str:
+        return exclusions_key(self.prefix, uid)
+
+    def gaps(self, uid: str) -> str:
+        return gaps_key(self.prefix, uid)
+
+    @property
+    def all(self) -> str:
+        return index_all_key(self.prefix)
+
+    def status(self, status: str) -> str:
+        return index_status_key(self.prefix, status)
+
+    def online(self, online: str) -> str:
+        return index_online_key(self.prefix, online)
+
+    @property
+    def place(self) -> str:
+        return index_place_key(self.prefix)
+
+    def private(self, uid: str) -> str:
+        """Private: hash of the packed state, its position in the log, and what is published again with it."""
+        return evse_key(self.prefix, uid) + ":private"
+
+    @property
+    def states(self) -> str:
+        """Private: hash uid -> `STATUS/online`, from which the lists are kept."""
+        return f"{self.prefix}-index:{{lists}}:states"
+
+    def checkpoint(self, topic: str, partition: int) -> str:
+        """Private: hash of how far a partition of the input is in the view."""
+        return f"{self.prefix}-checkpoint:{topic}:{partition}"
+
+    @property
+    def ping(self) -> str:
+        """Private: written to prove that the store takes writes."""
+        return f"{self.prefix}-ping"
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
+
+
+class Cause(_Document):
+    """The event at one end of a span."""
+
+    event_id: str | None
+    """Its id; null where it was a heartbeat, whose ids are not kept."""
+    position: int
+    """Its place in the log: the offset in its partition (with several input topics, the topic's number times
+    2^48 is added)."""
+
+
+class Outage(_Document):
+    """A span in which a connector was not plainly up, with the events at its ends."""
+
+    connector_uid: str
+    """The connector."""
+    from_: Time = Field(alias="from")
+    """When it began."""
+    until: Time | None
+    """When it ended; null: it is still open (only the last one in `recent`)."""
+    status: Status | None
+    """The connector's status in it; null: nothing heard yet."""
+    online: bool | None
+    """The connector's online in it; null: not supported, or not heard yet."""
+    error_code: str | None = None
+    """The error code reported with the status, if any."""
+    began_by: Cause | None = None
+    """The event it began with."""
+    ended_by: Cause | None = None
+    """The event it ended with."""
+
+    @property
+    def time_class(self) -> TimeClass:
+        """What the span counts as under `observed`, before exclusions and gaps."""
+        return class_of(self.status, self.online)
+
+
+class Exclusion(_Document):
+    """A time whose outages are not held against the operator."""
+
+    from_: Time = Field(alias="from")
+    """When it begins."""
+    until: Time | None
+    """When it ends; null: it is open."""
+    reason: ExclusionReason
+    """Why."""
+    connector_uids: tuple[Uid, ...] | None
+    """The connectors it is about; null: all of the EVSE."""
+    note: str | None
+    """Anything more, for people."""
+
+
+class Gap(_Document):
+    """A time in which nothing could be seen of the EVSE."""
+
+    from_: Time = Field(alias="from")
+    """When the collection stopped."""
+    until: Time
+    """When it went on."""
+
+
+Day = dict[str, float]
+"""Seconds of one UTC day by state, see above; ISO dates name the days."""
+
+
+class RecentConnector(_Document):
+    """The recent history of one connector."""
+
+    days: dict[date, Day] = {}
+    """Seconds by state for each UTC day."""
+    outages: tuple[Outage, ...] = ()
+    """Spans in which it was not plainly up, by start; the last one may be open."""
+
+
+class RecentPort(_Document):
+    """The recent history of the EVSE as a port."""
+
+    days: dict[date, Day] = {}
+    """Seconds `up`, `down` and `unobserved` for each UTC day."""
+
+
+class Recent(_Document):
+    """History since `from`, up to `as_of` of the document, that late events may still correct."""
+
+    from_: Time = Field(alias="from")
+    """Where the closed history ends."""
+    connectors: dict[str, RecentConnector] = {}
+    """By the connector's uid."""
+    port: RecentPort = RecentPort()
+    """The EVSE as a port."""
+
+
+_DAY: TypeAdapter[Day] = TypeAdapter(Day)
+
+
+def class_of(status: str | None, online: bool | None) -> TimeClass:
+    """Say what a moment with this status and online counts as under `observed` (None: nothing heard yet)."""
+    if status in OUT_OF_SERVICE:
+        return TimeClass.OUT_OF_SERVICE
+    if online is False:
+        return TimeClass.DOWN
+    if status is None or status == Status.UNKNOWN:
+        return TimeClass.UNOBSERVED
+    return TimeClass.UP if status in OPERATIONAL else TimeClass.DOWN
+
+
+def is_up(status: str | None, online: bool | None) -> bool:
+    """Tell whether a connector with this status and online is up under `observed`."""
+    return class_of(status, online) is TimeClass.UP
+
+
+def state_of(key: str) -> tuple[str | None, bool | None] | None:
+    """Read a day's key `STATUS/online`; None for one that counts something else than time."""
+    status, slash, online = key.partition("/")
+    if not slash:
+        return None
+    return None if status == NOT_HEARD else status, {"true": True, "false": False}.get(online)
+
+
+def day_field(connector_uid: str, day: date) -> str:
+    """Name the field of a connector's day; `PORT` for the EVSE as a port."""
+    return f"{connector_uid}/{day.isoformat()}"
+
+
+def parse_day_field(field: str) -> tuple[str, date]:
+    """Read the field of a day: the connector's uid (which may hold slashes itself) and the day."""
+    connector_uid, _, day = field.rpartition("/")
+    return connector_uid, date.fromisoformat(day)
+
+
+def parse_day(value: str | bytes) -> Day:
+    """Read the JSON of a day."""
+    return _DAY.validate_json(value)
+
+
+def parse_outages(members: Iterable[str | bytes]) -> tuple[Outage, ...]:
+    """Read the members of the outages' sorted set, in their order."""
+    return tuple(Outage.model_validate_json(member) for member in members)
+
+
+def parse_exclusions(fields: dict[Any, str | bytes]) -> dict[str, Exclusion]:
+    """Read the hash of exclusions, whether the client decodes names or not."""
+    return {
+        name.decode() if isinstance(name, bytes) else str(name): Exclusion.model_validate_json(value)
+        for name, value in fields.items()
+    }
+
+
+def parse_gaps(members: Iterable[str | bytes]) -> tuple[Gap, ...]:
+    """Read the members of the gaps' sorted set, in their order."""
+    return tuple(Gap.model_validate_json(member) for member in members)
+
+
+def parse_recent(value: str | bytes) -> Recent:
+    """Read the document's field `recent`."""
+    return Recent.model_validate_json(value)
