@@ -1,0 +1,108 @@
+"""
+How this project connects to Redis or Valkey, and what their errors mean to it.
+
+Knows neither keys nor values. Calls are retried by the client: every write above it is guarded or idempotent.
+No call is ever cancelled, since cancelled commands have mixed up replies; sockets have timeouts instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from redis import exceptions
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+
+from service.processing.ports import Unavailable, Unusable
+
+# Error replies that redis-py gives no class of their own, and that pass without anybody's work on the data.
+_PASSING_REPLIES = ("NOREPLICAS", "MISCONF", "BUSY ", "TRYAGAIN", "MASTERDOWN", "LOADING", "CLUSTERDOWN")
+_REFUSALS = (
+    exceptions.AuthenticationError,
+    exceptions.AuthorizationError,
+    exceptions.AuthenticationWrongNumberOfArgsError,
+    exceptions.NoPermissionError,
+)
+_PASSING = (
+    exceptions.ConnectionError,
+    exceptions.TimeoutError,
+    exceptions.ReadOnlyError,
+    exceptions.OutOfMemoryError,
+    exceptions.ClusterDownError,
+    exceptions.ClusterError,
+    exceptions.TryAgainError,
+)
+_REMEDIES = {
+    exceptions.ReadOnlyError: "this is a replica: name the primary, or wait for the failover",
+    exceptions.OutOfMemoryError: "out of memory: raise maxmemory or remove what does not belong there",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RedisSettings:
+    """Where the view lives and how patient its client is; times in seconds."""
+
+    url: str
+    """`redis://`, `rediss://` (TLS) or `unix://`, with user, password and database number."""
+    prefix: str = "evse"
+    """What the name of every key begins with."""
+    pool_size: int = 8
+    """Connections at most; who finds none waits for one, `pool_timeout` at most."""
+    pool_timeout: float = 10.0
+    connect_timeout: float = 3.0
+    socket_timeout: float = 5.0
+    retries: int = 2
+    """How often a call is repeated before it counts as unanswered."""
+    allow_eviction: bool = False
+    """Start although the server may evict keys, and so forget the state of EVSEs."""
+
+
+def connect(settings: RedisSettings) -> Redis:
+    """Build the client; it connects with its first call. Raises `Unusable` if the URL cannot be read."""
+    try:
+        pool = BlockingConnectionPool.from_url(
+            settings.url,
+            max_connections=settings.pool_size,
+            timeout=settings.pool_timeout,
+            socket_connect_timeout=settings.connect_timeout,
+            socket_timeout=settings.socket_timeout,
+            health_check_interval=30,
+            retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), settings.retries),
+            # RESP 2 is what Redis 7.0 and Valkey share, and spares the handshake for features unused here.
+            protocol=2,
+        )
+    except ValueError as error:
+        raise Unusable(f"Redis URL: {error}") from error
+    return Redis.from_pool(pool)
+
+
+@contextmanager
+def translated(part: str = "Redis") -> Iterator[None]:
+    """Raise `Unavailable` or `Unusable` for what the server cannot do; our own mistakes pass as they are."""
+    try:
+        yield
+    except _REFUSALS as error:
+        raise Unusable(f"{part} refuses this user: {error}; check user, password and ACL") from error
+    except _PASSING as error:
+        remedy = next((text for kind, text in _REMEDIES.items() if isinstance(error, kind)), "")
+        raise Unavailable(f"{part} does not answer: {error}" + (f" ({remedy})" if remedy else "")) from error
+    except exceptions.ResponseError as error:
+        if not str(error).startswith(_PASSING_REPLIES):
+            raise
+        raise Unavailable(f"{part} does not take writes now: {error}") from error
+
+
+async def refuse_eviction(client: Redis, *, allow: bool) -> None:
+    """Raise `Unusable` where the server may evict keys: that would delete state without a word."""
+    with translated():
+        memory: dict[str, Any] = await client.info("memory")
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction" and not allow:
+        raise Unusable(
+            f"Redis may evict keys (maxmemory-policy {policy}) and would forget the state of EVSEs without a "
+            "word: set maxmemory-policy noeviction, or EVSE_STATUS_REDIS_ALLOW_EVICTION=true to accept it"
+        )

@@ -1,0 +1,119 @@
+#!lua
+-- Save many EVSEs of one node (in a cluster: of one slot), each atomically and under its guard.
+--
+-- KEYS  six for each EVSE: document, days, outages, exclusions, gaps, private (schemas/view.py tells what they hold)
+-- ARGV  the number of document fields, then their names, once for all EVSEs; then for each EVSE
+--         position    "epoch|as_of_us|offset,offset,…": the guard, as kept in the private hash
+--         state       what the worker goes on folding from
+--         pending     what it publishes again
+--         listed      what the lists show of the EVSE, as one word: only compared
+--         kept        "from_us|YYYY-MM-DD": what starts before is deleted, once for each new day; or ""
+--         counts      "days,dropped days,outages,exclusions,withdrawn exclusions,gaps"
+--         the values of the document, in the order of the names
+--         field, JSON for each closed day;  field for each dropped day;  start_us, JSON for each outage
+--         id, JSON for each exclusion;      id for each withdrawn one;   from_us, JSON for each gap
+-- Reply one number for each EVSE: 0 stale, 1 already there, 2 saved, 3 saved and the lists have to follow
+--
+-- The guard is service.processing.ports.Position.judge, word for word: a contract test holds the two together.
+-- Numbers are doubles: exact for offsets and microseconds below 2^53, that is until the year 2255.
+-- `#!lua` makes the server refuse the whole run, instead of its second half, when it is out of memory.
+
+local KEYS_PER_EVSE = 6
+local STALE, ALREADY, SAVED, SAVED_LISTS_FOLLOW = 0, 1, 2, 3
+local MOST_ARGUMENTS = 4000 -- Lua unpacks about 8000 values onto its stack
+
+local function parsed(position)
+  local epoch, as_of, rest = position:match('^(%-?%d+)|(%-?%d+)|(.*)$')
+  local offsets = {}
+  for offset in rest:gmatch('%-?%d+') do
+    offsets[#offsets + 1] = tonumber(offset)
+  end
+  return tonumber(epoch), tonumber(as_of), offsets
+end
+
+local function judge(stored, offered)
+  if not stored then return SAVED end
+  if stored == offered then return ALREADY end
+  local stored_epoch, stored_as_of, stored_offsets = parsed(stored)
+  local epoch, as_of, offsets = parsed(offered)
+  if epoch ~= stored_epoch then return epoch > stored_epoch and SAVED or STALE end
+  local ahead = false
+  for i = 1, math.max(#stored_offsets, #offsets) do
+    local was, is = stored_offsets[i] or -1, offsets[i] or -1
+    if was > is then return STALE end
+    if was < is then ahead = true end
+  end
+  if ahead or as_of > stored_as_of then return SAVED end
+  return as_of == stored_as_of and ALREADY or STALE
+end
+
+-- The next argument.
+local at = 0
+local function take()
+  at = at + 1
+  return ARGV[at]
+end
+
+-- Run a command on one key with the next `count` arguments, in pieces that fit the stack.
+local function run(command, key, count)
+  while count > 0 do
+    local size = math.min(count, MOST_ARGUMENTS)
+    redis.call(command, key, unpack(ARGV, at + 1, at + size))
+    at = at + size
+    count = count - size
+  end
+end
+
+-- Delete what starts before `kept`; days by the date at the end of their field.
+local function prune(kept, days, outages, gaps)
+  local from_us, from_day = kept:match('^(%-?%d+)|(.*)$')
+  redis.call('ZREMRANGEBYSCORE', outages, '-inf', '(' .. from_us)
+  redis.call('ZREMRANGEBYSCORE', gaps, '-inf', '(' .. from_us)
+  for _, field in ipairs(redis.call('HKEYS', days)) do
+    if field:sub(-10) < from_day then redis.call('HDEL', days, field) end
+  end
+end
+
+local names = {}
+for i = 1, tonumber(take()) do
+  names[i] = take()
+end
+
+local function save(first_key)
+  local document, days, outages = KEYS[first_key], KEYS[first_key + 1], KEYS[first_key + 2]
+  local exclusions, gaps, private = KEYS[first_key + 3], KEYS[first_key + 4], KEYS[first_key + 5]
+  local position, state, pending, listed, kept = take(), take(), take(), take(), take()
+  local counts = {}
+  for count in take():gmatch('%d+') do
+    counts[#counts + 1] = tonumber(count)
+  end
+
+  local stored = redis.call('HMGET', private, 'position', 'listed', 'kept')
+  local outcome = judge(stored[1], position)
+  if outcome ~= SAVED then
+    at = at + #names + 2 * counts[1] + counts[2] + 2 * counts[3] + 2 * counts[4] + counts[5] + 2 * counts[6]
+    return outcome
+  end
+
+  local fields = {}
+  for i = 1, #names do
+    fields[2 * i - 1] = names[i]
+    fields[2 * i] = take()
+  end
+  if #names > 0 then redis.call('HSET', document, unpack(fields)) end
+  run('HSET', days, 2 * counts[1])
+  run('HDEL', days, counts[2])
+  run('ZADD', outages, 2 * counts[3])
+  run('HSET', exclusions, 2 * counts[4])
+  run('HDEL', exclusions, counts[5])
+  run('ZADD', gaps, 2 * counts[6])
+  if kept ~= '' and kept ~= stored[3] then prune(kept, days, outages, gaps) end
+  redis.call('HSET', private, 'position', position, 'state', state, 'pending', pending, 'listed', listed, 'kept', kept)
+  return listed == stored[2] and SAVED or SAVED_LISTS_FOLLOW
+end
+
+local outcomes = {}
+for i = 1, #KEYS / KEYS_PER_EVSE do
+  outcomes[i] = save((i - 1) * KEYS_PER_EVSE + 1)
+end
+return outcomes
