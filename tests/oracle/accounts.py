@@ -1,12 +1,13 @@
 """
 Adding up: every moment of a window is up, down, excluded or unobserved, or out of service.
 
-Two ways that share nothing but the story: elementary intervals between all instants at which something
-changes, and the painting of every whole second. Sources: domain 2, design P6 and readings 6 to 11 of design 3.1.
+Two ways that share nothing but the story: elementary intervals between all instants of change,
+and the painting of every whole second. Sources: domain 2, design P6 and readings 6 to 11 of design 3.1.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -69,8 +70,8 @@ class Timeline:
 
     def report_at(self, instant: int) -> Report | None:
         """The last status report at or before an instant."""
-        before = [report for report in self.reports if report.time <= instant]
-        return before[-1] if before else None
+        before = bisect_right(self.reports, instant, key=lambda report: report.time)
+        return self.reports[before - 1] if before else None
 
     def status_at(self, instant: int) -> str | None:
         """The status at an instant, None where nothing was heard yet."""
@@ -79,8 +80,8 @@ class Timeline:
 
     def online_at(self, instant: int) -> bool | None:
         """The value of online at an instant."""
-        before = [change for change in self.changes if change.time <= instant]
-        return before[-1].value if before else None
+        before = bisect_right(self.changes, instant, key=lambda change: change.time)
+        return self.changes[before - 1].value if before else None
 
     def class_at(self, instant: int) -> str | None:
         """The class of time at an instant, None while the connector is not in service."""

@@ -45,7 +45,9 @@ KINDS = (
     "removal",
 )
 # Statuses and disconnects are what numbers are made of; a removal ends a log and must be rare.
-USUAL = ("status",) * 8 + ("online",) * 5 + ("heartbeat",) * 2 + KINDS[:-1] * 2 + KINDS[-1:]
+USUAL = (
+    ("status",) * 8 + ("session",) * 5 + ("online",) * 5 + ("heartbeat",) * 2 + KINDS[:-1] * 2 + KINDS[-1:]
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Nastiness:
 
     Args:
         span_s: all times lie in this many seconds from START (receipts up to `max_delay_s` later).
-        max_events: the length of the log before duplicates.
+        max_events: how many things happen at most; a session is one of them and of several events.
         connectors: how many connectors may be named.
         whole_seconds: whether all times are whole seconds; otherwise some have microseconds.
         max_delay_s: how long after it happened an event may be received.
@@ -155,6 +157,31 @@ def statuses(draw: st.DrawFn, nasty: Nastiness, connector: str) -> dict[str, Any
     if draw(st.booleans()):
         event["error_code"] = draw(st.sampled_from((None, "NoError", "OtherError")))
     return event
+
+
+@st.composite
+def sessions(draw: st.DrawFn, nasty: Nastiness, connector: str) -> list[dict[str, Any]]:
+    """An attempt to charge, each status received when it happened, around the limits of the rules."""
+    offset = draw(offsets(nasty))
+    events: list[dict[str, Any]] = []
+    end = draw(st.sampled_from(("FINISHING", "AVAILABLE", "OUTOFORDER", "PREPARING", "RESERVED", "UNKNOWN")))
+    words = ["AVAILABLE", "PREPARING", "CHARGING", end] if draw(st.booleans()) else ["CHARGING", end]
+    if draw(st.integers(0, 3)) == 3:
+        words.insert(-1, "CHARGING")
+    for word in words:
+        event = {
+            "type": "connector.status",
+            "connector_uid": connector,
+            "status": word,
+            "occurred_at": written(offset),
+            "received_at": written(offset),
+        }
+        if word == "CHARGING":
+            event["raw_status"] = draw(st.sampled_from(RAW_STATUSES[1:4]))
+        events.append(event)
+        lengths = (60, 0, 1, 299, 300, 1_800, DAY_S, DAY_S + 1)
+        offset += min(draw(st.sampled_from(lengths)), nasty.span_s) * 1_000_000
+    return events
 
 
 @st.composite

@@ -55,8 +55,8 @@ class OracleResult:
     """
     What the snapshot must say of the EVSE.
 
-    `verdicts` has one word for each event: `rejected`, `ignored` (applies after `as_of`), `duplicate`, `late`,
-    `accepted` (applied, refreshed or corrected). They follow the order of arrival and are not compared.
+    `verdicts` has one word for each event: `rejected`, `ignored` (applies after `as_of`), `duplicate`, `late`
+    or `accepted` (applied, refreshed, corrected). They follow the order of arrival and are not compared.
     Where `exists` is false the log holds nothing to take a snapshot of, and `as_of` is 0.
     """
 

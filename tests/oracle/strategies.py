@@ -11,7 +11,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.oracle.drawn_events import DAY_S, DRAWN_BY, UID, Nastiness, connector_names, written
+from tests.oracle.drawn_events import DAY_S, DRAWN_BY, UID, Nastiness, connector_names, sessions, written
 from tests.oracle.log import Event, times
 
 # More than any span, delay and wrong clock of a log of the usual size put together: within this lateness
@@ -23,14 +23,21 @@ LATENESS_OF_ALL_S = 30 * DAY_S
 def logs(draw: st.DrawFn, nasty: Nastiness | None = None) -> list[dict[str, Any]]:
     """A log of one EVSE in order of arrival, of which at least one event is not rejected."""
     nasty = nasty or Nastiness()
-    kinds = draw(st.lists(st.sampled_from(nasty.kinds), min_size=1, max_size=nasty.max_events))
+    least = draw(st.sampled_from((1, nasty.max_events // 4, nasty.max_events // 2))) or 1
+    kinds = draw(st.lists(st.sampled_from(nasty.kinds), min_size=least, max_size=nasty.max_events))
     events: list[dict[str, Any]] = []
-    for number, kind in enumerate(kinds):
-        connector = draw(st.sampled_from(connector_names(nasty)))
-        body = draw(DRAWN_BY[kind](nasty, connector))
-        names = range(max(0, number - 2), number + 1) if nasty.reused_ids else [number]
-        name = draw(st.sampled_from([f"e{each}" for each in names]))
-        events.append({"event_id": name, "evse_uid": UID, **body})
+    for kind in kinds:
+        # The first connector twice, so that more than one thing happens to it.
+        connector = draw(st.sampled_from(["c1", *connector_names(nasty)]))
+        drawn = (
+            draw(sessions(nasty, connector))
+            if kind == "session"
+            else [draw(DRAWN_BY[kind](nasty, connector))]
+        )
+        for body in drawn:
+            number = len(events)
+            used = draw(st.integers(max(0, number - 2), number)) if nasty.reused_ids else number
+            events.append({"event_id": f"e{used}", "evse_uid": UID, **body})
     if all(times(event) is None for event in events):
         events.append(
             {"event_id": "first", "evse_uid": UID, "type": "evse.heartbeat", "received_at": written(0)}
