@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from testcontainers.core.container import DockerContainer
+from testcontainers.core.exceptions import ContainerIsNotRunning
 
 from tests.local_kafka import NODE_SETTINGS, kafka_version, serves_groups
 from tests.local_redis import answers_ping
@@ -18,17 +20,24 @@ CONTROLLER_PORT = 9093
 
 
 class Container:
-    """A container that serves at `address`, a host and a port."""
+    """A container that serves at `address`."""
 
-    def __init__(self, container: DockerContainer, port: int, answers: Callable[[str, int], bool]) -> None:
+    def __init__(
+        self, container: DockerContainer, port: int, answers: Callable[[str, int], bool], form: str = "{}:{}"
+    ) -> None:
         self._container = container.start()
         try:
             host, outside = container.get_container_host_ip(), container.get_exposed_port(port)
-            self.address = f"{host}:{outside}"
-            wait_until(lambda: answers(host, outside), container.reload)
+            self.address = form.format(host, outside)
+            wait_until(lambda: answers(host, outside), self._fail_if_ended)
         except BaseException:  # whatever ends the start, Ctrl-C too, must not leave a container behind
             self.close()
             raise
+
+    def _fail_if_ended(self) -> None:
+        self._container.reload()
+        if self._container.status == "exited":
+            raise ContainerIsNotRunning(self.log_tail())
 
     def log_tail(self) -> str:
         """Return the last lines the container wrote."""
@@ -43,7 +52,7 @@ def redis_container(image: str) -> Container:
     """Start Redis or Valkey as the worker demands it: it evicts nothing."""
     container = DockerContainer(image).with_exposed_ports(REDIS_PORT)
     container.with_command("--save '' --appendonly no --maxmemory-policy noeviction")
-    return Container(container, REDIS_PORT, answers_ping)
+    return Container(container, REDIS_PORT, answers_ping, "redis://{}:{}/0")
 
 
 def kafka_container() -> Container:
@@ -59,3 +68,10 @@ def kafka_container() -> Container:
     for key, value in settings.items():
         container.with_env("KAFKA_" + key.replace(".", "_").upper(), value)
     return Container(container, KAFKA_PORT, serves_groups)
+
+
+START: Mapping[str, Callable[[], Container]] = {
+    "kafka": kafka_container,
+    "redis": partial(redis_container, REDIS_IMAGE),
+    "valkey": partial(redis_container, VALKEY_IMAGE),
+}

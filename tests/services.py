@@ -74,51 +74,42 @@ def engine_answers() -> bool:
     return done.returncode == 0
 
 
+def in_container(kind: str) -> Service | None:
+    """Return a service in a container of its own, if an engine answers and the image can be had."""
+    if not engine_answers():
+        return None
+    from tests.containers import START  # noqa: PLC0415 - costs a third of a second, and most runs need none
+
+    try:
+        container = START[kind]()
+    except (DockerException, RuntimeError, OSError) as failure:  # testcontainers raises each of these
+        log.warning("No %s in a container, going on without: %s", kind, failure)
+        return None
+    return Service(container.address, ours=True, log_tail=container.log_tail, close=container.close)
+
+
 def find_kafka() -> Service:
     """Return a Kafka broker; raise ServiceMissing."""
-    if service := given("KAFKA_BOOTSTRAP_SERVERS"):
+    if service := given("KAFKA_BOOTSTRAP_SERVERS") or in_container("kafka"):
         return service
-    if engine_answers():
-        from tests.containers import kafka_container  # noqa: PLC0415 - costs a third of a second of each run
-
-        try:
-            container = kafka_container()
-        except DockerException as failure:
-            log.warning("No Kafka in a container, going on without: %s", failure)
-        else:
-            return Service(container.address, ours=True, log_tail=container.log_tail, close=container.close)
     try:
         process = start_kafka()
     except JarsMissing as missing:
-        raise ServiceMissing(
-            f"no Kafka: KAFKA_BOOTSTRAP_SERVERS is not set, no container, {missing}"
-        ) from missing
+        raise ServiceMissing(f"KAFKA_BOOTSTRAP_SERVERS is not set, no container, {missing}") from missing
     return Service(process.bootstrap_servers, ours=True, log_tail=process.log_tail, close=process.close)
 
 
 def find_redis() -> Service:
     """Return a Redis; raise ServiceMissing."""
-    return _find_redis_like("REDIS_URL", "REDIS_IMAGE", redis_binary)
+    return given("REDIS_URL") or in_container("redis") or _local("REDIS_URL", redis_binary())
 
 
 def find_valkey() -> Service:
     """Return a Valkey; raise ServiceMissing."""
-    return _find_redis_like("VALKEY_URL", "VALKEY_IMAGE", valkey_binary)
+    return given("VALKEY_URL") or in_container("valkey") or _local("VALKEY_URL", valkey_binary())
 
 
-def _find_redis_like(variable: str, image: str, binary: Callable[[], Path | None]) -> Service:
-    if service := given(variable):
-        return service
-    if engine_answers():
-        from tests import containers  # noqa: PLC0415 - costs a third of a second of each run
-
-        try:
-            container = containers.redis_container(getattr(containers, image))
-        except DockerException as failure:
-            log.warning("No server by %s, going on without: %s", image, failure)
-        else:
-            return Service(f"redis://{container.address}/0", True, container.log_tail, container.close)
-    server = binary()
+def _local(variable: str, server: Path | None) -> Service:
     if server is None:
         raise ServiceMissing(f"{variable} is not set, no container, no server installed")
     process = start_redis(server)
