@@ -33,7 +33,7 @@ class MemoryBroker:
     """Topics, their records and the groups that read them. `available` false: nobody gets an answer."""
 
     def __init__(self, topics: Mapping[str, int] | None = None, clock: Clock | None = None) -> None:
-        """Begin with `topics` (name to partition count); `clock`, a manual one unless given, dates the records."""
+        """Begin with `topics` (name to partition count); `clock`, or a manual one, dates the records."""
         self.available = True
         self.clock = clock or ManualClock()
         self._records: dict[TopicPartition, list[Record]] = {}

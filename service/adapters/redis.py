@@ -128,9 +128,7 @@ class RedisViewStore:
         if not writes:
             return
         words = [*Status, *(f"online:{online}" for online in _ONLINE)]
-        keys = [
-            key(self._prefix) for key in (view.index_all_key, view.index_place_key, view.index_states_key)
-        ]
+        keys = [self._keys.all, self._keys.place, self._keys.states]
         keys += [self._keys.status(status) for status in Status]
         keys += [self._keys.online(online) for online in _ONLINE]
         arguments: list[_Argument] = [len(words), *words]
