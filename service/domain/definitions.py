@@ -1,0 +1,102 @@
+"""
+Definitions: named rules that turn time by (status, online) into up, down, excluded and unobserved.
+
+Time is stored by (status, online) and never as up or down, so that a definition is a weighting of the same
+buckets and travels with its number. The default is `observed`; its table is that of the class of time:
+
+====================================  =====================
+status (online is not false)          class
+====================================  =====================
+AVAILABLE, and the statuses in use    up
+INOPERATIVE, OUTOFORDER               down
+UNKNOWN, or nothing heard yet         unobserved
+PLANNED, REMOVED (whatever online)    out of service
+any other, online false               down
+====================================  =====================
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from schemas.vocabulary import OPERATIONAL, OUT_OF_SERVICE, ExclusionReason, Status, TimeClass
+
+Pair = tuple[Status | None, bool | None]
+"""(status, online); status None is 'nothing heard yet', online None 'not supported'."""
+
+PAIRS: tuple[Pair, ...] = tuple(
+    (status, online) for status in (None, *Status) for online in (None, True, False)
+)
+"""Every pair there is; its index is the bucket that time is stored under."""
+
+BUCKET: dict[Pair, int] = {pair: index for index, pair in enumerate(PAIRS)}
+
+UNHEARD = BUCKET[None, None]
+"""The bucket of time in which nothing was heard. It is never stored: it is what is left of a window."""
+
+PLAINLY_UP: tuple[bool, ...] = tuple(
+    status in OPERATIONAL and online is not False for status, online in PAIRS
+)
+"""Buckets that every definition counts as up, so that history keeps only the spans of the others."""
+
+PORT_ORDER = (
+    TimeClass.UP,
+    TimeClass.DOWN,
+    TimeClass.EXCLUDED,
+    TimeClass.UNOBSERVED,
+    TimeClass.OUT_OF_SERVICE,
+)
+"""A port's moment has the first of these that any of its connectors has."""
+
+_PORT_RANK = {time_class: rank for rank, time_class in enumerate(PORT_ORDER)}
+
+
+class UnsupportedDefinition(ValueError):
+    """A definition that history, which keeps no spans of plainly up time, cannot answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """
+    A named rule: the class of each bucket (in the order of `PAIRS`) and the exclusions that count.
+
+    Raises `UnsupportedDefinition` where an operational status that is not offline is not up.
+    """
+
+    name: str
+    classes: tuple[TimeClass, ...]
+    exclusion_reasons: frozenset[ExclusionReason]
+
+    def __post_init__(self) -> None:
+        for pair, plainly_up, time_class in zip(PAIRS, PLAINLY_UP, self.classes, strict=True):
+            if plainly_up and time_class is not TimeClass.UP:
+                msg = f"definition {self.name}: {pair[0]} with online {pair[1]} must be up, since history keeps no spans of it"
+                raise UnsupportedDefinition(msg)
+
+    def class_of(self, status: Status | None, online: bool | None) -> TimeClass:
+        """Give the class of a moment with this status and online."""
+        return self.classes[BUCKET[status, online]]
+
+
+def _observed(status: Status | None, online: bool | None) -> TimeClass:
+    if status in OUT_OF_SERVICE:
+        return TimeClass.OUT_OF_SERVICE
+    if online is False:
+        return TimeClass.DOWN
+    if status is None or status is Status.UNKNOWN:
+        return TimeClass.UNOBSERVED
+    return TimeClass.UP if status in OPERATIONAL else TimeClass.DOWN
+
+
+OBSERVED = Definition("observed", tuple(_observed(*pair) for pair in PAIRS), frozenset(ExclusionReason))
+"""The default, behind the published field `uptime`: what was not seen is in no denominator."""
+
+DEFINITIONS: dict[str, Definition] = {definition.name: definition for definition in (OBSERVED,)}
+"""Every definition that can be asked for by name."""
+
+
+def first_of(classes: list[TimeClass]) -> TimeClass:
+    """Give the class of a port's moment from those of its connectors (none known: unobserved)."""
+    if not classes:
+        return TimeClass.UNOBSERVED
+    return min(classes, key=_PORT_RANK.__getitem__)

@@ -1,0 +1,340 @@
+"""
+The fold: what an event does to the state of its EVSE, and the verdict on it.
+
+Rule 1: event time decides, never arrival (promise P2); `recent` keeps the order.
+Rule 2: every event gets exactly one verdict, and nothing here raises on a valid event.
+This module knows neither clock nor transport; the clock rules (promise P3) were applied before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+from schemas.vocabulary import Status, Verdict
+from service.domain import events, recent
+from service.domain.inventory import Exclusion, Gap, Inventory
+from service.domain.recent import Placed, Step
+from service.domain.rules import Rules
+from service.domain.state import EvseState
+from service.domain.time import MINUTE, Micros
+from service.domain.timeline import Item, ItemKind
+from service.domain.track import Key, Report, Track
+
+_LAST_UPDATED_STEP: Micros = 1000
+_BEFORE_ALL = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of a connector's status; `lasted` is how long the status before it did, in microseconds."""
+
+    connector_uid: str
+    from_status: Status | None
+    to_status: Status
+    at: Micros
+    lasted: Micros | None
+    verdict: Verdict
+    event_id: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """
+    What came of an event.
+
+    `publish`: the snapshot changed by more than `last_seen_at`. `moved`: the content moved, and the revision
+    with it (promise P10). `removed_now`: the EVSE's last snapshot is to be followed by a tombstone.
+    """
+
+    verdict: Verdict
+    publish: bool = False
+    moved: bool = False
+    transitions: tuple[Transition, ...] = ()
+    removed_now: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a handler reports: the verdict, what moved, and which status steps were made."""
+
+    verdict: Verdict
+    publish: bool = False
+    corrected: frozenset[str] = frozenset()
+    evse_moved: bool = False
+    steps: tuple[Step, ...] = ()
+
+
+_REFRESHED = _Change(Verdict.REFRESHED)
+
+
+def fold(state: EvseState, event: events.Event, rules: Rules, *, cap: Micros | None = None) -> Folded:
+    """
+    Apply an event to the state of its EVSE.
+
+    With `cap`, what applies after it is ignored, and so are signs of life after it: the state is then that
+    of an earlier time, seen with what was learned later.
+    """
+    if cap is not None and event.at > cap:
+        return Folded(Verdict.REFRESHED)
+    newest = max(state.as_of, event.at, event.seen)
+    horizon = max(state.horizon, newest - rules.allowed_lateness)
+    if not isinstance(event, events.HeartbeatReceived):
+        digest = _digest(event.event_id)
+        if state.ids.get(digest, -1) >= horizon:
+            return Folded(Verdict.DUPLICATE)
+        state.ids[digest] = max(event.at, event.seen)
+    state.as_of, state.horizon = newest, horizon
+    was_removed, before = state.removed, _contents(state)
+
+    sign = event.seen if _is_sign(event) and (cap is None or event.seen <= cap) else None
+    if sign is not None:
+        state.last_seen_at = max(state.last_seen_at or 0, sign)
+    if event.at < horizon and isinstance(event, _LATENESS_APPLIES):
+        change = _take_late(state, sign)
+    else:
+        change = _HANDLERS[type(event)](state, event, sign)
+    recent.advance(state, rules)
+    return _conclude(state, event, change, before, was_removed=was_removed, cap=cap)
+
+
+def _digest(event_id: str) -> int:
+    return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "big")
+
+
+def _contents(state: EvseState) -> dict[str, tuple[Any, ...]]:
+    return {uid: track.content() for uid, track in state.tip.tracks.items()}
+
+
+_LATENESS_APPLIES = (
+    events.StatusReported,
+    events.OnlineReported,
+    events.ChargerNoted,
+    events.HeartbeatReceived,
+)
+
+
+def _is_sign(event: events.Event) -> bool:
+    """Tell whether an event shows that the charger lives (contract 2.1)."""
+    if isinstance(event, events.OnlineReported):
+        return event.online is not False and not event.silence
+    return isinstance(event, _LATENESS_APPLIES)
+
+
+def _conclude(
+    state: EvseState,
+    event: events.Event,
+    change: _Change,
+    before: dict[str, tuple[Any, ...]],
+    *,
+    was_removed: bool,
+    cap: Micros | None,
+) -> Folded:
+    """Step revision and `last_updated` if the content moved, and put the outcome together."""
+    after = _contents(state)
+    moved = {uid for uid, content in after.items() if before.get(uid) != content} | change.corrected
+    first = state.revision == 0
+    removed_now = state.removed and not was_removed
+    evse_moved = bool(moved) or change.evse_moved or first or before.keys() != after.keys() or removed_now
+    if evse_moved:
+        as_of = state.as_of if cap is None else min(state.as_of, cap)
+        state.revision += 1
+        state.last_updated = max(as_of, state.last_updated + _LAST_UPDATED_STEP) if not first else as_of
+        for uid in moved & after.keys():
+            state.connectors_updated[uid] = state.last_updated
+    transitions = tuple(_transition(step, event, change.verdict) for step in change.steps)
+    return Folded(change.verdict, change.publish or evse_moved, evse_moved, transitions, removed_now)
+
+
+def _transition(step: Step, event: events.Event, verdict: Verdict) -> Transition:
+    lasted = None if step.from_since is None else event.at - step.from_since
+    return Transition(
+        step.connector_uid, step.from_status, step.to_status, event.at, lasted, verdict, event.event_id, event.position
+    )
+
+
+def _take_late(state: EvseState, sign: Micros | None) -> _Change:
+    """Count a late event as a heartbeat at its receipt (settled reading 3)."""
+    if sign is None:
+        return _Change(Verdict.LATE)
+    placed = _heartbeat(state, sign)
+    return _Change(Verdict.LATE, corrected=placed.changed)
+
+
+def _heartbeat(state: EvseState, at: Micros) -> Placed:
+    return recent.place_heartbeat(state, at // MINUTE * MINUTE)
+
+
+def _items(event: events.Event, sign: Micros | None, effect: Item | None) -> list[Item]:
+    """Give the item of the effect and that of the sign of life."""
+    items = [effect] if effect is not None else []
+    if sign is not None:
+        items.append(Item(sign, event.position, ItemKind.SIGN, event.event_id))
+    return items
+
+
+def _applies_after_removal(state: EvseState, key: Key) -> bool:
+    return state.removal_key is not None and key > state.removal_key
+
+
+def _judge(placed: Placed, *, newest: bool, moved: bool) -> Verdict:
+    """Give the verdict on a report whose items were placed; `newest` among its kind."""
+    if not placed.refolded:
+        return Verdict.APPLIED if moved else Verdict.REFRESHED
+    if not placed.changed and not moved:
+        return Verdict.REFRESHED
+    return Verdict.APPLIED if newest and moved else Verdict.CORRECTED
+
+
+def _report(
+    state: EvseState, event: events.Event, items: list[Item], connector_uid: str | None, is_newest: Callable[[Track], bool]
+) -> _Change:
+    """Place the items of a report about one connector or all, and judge what they did."""
+    key = (event.at, event.position)
+    if connector_uid is not None and connector_uid not in state.named and _applies_after_removal(state, key):
+        recent.place(state, items)
+        return _REFRESHED
+    named = connector_uid is not None and recent.name_connector(state, connector_uid, key)
+    before = _contents(state)
+    placed = recent.place(state, items, refold=named)
+    moved = _contents(state) != before
+    newest = any(is_newest(track) for track in state.tip.touched(connector_uid))
+    verdict = _judge(placed, newest=newest, moved=moved)
+    corrected = placed.changed if verdict is Verdict.CORRECTED else frozenset()
+    return _Change(verdict, corrected=corrected, publish=bool(placed.changed), steps=placed.steps)
+
+
+def _take_status(state: EvseState, event: events.StatusReported, sign: Micros | None) -> _Change:
+    report = Report(event.status, event.raw_status, event.error_code, event.vendor_error_code)
+    effect = Item(event.at, event.position, ItemKind.STATUS, event.event_id, event.connector_uid, report)
+    items = _items(event, sign, effect)
+    return _report(state, event, items, event.connector_uid, lambda track: track.status_key == effect.key)
+
+
+def _take_online(state: EvseState, event: events.OnlineReported, sign: Micros | None) -> _Change:
+    if event.online is not None:
+        state.has_reported_online = True
+    last_seen_at = event.last_seen_at if event.silence else None
+    body = (event.online, last_seen_at)
+    effect = Item(event.at, event.position, ItemKind.ONLINE, event.event_id, event.connector_uid, body)
+    items = _items(event, sign, effect)
+    return _report(state, event, items, event.connector_uid, lambda track: track.online_key == effect.key)
+
+
+def _take_note(state: EvseState, event: events.ChargerNoted, sign: Micros | None) -> _Change:
+    report = Report(event.status, event.raw_status, event.error_code, event.vendor_error_code)
+    effect = Item(event.at, event.position, ItemKind.NOTE, event.event_id, None, report)
+    before, contents = state.tip.note, _contents(state)
+    placed = recent.place(state, _items(event, sign, effect))
+    noted = state.tip.note != before
+    moved = _contents(state) != contents
+    if noted or moved:
+        return _Change(Verdict.APPLIED, publish=True)
+    if placed.changed:
+        return _Change(Verdict.CORRECTED, corrected=placed.changed)
+    return _REFRESHED
+
+
+def _take_heartbeat(state: EvseState, event: events.HeartbeatReceived, sign: Micros | None) -> _Change:
+    state.has_sent_heartbeat = True
+    if event.heartbeat_interval_s is not None:
+        state.heartbeat_interval_s = event.heartbeat_interval_s
+    if sign is None:
+        return _REFRESHED
+    placed = _heartbeat(state, sign)
+    return _Change(Verdict.REFRESHED, corrected=placed.changed)
+
+
+def _take_inventory(state: EvseState, event: events.InventoryUpserted, _sign: Micros | None) -> _Change:
+    key = (event.at, event.position)
+    if _applies_after_removal(state, key):
+        return _REFRESHED
+    declarations = state.declarations
+    before = _published_inventory(state)
+    declarations.upsert(Inventory(key, event.evse, event.connectors))
+    named = [uid for uid in event.connectors or {} if recent.name_connector(state, uid, key)]
+    placed = Placed((), frozenset(), refolded=False)
+    statuses = {uid: Report(status, raw) for uid, (status, raw) in event.statuses.items()}
+    if named or any(_may_take(state.base.tracks[uid]) for uid in statuses):
+        effect = _begin_at_horizon(state, event, ItemKind.INVENTORY, (key, statuses))
+        placed = recent.place(state, [effect], refold=True)
+    moved = bool(placed.changed) or _published_inventory(state) != before
+    return _Change(Verdict.APPLIED if moved else Verdict.REFRESHED, evse_moved=moved, steps=placed.steps)
+
+
+def _may_take(track: Track) -> bool:
+    """Tell whether an inventory's status can still count for a track of the base (settled reading 12)."""
+    return track.status is None or track.inventory_key is not None
+
+
+def _published_inventory(state: EvseState) -> tuple[Any, ...]:
+    declarations = state.declarations
+    published = [uid for uid in state.connector_uids() if declarations.is_published(uid)]
+    return (declarations.evse, declarations.connectors, published)
+
+
+def _begin_at_horizon(state: EvseState, event: events.Event, kind: ItemKind, body: Any) -> Item:
+    """Give the item of an effect that begins at the horizon where the event applies before it."""
+    if event.at >= state.horizon:
+        return Item(event.at, event.position, kind, event.event_id, None, body)
+    return Item(state.horizon, event.position - _BEFORE_ALL, kind, event.event_id, None, body)
+
+
+def _take_removal(state: EvseState, event: events.EvseRemoved, _sign: Micros | None) -> _Change:
+    key = (event.at, event.position)
+    if _applies_after_removal(state, key):
+        return _REFRESHED
+    again = state.removed
+    state.removal_key = key
+    gone = set(state.declarations.exclusions)
+    state.declarations.remove_after(key)
+    state.unsaved.exclusions |= gone
+    state.unsaved.gaps = True
+    recent.forget_connectors_after(state, key)
+    effect = _begin_at_horizon(state, event, ItemKind.REMOVED, None)
+    placed = recent.place(state, [effect], refold=True)
+    verdict = Verdict.CORRECTED if again and placed.changed else Verdict.APPLIED
+    corrected = placed.changed if again else frozenset()
+    return _Change(verdict, publish=True, corrected=corrected, steps=placed.steps)
+
+
+def _take_exclusion(state: EvseState, event: events.ExclusionDeclared, _sign: Micros | None) -> _Change:
+    key = (event.at, event.position)
+    terms = (event.from_, event.until, event.reason, event.connector_uids, event.note)
+    return _declare(state, event.exclusion_id, Exclusion(key, False, *terms))
+
+
+def _take_withdrawal(state: EvseState, event: events.ExclusionWithdrawn, _sign: Micros | None) -> _Change:
+    return _declare(state, event.exclusion_id, Exclusion((event.at, event.position), withdrawn=True))
+
+
+def _declare(state: EvseState, exclusion_id: str, exclusion: Exclusion) -> _Change:
+    if _applies_after_removal(state, exclusion.key) or not state.declarations.declare(exclusion_id, exclusion):
+        return _REFRESHED
+    state.unsaved.exclusions.add(exclusion_id)
+    return _Change(Verdict.APPLIED, publish=True)
+
+
+def _take_gap(state: EvseState, event: events.GapObserved, _sign: Micros | None) -> _Change:
+    key = (event.at, event.position)
+    gap = Gap(event.from_, event.until, key, event.event_id)
+    if _applies_after_removal(state, key) or not state.declarations.observe_gap(gap):
+        return _REFRESHED
+    state.unsaved.gaps = True
+    return _Change(Verdict.APPLIED, publish=True)
+
+
+_HANDLERS: dict[type[events.Event], Callable[[EvseState, Any, Micros | None], _Change]] = {
+    events.StatusReported: _take_status,
+    events.OnlineReported: _take_online,
+    events.ChargerNoted: _take_note,
+    events.HeartbeatReceived: _take_heartbeat,
+    events.InventoryUpserted: _take_inventory,
+    events.EvseRemoved: _take_removal,
+    events.ExclusionDeclared: _take_exclusion,
+    events.ExclusionWithdrawn: _take_withdrawal,
+    events.GapObserved: _take_gap,
+}

@@ -1,0 +1,162 @@
+"""
+What inventories, exclusions and gaps say of an EVSE: declarations that obey no lateness.
+
+Of several the latest by (effective time, position) holds, whenever it arrives (settled readings 3 and 10).
+What applies after a removal is ignored, so superseded ones are kept until no removal can come between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from schemas.vocabulary import ExclusionReason
+from service.domain.intervals import Interval, merge
+from service.domain.time import Micros
+from service.domain.track import Key
+
+FOREVER: Micros = 1 << 62
+"""The end of what is open."""
+
+
+class Inventory(NamedTuple):
+    """One upsert: the published fields of the EVSE and, by uid, of its connectors (None: not said)."""
+
+    key: Key
+    evse: Mapping[str, Any]
+    connectors: Mapping[str, Mapping[str, Any]] | None
+
+
+class Exclusion(NamedTuple):
+    """One declaration or withdrawal of an exclusion; `until` None is open."""
+
+    key: Key
+    withdrawn: bool
+    from_: Micros = 0
+    until: Micros | None = None
+    reason: ExclusionReason = ExclusionReason.OTHER
+    connector_uids: tuple[str, ...] | None = None
+    note: str | None = None
+
+    def terms(self) -> tuple[Any, ...]:
+        """Give what it says, without when it was said."""
+        return tuple(self)[1:]
+
+
+class Gap(NamedTuple):
+    """A time in which nothing could be seen of the EVSE."""
+
+    from_: Micros
+    until: Micros
+    key: Key
+    event_id: str
+
+
+@dataclass(slots=True)
+class Declarations:
+    """All standing declarations of one EVSE, with those that a removal may bring back."""
+
+    inventories: list[Inventory] = field(default_factory=list)
+    named_before: set[str] = field(default_factory=set)
+    """Connectors that an inventory named which is not kept any more."""
+    exclusions: dict[str, list[Exclusion]] = field(default_factory=dict)
+    gaps: list[Gap] = field(default_factory=list)
+    merged_gaps: list[Interval] = field(default_factory=list)
+
+    @property
+    def evse(self) -> Mapping[str, Any]:
+        """The EVSE's fields by the standing inventory."""
+        return self.inventories[-1].evse if self.inventories else {}
+
+    @property
+    def connectors(self) -> Mapping[str, Mapping[str, Any]] | None:
+        """The connectors' fields by the standing inventory that speaks of connectors, None without any."""
+        for inventory in reversed(self.inventories):
+            if inventory.connectors is not None:
+                return inventory.connectors
+        return None
+
+    def is_published(self, connector_uid: str) -> bool:
+        """
+        Tell whether a connector stands in the published EVSE (settled reading 13).
+
+        One that an inventory named once and the standing one names no longer is taken out; one that no
+        inventory ever named is kept.
+        """
+        standing = self.connectors
+        if standing is None or connector_uid in standing:
+            return True
+        named = any(connector_uid in (inventory.connectors or {}) for inventory in self.inventories)
+        return not named and connector_uid not in self.named_before
+
+    def upsert(self, inventory: Inventory) -> None:
+        """Put an inventory in its place."""
+        self.inventories.append(inventory)
+        self.inventories.sort(key=lambda each: each.key)
+
+    def declare(self, exclusion_id: str, exclusion: Exclusion) -> bool:
+        """Put a declaration or withdrawal in its place; tells whether what holds has changed."""
+        before = self.standing(exclusion_id)
+        versions = self.exclusions.setdefault(exclusion_id, [])
+        versions.append(exclusion)
+        versions.sort(key=lambda each: each.key)
+        after = self.standing(exclusion_id)
+        return (before and before.terms()) != (after and after.terms())
+
+    def standing(self, exclusion_id: str) -> Exclusion | None:
+        """Give the exclusion that holds under an id, None where it is withdrawn or was never declared."""
+        versions = self.exclusions.get(exclusion_id)
+        if not versions or versions[-1].withdrawn:
+            return None
+        return versions[-1]
+
+    def all_standing(self) -> dict[str, Exclusion]:
+        """Give every exclusion that holds."""
+        return {
+            key: versions[-1]
+            for key, versions in self.exclusions.items()
+            if versions and not versions[-1].withdrawn
+        }
+
+    def observe_gap(self, gap: Gap) -> bool:
+        """Add a gap; tells whether anything that was observed is so no more."""
+        before = self.merged_gaps
+        self.gaps.append(gap)
+        self.gaps.sort()
+        self._merge_gaps()
+        return self.merged_gaps != before
+
+    def remove_after(self, key: Key) -> None:
+        """Forget what applies after a removal (settled reading 13)."""
+        self.inventories = [each for each in self.inventories if each.key < key]
+        for exclusion_id, versions in self.exclusions.items():
+            self.exclusions[exclusion_id] = [each for each in versions if each.key < key]
+        self.gaps = [gap for gap in self.gaps if gap.key < key]
+        self._merge_gaps()
+
+    def settle(self, closed: Micros, keep_from: Micros) -> None:
+        """Drop what nothing can bring back once history is closed up to `closed`, and what is too old."""
+        while len(self.inventories) > 1 and self.inventories[1].key[0] < closed:
+            gone = self.inventories.pop(0)
+            self.named_before.update(gone.connectors or ())
+            successor = self.inventories[0]
+            if successor.connectors is None:
+                self.inventories[0] = successor._replace(connectors=gone.connectors)
+        for exclusion_id, versions in list(self.exclusions.items()):
+            while len(versions) > 1 and versions[1].key[0] < closed:
+                versions.pop(0)
+            if not versions or _has_ended(versions[-1], keep_from):
+                del self.exclusions[exclusion_id]
+        if self.gaps and self.gaps[0].until < keep_from:
+            self.gaps = [gap for gap in self.gaps if gap.until >= keep_from]
+            self._merge_gaps()
+
+    def _merge_gaps(self) -> None:
+        self.merged_gaps = merge((gap.from_, gap.until) for gap in self.gaps)
+
+
+def _has_ended(exclusion: Exclusion, keep_from: Micros) -> bool:
+    if exclusion.withdrawn:
+        return exclusion.key[0] < keep_from
+    return exclusion.until is not None and max(exclusion.until, exclusion.key[0]) < keep_from

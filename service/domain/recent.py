@@ -1,0 +1,293 @@
+"""
+Keeping base, recent items and tip in step: placing items, folding again, closing history, naming connectors.
+
+Rule 1: the tip is always what folding the recent items onto the base gives; an item is applied to the tip
+directly only where that cannot differ.
+Rule 2: the base takes only what no event within the allowed lateness can change any more.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from typing import NamedTuple
+
+from schemas.vocabulary import Status, TimeClass
+from service.domain.definitions import OBSERVED, first_of
+from service.domain.rules import KEPT_DAYS, SETTLING, Rules
+from service.domain.state import NAMELESS, PORT, EvseState, History
+from service.domain.time import DAY, HOUR, Micros, day_of
+from service.domain.timeline import HEARTBEAT_POSITION, Item, ItemKind, PortTrack, Timeline
+from service.domain.track import Key, Track
+
+
+class Step(NamedTuple):
+    """A change of a connector's status that one item made."""
+
+    connector_uid: str
+    from_status: Status | None
+    from_since: Micros | None
+    to_status: Status
+
+
+class Placed(NamedTuple):
+    """
+    What placing items did.
+
+    `steps` are the status changes made by the items themselves; `refolded` tells that the tip was folded
+    again, `changed` then names the connectors whose account differs, and `before` is the old tip.
+    """
+
+    steps: tuple[Step, ...]
+    changed: frozenset[str]
+    refolded: bool
+
+
+def place(state: EvseState, items: list[Item], *, refold: bool = False) -> Placed:
+    """Put items into their places and bring the tip up to date; `refold` forces folding again."""
+    steps: list[Step] = []
+    for item in items:
+        _insert(state.recent, item)
+        if not refold and is_next(state, item):
+            steps += _apply_watched(state.tip, item, state)
+        else:
+            refold = True
+    if not refold:
+        return Placed(tuple(steps), frozenset(), refolded=False)
+    return fold_again(state, {item.key for item in items})
+
+
+def place_heartbeat(state: EvseState, minute: Micros) -> Placed:
+    """Note a heartbeat's minute and let it end the offline spans it ends."""
+    unchanged = Placed((), frozenset(), refolded=False)
+    if minute < state.closed or not state.minutes.add(minute):
+        return unchanged
+    key = (minute, HEARTBEAT_POSITION)
+    if not _sign_is_next(state.tip, key):
+        return fold_again(state, set())
+    state.tip.heartbeat(minute)
+    return unchanged
+
+
+def fold_again(state: EvseState, watched: set[Key]) -> Placed:
+    """Fold the recent items onto the base once more; `watched` are the keys whose steps are asked for."""
+    old = state.tip
+    tip = state.base.copy()
+    steps: list[Step] = []
+    for item in state.recent:
+        if item.key in watched:
+            steps += _apply_watched(tip, item, state)
+        else:
+            tip.apply(item, state.minutes)
+    tip.settle((state.as_of + DAY, 0), state.minutes)
+    state.tip = tip
+    return Placed(tuple(steps), _changed(old, tip.copy(), state.as_of), refolded=True)
+
+
+def is_next(state: EvseState, item: Item) -> bool:
+    """Tell whether applying an item to the tip gives what folding again in order would give."""
+    tip, key, kind = state.tip, item.key, item.kind
+    if kind is ItemKind.SIGN:
+        return _sign_is_next(tip, key)
+    if tip.removed or kind in {ItemKind.INVENTORY, ItemKind.REMOVED}:
+        return False
+    if kind is ItemKind.NOTE:
+        return tip.note is None or tip.note.at < item.time
+    if item.time < tip.port.since:
+        return False
+    tracks = tip.touched(item.connector_uid)
+    if kind is ItemKind.STATUS:
+        return all(key > track.status_key and key > track.since_key for track in tracks)
+    disconnects = item.body is not None and item.body[0] is False
+    if disconnects and (tip.last_sign >= item.time or state.minutes.first_after(item.time) is not None):
+        return False
+    return all(key > track.online_key and key > track.since_key for track in tracks)
+
+
+def _sign_is_next(tip: Timeline, key: Key) -> bool:
+    for track in tip.every():
+        if key <= track.online_turned:
+            return False
+        if track.online is False and (
+            key <= track.online_key or key <= track.since_key or key[0] < tip.port.since
+        ):
+            return False
+    return True
+
+
+def _insert(recent: list[Item], item: Item) -> None:
+    if not recent or item > recent[-1]:
+        recent.append(item)
+    else:
+        insort(recent, item)
+
+
+def _apply_watched(timeline: Timeline, item: Item, state: EvseState) -> list[Step]:
+    before = {uid: (track.status, track.status_since) for uid, track in timeline.tracks.items()}
+    timeline.apply(item, state.minutes)
+    return [
+        Step(uid, *before[uid], track.status)
+        for uid, track in timeline.tracks.items()
+        if track.status is not None and track.status is not before[uid][0]
+    ]
+
+
+def _changed(old: Timeline, new: Timeline, until: Micros) -> frozenset[str]:
+    """Name the connectors whose account differs; both timelines are spent by the comparison."""
+    return frozenset(
+        uid
+        for uid, track in new.tracks.items()
+        if uid not in old.tracks or old.tracks[uid].account(until) != track.account(until)
+    )
+
+
+def name_connector(state: EvseState, uid: str, key: Key) -> bool:
+    """
+    Make a connector known from `key` on; tells whether it is a new one (the tip must then be folded again).
+
+    It starts as a copy of the nameless track: what held for every connector held for it, too.
+    """
+    if uid in state.named:
+        state.named[uid] = min(state.named[uid], key)
+        return False
+    state.named[uid] = key
+    history = state.history[uid] = state.history[NAMELESS].copy()
+    state.base.tracks[uid] = state.base.nameless.copy()
+    state.unsaved.days |= {(uid, day) for day in history.days}
+    state.unsaved.spans += [(uid, span) for span in history.spans]
+    _recompute_port(state)
+    return True
+
+
+def forget_connectors_after(state: EvseState, key: Key) -> None:
+    """Make those connectors unknown that were named only after a removal (settled reading 13)."""
+    for uid in [uid for uid, named_at in state.named.items() if named_at > key]:
+        del state.named[uid], state.base.tracks[uid]
+        state.unsaved.dropped_days |= {(uid, day) for day in state.history.pop(uid).days}
+        state.unsaved.days = {(owner, day) for owner, day in state.unsaved.days if owner != uid}
+        state.unsaved.spans = [(owner, span) for owner, span in state.unsaved.spans if owner != uid]
+    _recompute_port(state)
+
+
+def _recompute_port(state: EvseState) -> None:
+    """Account for the port once more, over all history kept, after the connectors it consists of have changed."""
+    changes: list[tuple[Micros, int, TimeClass]] = []
+    for index, (uid, track) in enumerate(state.base.tracks.items()):
+        spans = state.history[uid].spans
+        if track.since and (not spans or spans[0].start):
+            changes.append((0, index, TimeClass.UP))  # the span since ever was dropped for its age
+        for span in spans:
+            changes.append((span.start, index, OBSERVED.classes[span.bucket]))
+            changes.append((span.end, index, TimeClass.UP))
+        changes.append((track.since, index, OBSERVED.classes[track.bucket]))
+    # Of a span's end and the next one's start at the same time the start was put in later and must win:
+    # the sort is stable, and within a connector the list is in order.
+    changes.sort(key=lambda change: change[0])
+    current = [TimeClass.UNOBSERVED] * len(state.base.tracks)
+    port = PortTrack()
+    for position, (at, index, time_class) in enumerate(changes):
+        current[index] = time_class
+        if position + 1 == len(changes) or changes[position + 1][0] > at:
+            port.become(at, first_of(current))
+    port.pour(state.days_closed * DAY)
+    oldest = day_of(keep_from(state))
+    state.unsaved.dropped_days |= {(PORT, day) for day in state.port_days}
+    state.port_days = {
+        day: port.days.pop(day) for day in sorted(port.days) if kept_from <= day < state.days_closed
+    }
+    state.unsaved.days |= {(PORT, day) for day in state.port_days}
+    state.unsaved.dropped_days -= {(PORT, day) for day in state.port_days}
+    state.base.port = port
+
+
+def advance(state: EvseState, rules: Rules) -> None:
+    """Move what the horizon has passed from the recent items into the base, and close days and spans."""
+    if len(state.recent) > 2 * rules.recent_limit:
+        oldest_kept = state.recent[len(state.recent) - 2 * rules.recent_limit].time
+        state.horizon = max(state.horizon, oldest_kept + SETTLING)
+        state.overflows += 1
+    boundary = state.horizon - SETTLING
+    if boundary <= state.closed:
+        return
+    crossed_hour = boundary // HOUR > state.closed // HOUR
+    state.closed = boundary
+    _fold_into_base(state, boundary)
+    if day_of(boundary) > state.days_closed:
+        _close_days(state, day_of(boundary))
+    if crossed_hour:
+        # By the log's time and not by the clock or the batch, so that the state is a fold of the log.
+        state.ids = {digest: until for digest, until in state.ids.items() if until >= state.horizon}
+        state.declarations.settle(boundary, keep_from(state))
+
+
+def keep_from(state: EvseState) -> Micros:
+    """Give the midnight before which nothing is kept."""
+    return (day_of(state.as_of) - KEPT_DAYS) * DAY
+
+
+def _fold_into_base(state: EvseState, boundary: Micros) -> None:
+    recent, base = state.recent, state.base
+    passed = 0
+    for item in recent:
+        if item.time >= boundary:
+            break
+        base.apply(item, state.minutes)
+        passed += 1
+    if passed:
+        del recent[:passed]
+    starts = state.minutes.starts
+    if starts and starts[0] < boundary:
+        base.settle((boundary, HEARTBEAT_POSITION), state.minutes)
+        newest = state.minutes.forget_before(boundary)
+        if newest is not None:
+            base.see(newest)
+            state.tip.see(newest)
+    _close_spans(state, NAMELESS, base.nameless, state.tip.nameless)
+    for uid, track in base.tracks.items():
+        _close_spans(state, uid, track, state.tip.tracks[uid])
+
+
+def _close_spans(state: EvseState, uid: str, base: Track, tip: Track) -> None:
+    """Hand the spans that the base has ended to history; the tip holds the same ones first."""
+    if base.spans:
+        state.history[uid].spans += base.spans
+        state.unsaved.spans += [(uid, span) for span in base.spans]
+        del tip.spans[: len(base.spans)]
+        base.spans = []
+
+
+def _close_days(state: EvseState, first_open: int) -> None:
+    midnight = first_open * DAY
+    state.days_closed = first_open
+    state.base.pour(midnight)
+    state.tip.pour(midnight)
+    oldest = day_of(keep_from(state))
+    pairs = [(NAMELESS, state.base.nameless, state.tip.nameless)]
+    pairs += [(uid, track, state.tip.tracks[uid]) for uid, track in state.base.tracks.items()]
+    for uid, base, tip in pairs:
+        history = state.history[uid]
+        for day in [day for day in base.days if day < first_open]:
+            history.days[day] = base.days.pop(day)
+            tip.days.pop(day, None)
+            state.unsaved.days.add((uid, day))
+        _prune(state, uid, history, oldest)
+    for day in [day for day in state.base.port.days if day < first_open]:
+        state.port_days[day] = state.base.port.days.pop(day)
+        state.tip.port.days.pop(day, None)
+        state.unsaved.days.add((PORT, day))
+    for day in [day for day in state.port_days if day < oldest]:
+        del state.port_days[day]
+        _drop_day(state, PORT, day)
+
+
+def _prune(state: EvseState, uid: str, history: History, oldest: int) -> None:
+    history.days_changed()
+    for day in [day for day in history.days if day < oldest]:
+        del history.days[day]
+        _drop_day(state, uid, day)
+    if history.spans and history.spans[0].end < oldest * DAY:
+        history.spans = [span for span in history.spans if span.end >= oldest * DAY]
+
+
+def _drop_day(state: EvseState, uid: str, day: int) -> None:
+    state.unsaved.days.discard((uid, day))
+    state.unsaved.dropped_days.add((uid, day))

@@ -1,0 +1,151 @@
+"""
+Reliability, 0 to 10: ten times the estimated probability that a driver who arrives at a random moment finds
+the connector working (A), that no outage starts while charging (R), and that the attempt succeeds (S).
+
+    reliability = 10 * A * R * S
+    A = (U + 0.97 * E0) / (O + E0)              O observed, U up, E0 = 86 400, in decayed seconds
+    R = exp(-3600 * (k + 0.1) / (U + 86 400))   k decayed onsets of outages
+    S = (s + 9) / (s + f + 10)                  s, f decayed successes and failures; Beta(9, 1)
+
+All sums decay with a half-life of 30 days. The decay over an interval is integrated exactly, change point by
+change point in order of event time, so that the value does not depend on how often it is computed.
+0.97 is the floor of 23 CFR 680.116(b); the 300 seconds of a success are California's draft rule.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from schemas.vocabulary import OUT_OF_SERVICE, Status
+from service.domain.definitions import OBSERVED, PAIRS
+from service.domain.time import DAY, HOUR, SECOND, Micros
+
+HALF_LIFE_S = 30 * 86_400.0
+_RATE = math.log(2) / HALF_LIFE_S
+_PRIOR_S = 86_400.0
+_PRIOR_AVAILABILITY = 0.97
+_MINIMUM_OBSERVED: Micros = DAY
+
+ONSET_AFTER: Micros = 60 * SECOND
+"""An offline span counts as an outage's onset if it is longer than this."""
+
+SUCCESS_AFTER: Micros = 300 * SECOND
+"""An attempt that charged at least this long succeeded."""
+
+STALE_ATTEMPT: Micros = 24 * HOUR
+"""An attempt that never charged and was open longer than this says nothing."""
+
+_UNSEEN = OUT_OF_SERVICE | {Status.UNKNOWN, None}
+COUNTS_OBSERVED: tuple[bool, ...] = tuple(status not in _UNSEEN for status, _ in PAIRS)
+"""Buckets whose time is observed time of A (online or not)."""
+COUNTS_UP: tuple[bool, ...] = tuple(time_class == "up" for time_class in OBSERVED.classes)
+"""Buckets whose time is up time of A and R."""
+
+
+def faded(span: Micros) -> float:
+    """Give the weight that is left after `span` microseconds."""
+    return math.exp(-_RATE * (span / SECOND))
+
+
+def integral(start: Micros, end: Micros, at: Micros) -> float:
+    """Give the decayed seconds of `[start, end)` as seen from `at` >= `end`."""
+    grown = -math.expm1(-_RATE * ((end - start) / SECOND)) / _RATE
+    return grown * faded(at - end)
+
+
+@dataclass(slots=True)
+class Sums:
+    """
+    The decayed sums of one connector as of `at` (microseconds).
+
+    `observed` and `up` in decayed seconds, the others in decayed counts.
+    """
+
+    at: Micros = 0
+    observed: float = 0.0
+    up: float = 0.0
+    onsets: float = 0.0
+    successes: float = 0.0
+    failures: float = 0.0
+
+    def advance(self, until: Micros, bucket: int) -> None:
+        """Let time pass to `until` with the connector in `bucket`."""
+        seconds = (until - self.at) / SECOND
+        self.at = until
+        grown = -math.expm1(-_RATE * seconds)
+        left = 1.0 - grown
+        self.observed *= left
+        self.up *= left
+        self.onsets *= left
+        self.successes *= left
+        self.failures *= left
+        if COUNTS_OBSERVED[bucket]:
+            self.observed += grown / _RATE
+            if COUNTS_UP[bucket]:
+                self.up += grown / _RATE
+
+    def copy(self) -> Sums:
+        """Give an independent copy."""
+        return replace(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a closed attempt adds: its name in `attempts`, its success, its failure."""
+
+    name: str
+    success: float
+    failure: float
+
+
+SUCCEEDED = Outcome("succeeded", 1.0, 0.0)
+FAILED = Outcome("failed", 0.0, 1.0)
+ABANDONED = Outcome("abandoned", 0.0, 0.5)
+UNTOLD = Outcome("unknown", 0.0, 0.0)
+OUTCOMES = (SUCCEEDED, FAILED, ABANDONED, UNTOLD)
+
+
+def outcome_of(charged: Micros, open_for: Micros, closed_by: Status) -> Outcome:
+    """
+    Judge an attempt when it closes.
+
+    `charged` is the time since the first real charging, 0 if there was none; a charger that was suspended
+    from the start has not charged.
+    """
+    if closed_by is Status.OUTOFORDER:
+        return FAILED
+    if charged >= SUCCESS_AFTER:
+        return SUCCEEDED
+    if charged > 0:
+        return FAILED
+    if open_for <= STALE_ATTEMPT and closed_by in {Status.AVAILABLE, Status.FINISHING}:
+        return ABANDONED
+    return UNTOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """
+    The published reliability of one connector with its terms.
+
+    `value` is 0 to 10, None before 24 h were observed; the terms are given even then. `observed`, in
+    microseconds, and the counts are undecayed, over the whole history kept.
+    """
+
+    value: float | None
+    availability: float
+    continuity: float
+    success: float
+    observed: Micros
+    attempts: dict[str, int]
+    outages: int
+
+
+def rate(sums: Sums, observed: Micros, attempts: dict[str, int], outages: int) -> Reliability:
+    """Put the terms together; `sums` must be as of the time that is asked for."""
+    availability = (sums.up + _PRIOR_AVAILABILITY * _PRIOR_S) / (sums.observed + _PRIOR_S)
+    continuity = math.exp(-3600.0 * (sums.onsets + 0.1) / (sums.up + _PRIOR_S))
+    success = (sums.successes + 9.0) / (sums.successes + sums.failures + 10.0)
+    value = 10.0 * availability * continuity * success if observed >= _MINIMUM_OBSERVED else None
+    return Reliability(value, availability, continuity, success, observed, attempts, outages)

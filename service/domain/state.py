@@ -1,0 +1,127 @@
+"""
+The state of one EVSE: closed history, the base folded up to the horizon, the reports since, and the tip.
+
+The tip is the base with all recent items applied; a late event goes into its place among the recent ones,
+and the tip is folded again from the base. Nothing here judges events: that is `fold`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from schemas.vocabulary import TimeClass
+from service.domain.inventory import Declarations
+from service.domain.time import Micros
+from service.domain.timeline import Item, Minutes, Timeline
+from service.domain.track import Buckets, Key, Span
+
+NAMELESS = "\x1f"
+"""Under this uid stands the history of what held for all connectors; no real uid has control characters."""
+
+PORT = ""
+"""Under this uid stand the closed days of the EVSE as a port."""
+
+
+@dataclass(slots=True)
+class History:
+    """The closed history of one connector: whole days by bucket, and the spans that were not plainly up."""
+
+    days: dict[int, Buckets] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
+    _totals: dict[int, Buckets] = field(default_factory=dict, compare=False)
+
+    def copy(self) -> History:
+        """Give an independent copy."""
+        return History({day: dict(buckets) for day, buckets in self.days.items()}, list(self.spans))
+
+    def total_since(self, first: int) -> Buckets:
+        """
+        Add up the closed days from day `first` on, by bucket.
+
+        The sums are kept until days are closed or dropped, once a day: rendering asks at every change.
+        """
+        totals = self._totals.get(first)
+        if totals is None:
+            totals = {}
+            for day, buckets in self.days.items():
+                if day >= first:
+                    for bucket, amount in buckets.items():
+                        totals[bucket] = totals.get(bucket, 0) + amount
+            if len(self._totals) > 3:
+                self._totals.clear()
+            self._totals[first] = totals
+        return totals
+
+    def days_changed(self) -> None:
+        """Forget the kept sums; called after `days` was changed."""
+        self._totals.clear()
+
+
+@dataclass(slots=True)
+class Unsaved:
+    """What was closed since the last save, so that each is written once."""
+
+    days: set[tuple[str, int]] = field(default_factory=set)
+    spans: list[tuple[str, Span]] = field(default_factory=list)
+    exclusions: set[str] = field(default_factory=set)
+    gaps: bool = False
+    dropped_days: set[tuple[str, int]] = field(default_factory=set)
+
+    def clear(self) -> None:
+        """Forget all: it has been written."""
+        self.days.clear()
+        self.spans.clear()
+        self.exclusions.clear()
+        self.dropped_days.clear()
+        self.gaps = False
+
+
+@dataclass(slots=True)
+class EvseState:
+    """
+    Everything known of one EVSE.
+
+    `as_of` is the newest time it is known to have reached, `horizon` that less the allowed lateness (it
+    never goes back), `closed` where the base ends. `named` holds for each connector the earliest (time,
+    position) at which it was named. `ids` maps digests of event ids to the time until which they count.
+    """
+
+    uid: str
+    partition: int | None = None
+    revision: int = 0
+    last_updated: Micros = 0
+    connectors_updated: dict[str, Micros] = field(default_factory=dict)
+    as_of: Micros = 0
+    last_seen_at: Micros | None = None
+    horizon: Micros = 0
+    closed: Micros = 0
+    days_closed: int = 0
+    removal_key: Key | None = None
+    heartbeat_interval_s: int | None = None
+    has_sent_heartbeat: bool = False
+    has_reported_online: bool = False
+    overflows: int = 0
+    """How often `recent_limit` moved the horizon up."""
+
+    base: Timeline = field(default_factory=Timeline)
+    tip: Timeline = field(default_factory=Timeline)
+    recent: list[Item] = field(default_factory=list)
+    minutes: Minutes = field(default_factory=Minutes)
+    ids: dict[int, Micros] = field(default_factory=dict)
+    declarations: Declarations = field(default_factory=Declarations)
+    named: dict[str, Key] = field(default_factory=dict)
+    history: dict[str, History] = field(default_factory=lambda: {NAMELESS: History()})
+    port_days: dict[int, dict[TimeClass, Micros]] = field(default_factory=dict)
+    unsaved: Unsaved = field(default_factory=Unsaved)
+
+    @property
+    def removed(self) -> bool:
+        """Whether the EVSE was removed: terminal for its uid."""
+        return self.removal_key is not None
+
+    def connector_uids(self) -> list[str]:
+        """Give the known connectors: the standing inventory's in its order, then the others by uid."""
+        listed: Mapping[str, object] = self.declarations.connectors or {}
+        known = self.tip.tracks
+        return [uid for uid in listed if uid in known] + sorted(uid for uid in known if uid not in listed)

@@ -1,0 +1,154 @@
+"""
+What can be said of an EVSE at a time: the reading side of the fold, behind snapshots and documents.
+
+Everything here is a function of a state and `as_of`; nothing is changed and no clock is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from schemas.vocabulary import OUT_OF_SERVICE, Status, TimeClass
+from service.domain.definitions import OBSERVED
+from service.domain.intervals import Interval, clip, subtract
+from service.domain.reliability import COUNTS_OBSERVED, COUNTS_UP, OUTCOMES, Reliability, Sums, integral, rate
+from service.domain.rules import Rules
+from service.domain.state import EvseState
+from service.domain.time import Micros
+from service.domain.track import COUNTERS, FIRST_COUNTER, OUTAGES, Track
+from service.domain.windows import (
+    Window,
+    connector_window,
+    exclusions_of,
+    overlapping,
+    port_window,
+    spans_of,
+    total_buckets,
+)
+
+_IN_USE_FIRST: tuple[tuple[frozenset[Status], Status], ...] = (
+    (frozenset({Status.PREPARING, Status.CHARGING, Status.FINISHING}), Status.CHARGING),
+    (frozenset({Status.RESERVED}), Status.RESERVED),
+    (frozenset({Status.AVAILABLE}), Status.AVAILABLE),
+    (frozenset({Status.INOPERATIVE}), Status.INOPERATIVE),
+    (frozenset({Status.OUTOFORDER}), Status.OUTOFORDER),
+)
+
+STATUS_RULES: dict[str, tuple[tuple[frozenset[Status], Status], ...]] = {"in_use_first": _IN_USE_FIRST}
+"""Named orders by which an EVSE gets one status from its connectors: the first that any of them has."""
+
+
+def rolled_up_status(tracks: Iterable[Track], rule: str = "in_use_first") -> Status:
+    """Give the EVSE one status (settled reading 14): online first, then the order of the rule."""
+    known = list(tracks)
+    in_service = [track for track in known if track.status not in OUT_OF_SERVICE]
+    if not known:
+        return Status.UNKNOWN
+    if not in_service:
+        return Status.REMOVED if all(track.status is Status.REMOVED for track in known) else Status.PLANNED
+    if all(track.online is False for track in in_service):
+        return Status.UNKNOWN
+    statuses = {track.status for track in in_service}
+    for those, status in STATUS_RULES[rule]:
+        if statuses & those:
+            return status
+    return Status.UNKNOWN
+
+
+def rolled_up_online(tracks: Iterable[Track]) -> bool | None:
+    """Give the EVSE one online: false if all in service are offline, true if any is online, else null."""
+    in_service = [track for track in tracks if track.status not in OUT_OF_SERVICE]
+    if in_service and all(track.online is False for track in in_service):
+        return False
+    return True if any(track.online is True for track in in_service) else None
+
+
+def reliability(state: EvseState, uid: str, as_of: Micros) -> Reliability:
+    """Rate a connector as of `as_of`: excluded time and gaps are left out of its sums."""
+    sums, open_onsets = state.tip.tracks[uid].sums_at(as_of)
+    totals = total_buckets(state, uid, as_of)
+    observed = sum(amount for bucket, amount in totals.items() if bucket < FIRST_COUNTER and COUNTS_OBSERVED[bucket])
+    observed -= _leave_out(state, uid, sums, as_of)
+    attempts = {outcome.name: totals.get(COUNTERS[outcome.name], 0) for outcome in OUTCOMES}
+    return rate(sums, observed, attempts, totals.get(OUTAGES, 0) + open_onsets)
+
+
+def _leave_out(state: EvseState, uid: str, sums: Sums, as_of: Micros) -> Micros:
+    """Take excluded time and gaps out of the decayed sums, and give their undecayed length."""
+    declarations = state.declarations
+    if not declarations.exclusions and not declarations.merged_gaps:
+        return 0
+    gaps = clip(declarations.merged_gaps, 0, as_of)
+    exclusions = subtract(clip(exclusions_of(state, uid, OBSERVED), 0, as_of), gaps)
+    spans = spans_of(state, uid, as_of)
+    left_out = 0
+    for part, is_gap in [(part, True) for part in gaps] + [(part, False) for part in exclusions]:
+        plainly_up = [part]
+        for span in overlapping(spans, *part):
+            inside: Interval = (max(span.start, part[0]), min(span.end, part[1]))
+            plainly_up = subtract(plainly_up, [inside])
+            is_taken = is_gap or OBSERVED.classes[span.bucket] is TimeClass.DOWN
+            if COUNTS_OBSERVED[span.bucket] and is_taken:
+                sums.observed -= integral(*inside, as_of)
+                left_out += inside[1] - inside[0]
+                if COUNTS_UP[span.bucket]:  # never under `observed`: up has no spans
+                    sums.up -= integral(*inside, as_of)
+        if is_gap:
+            for inside in plainly_up:
+                lost = integral(*inside, as_of)
+                sums.observed -= lost
+                sums.up -= lost
+                left_out += inside[1] - inside[0]
+    return left_out
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorSummary:
+    """One connector at a time: its track, windows by definition and reliability."""
+
+    uid: str
+    track: Track
+    published: bool
+    windows: tuple[Window, ...]
+    reliability: Reliability
+    uptime: float | None
+    """Uptime of the published window `observed`, whatever other windows were asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One EVSE at a time."""
+
+    as_of: Micros
+    status: Status
+    online: bool | None
+    windows: tuple[Window, ...]
+    connectors: tuple[ConnectorSummary, ...]
+
+
+def summarize(state: EvseState, as_of: Micros, rules: Rules, period: Interval | None = None) -> Summary:
+    """Say everything of an EVSE at `as_of`; `period` asks for other windows than the published ones."""
+    uids = state.connector_uids()
+    connectors = []
+    for uid in uids:
+        windows = tuple(connector_window(state, uid, definition, as_of, period) for definition in rules.definitions)
+        observed = windows[0] if period is None and rules.definitions[0] is OBSERVED else None
+        published = observed or connector_window(state, uid, OBSERVED, as_of)
+        connectors.append(
+            ConnectorSummary(
+                uid,
+                state.tip.tracks[uid],
+                state.declarations.is_published(uid),
+                windows,
+                reliability(state, uid, as_of),
+                published.uptime,
+            )
+        )
+    tracks = [state.tip.tracks[uid] for uid in uids]
+    port = tuple(port_window(state, definition, as_of, period) for definition in rules.definitions)
+    status = rolled_up_status(tracks, rules.status_rule)
+    return Summary(as_of, status, rolled_up_online(tracks), port, tuple(connectors))
+
+
+__all__ = ["ConnectorSummary", "Summary", "reliability", "rolled_up_online", "rolled_up_status", "summarize"]

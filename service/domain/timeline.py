@@ -1,0 +1,287 @@
+"""
+The timeline of one EVSE: all its tracks, folded up to some item of its history.
+
+Items are what reports come down to: a report takes effect when it applies and is a sign of life when it was
+received, so it may stand in two places. Items are applied in order of (time, position); heartbeats are kept
+apart as minutes, since only the first one after a disconnect can matter.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+from schemas.vocabulary import Status, TimeClass
+from service.domain.definitions import OBSERVED, first_of
+from service.domain.time import DAY, Micros
+from service.domain.track import NEVER, Key, Report, Track
+
+HEARTBEAT_POSITION = -1
+"""A heartbeat counts at the start of its minute before anything else of that instant."""
+
+
+class ItemKind(IntEnum):
+    """What an item does to the timeline."""
+
+    STATUS = 0
+    ONLINE = 1
+    NOTE = 2
+    INVENTORY = 3
+    REMOVED = 4
+    SIGN = 5
+
+
+class Item(NamedTuple):
+    """
+    One step of the history; ordered by its first three fields, which are never equal for two items.
+
+    `connector_uid` None is every connector. `body` by kind: STATUS and NOTE a `Report`; ONLINE
+    (online, last_seen_at or None: with it, the event is a silence that may be void); INVENTORY
+    (true key, {connector_uid: Report}); else None.
+    """
+
+    time: Micros
+    position: int
+    kind: ItemKind
+    event_id: str
+    connector_uid: str | None = None
+    body: Report | tuple[bool | None, Micros | None] | tuple[Key, dict[str, Report]] | None = None
+
+    @property
+    def key(self) -> Key:
+        """(time, position)."""
+        return (self.time, self.position)
+
+
+class Note(NamedTuple):
+    """The newest word about the whole charger."""
+
+    report: Report
+    at: Micros
+
+
+@dataclass(slots=True)
+class PortTrack:
+    """The EVSE as a port under the definition `observed`, before exclusions and gaps."""
+
+    time_class: TimeClass = TimeClass.UNOBSERVED
+    since: Micros = 0
+    poured: Micros = 0
+    days: dict[int, dict[TimeClass, Micros]] = field(default_factory=dict)
+
+    def copy(self) -> PortTrack:
+        """Give an independent copy."""
+        days = {day: dict(classes) for day, classes in self.days.items()}
+        return PortTrack(self.time_class, self.since, self.poured, days)
+
+    def become(self, at: Micros, time_class: TimeClass) -> None:
+        """Go on in another class from `at`."""
+        if time_class is not self.time_class:
+            self.pour(at)
+            self.time_class, self.since = time_class, at
+            self.poured = max(self.poured, at)
+
+    def pour(self, until: Micros) -> None:
+        """Account for the current class up to `until`; unobserved is what is left of a window."""
+        start = self.poured
+        if until <= start:
+            return
+        self.poured = until
+        if self.time_class is TimeClass.UNOBSERVED:
+            return
+        while start < until:
+            day = start // DAY
+            end = min(until, (day + 1) * DAY)
+            classes = self.days.setdefault(day, {})
+            classes[self.time_class] = classes.get(self.time_class, 0) + end - start
+            start = end
+
+
+class Minutes:
+    """The starts of the minutes in which a heartbeat was received, sorted."""
+
+    __slots__ = ("starts",)
+
+    def __init__(self, starts: Iterable[Micros] = ()) -> None:
+        self.starts: list[Micros] = list(starts)
+
+    def add(self, minute: Micros) -> bool:
+        """Note a minute; tells whether it is a new one."""
+        starts = self.starts
+        if not starts or minute > starts[-1]:
+            starts.append(minute)
+            return True
+        place = bisect_left(starts, minute)
+        if starts[place] == minute:
+            return False
+        starts.insert(place, minute)
+        return True
+
+    def first_after(self, time: Micros) -> Micros | None:
+        """Give the first minute that starts after `time`."""
+        place = bisect_right(self.starts, time)
+        return self.starts[place] if place < len(self.starts) else None
+
+    def any_between(self, after: Micros, before: Micros) -> bool:
+        """Tell whether a minute starts strictly between two times."""
+        first = self.first_after(after)
+        return first is not None and first < before
+
+    def forget_before(self, time: Micros) -> Micros | None:
+        """Drop what starts before `time` and give the newest dropped."""
+        place = bisect_left(self.starts, time)
+        if not place:
+            return None
+        newest = self.starts[place - 1]
+        del self.starts[:place]
+        return newest
+
+
+@dataclass(slots=True)
+class Timeline:
+    """
+    All tracks of an EVSE, folded up to the same item.
+
+    `nameless` is touched by what holds for every connector; a connector named first later starts as its
+    copy. `last_sign` and `sign_before` are the newest two different times of signs of life among the items.
+    """
+
+    nameless: Track = field(default_factory=Track)
+    tracks: dict[str, Track] = field(default_factory=dict)
+    port: PortTrack = field(default_factory=PortTrack)
+    note: Note | None = None
+    removed: bool = False
+    last_sign: Micros = -1
+    sign_before: Micros = -1
+
+    def copy(self) -> Timeline:
+        """Give an independent copy."""
+        tracks = {uid: track.copy() for uid, track in self.tracks.items()}
+        twin = (self.note, self.removed, self.last_sign, self.sign_before)
+        return Timeline(self.nameless.copy(), tracks, self.port.copy(), *twin)
+
+    def every(self) -> Iterator[Track]:
+        """Give the nameless track and all others."""
+        yield self.nameless
+        yield from self.tracks.values()
+
+    def touched(self, connector_uid: str | None) -> Iterable[Track]:
+        """Give the tracks that an item about `connector_uid` (None: all) concerns."""
+        if connector_uid is None:
+            return self.every()
+        return (self.tracks[connector_uid],)
+
+    def apply(self, item: Item, minutes: Minutes) -> None:
+        """Take the next item in order; heartbeats before it take their effect first."""
+        self.settle(item.key, minutes)
+        _APPLY[item.kind](self, item, minutes)
+        self.sync_port(item.time)
+
+    def settle(self, before: Key, minutes: Minutes) -> None:
+        """Let the heartbeats before `before` end the offline spans they end."""
+        while True:
+            starts = [track.online_since for track in self.every() if track.online is False]
+            if not starts:
+                return
+            minute = minutes.first_after(min(start for start in starts if start is not None))
+            if minute is None or (minute, HEARTBEAT_POSITION) >= before:
+                return
+            self.heartbeat(minute)
+
+    def heartbeat(self, minute: Micros) -> None:
+        """End the offline spans that began before `minute`."""
+        for track in self.every():
+            track.sign_of_life((minute, HEARTBEAT_POSITION), None)
+        self.sync_port(minute)
+
+    def is_offline(self) -> bool:
+        """Tell whether any track is offline, so that a sign of life matters."""
+        return any(track.online is False for track in self.every())
+
+    def sync_port(self, at: Micros) -> None:
+        """Bring the port's class up to date with the tracks."""
+        classes = [OBSERVED.classes[track.bucket] for track in self.tracks.values()]
+        self.port.become(at, first_of(classes))
+
+    def pour(self, until: Micros) -> None:
+        """Account for all current segments up to `until`."""
+        for track in self.every():
+            track.pour(until)
+        self.port.pour(until)
+
+    def account(self, until: Micros) -> tuple[object, ...]:
+        """Give all that a correction may change, accounted up to `until`, to be compared."""
+        return (self.note, self.removed, {uid: track.account(until) for uid, track in self.tracks.items()})
+
+    def is_void(self, last_seen_at: Micros, at: Micros, minutes: Minutes) -> bool:
+        """Tell whether a silence is void: a sign of life lies strictly between its two times (promise P5)."""
+        newest = self.last_sign if self.last_sign < at else self.sign_before
+        return last_seen_at < newest < at or minutes.any_between(last_seen_at, at)
+
+    def see(self, time: Micros) -> None:
+        """Note the time of a sign of life."""
+        if time > self.last_sign:
+            self.sign_before, self.last_sign = self.last_sign, time
+        elif self.last_sign > time > self.sign_before:
+            self.sign_before = time
+
+
+def _apply_status(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
+    if timeline.removed:
+        return
+    assert isinstance(item.body, Report)  # noqa: S101 - narrows the type; the kind says so
+    for track in timeline.touched(item.connector_uid):
+        track.report_status(item.key, item.event_id, item.body)
+
+
+def _apply_online(timeline: Timeline, item: Item, minutes: Minutes) -> None:
+    if timeline.removed:
+        return
+    online, last_seen_at = item.body  # type: ignore[misc]
+    if last_seen_at is not None and timeline.is_void(last_seen_at, item.time, minutes):
+        return
+    for track in timeline.touched(item.connector_uid):
+        track.report_online(item.key, item.event_id, online)
+
+
+def _apply_note(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
+    if not timeline.removed:
+        assert isinstance(item.body, Report)  # noqa: S101 - narrows the type; the kind says so
+        timeline.note = Note(item.body, item.time)
+
+
+def _apply_inventory(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
+    if timeline.removed:
+        return
+    true_key, statuses = item.body  # type: ignore[misc]
+    for uid, report in statuses.items():
+        timeline.tracks[uid].take_inventory_status(item.key, true_key, item.event_id, report)
+
+
+def _apply_removed(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
+    if timeline.removed:
+        return
+    timeline.removed = True
+    for track in timeline.every():
+        track.report_status(item.key, item.event_id, Report(Status.REMOVED))
+
+
+def _apply_sign(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
+    timeline.see(item.time)
+    for track in timeline.every():
+        track.sign_of_life(item.key, item.event_id)
+
+
+_APPLY: dict[ItemKind, Callable[[Timeline, Item, Minutes], None]] = {
+    ItemKind.STATUS: _apply_status,
+    ItemKind.ONLINE: _apply_online,
+    ItemKind.NOTE: _apply_note,
+    ItemKind.INVENTORY: _apply_inventory,
+    ItemKind.REMOVED: _apply_removed,
+    ItemKind.SIGN: _apply_sign,
+}
+
+__all__ = ["NEVER", "Item", "ItemKind", "Minutes", "Note", "PortTrack", "Timeline"]

@@ -1,0 +1,273 @@
+"""
+The track of one connector: what it is now, and the account of how long it was what.
+
+A track is told of changes in order of (time, position) and accounts for the segment that ends with each.
+It knows neither lateness nor arrival: whoever holds it sees to the order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from schemas.vocabulary import OPERATIONAL, Status
+from service.domain.definitions import BUCKET, PAIRS, PLAINLY_UP, UNHEARD
+from service.domain.reliability import ONSET_AFTER, OUTCOMES, Sums, faded, outcome_of
+from service.domain.time import DAY, Micros
+
+Buckets = dict[int, int]
+"""Microseconds by bucket of `definitions.PAIRS`; beyond them the counters below."""
+
+FIRST_COUNTER = len(PAIRS)
+COUNTERS: dict[str, int] = {outcome.name: FIRST_COUNTER + index for index, outcome in enumerate(OUTCOMES)}
+"""Where a day counts its closed attempts, by outcome."""
+OUTAGES = FIRST_COUNTER + len(OUTCOMES)
+"""Where a day counts its onsets of outages."""
+
+Key = tuple[Micros, int]
+"""(time, position): the order of everything that happens to an EVSE."""
+
+NEVER: Key = (-1, -1)
+
+_ATTEMPT = frozenset({Status.PREPARING, Status.CHARGING})
+_SUSPENDED = frozenset({"SuspendedEV", "SuspendedEVSE"})
+
+
+class Cause(NamedTuple):
+    """The event at an end of a span; `event_id` None is a heartbeat, whose ids are not kept."""
+
+    event_id: str | None
+    position: int
+
+
+class Span(NamedTuple):
+    """A closed time in which the connector was not plainly up; `start` 0 is 'since ever'."""
+
+    start: Micros
+    end: Micros
+    bucket: int
+    error_code: str | None
+    began_by: Cause | None
+    ended_by: Cause | None
+
+
+class Report(NamedTuple):
+    """What a status report claims."""
+
+    status: Status
+    raw_status: str | None = None
+    error_code: str | None = None
+    vendor_error_code: str | None = None
+
+
+@dataclass(slots=True)
+class Track:
+    """
+    One connector's current state and the accounts since the history was last closed.
+
+    `since` and `since_key` are the start of the current segment of constant (status, online); `poured` is
+    the time up to which the segment is in `days`. `status_key` and `online_key` are the newest report of
+    each kind, repeats included; `online_turned` is the last change of online; `inventory_key` is set while
+    the status comes from an inventory.
+    """
+
+    status: Status | None = None
+    raw_status: str | None = None
+    error_code: str | None = None
+    vendor_error_code: str | None = None
+    status_since: Micros | None = None
+    status_key: Key = NEVER
+    inventory_key: Key | None = None
+    online: bool | None = None
+    online_since: Micros | None = None
+    online_key: Key = NEVER
+    online_turned: Key = NEVER
+
+    bucket: int = UNHEARD
+    since: Micros = 0
+    since_key: Key = NEVER
+    began_by: Cause | None = None
+    began_error: str | None = None
+    poured: Micros = 0
+
+    attempt_from: Micros | None = None
+    charging_from: Micros | None = None
+    sums: Sums = None  # type: ignore[assignment]
+    days: dict[int, Buckets] = None  # type: ignore[assignment]
+    spans: list[Span] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.sums is None:
+            self.sums, self.days, self.spans = Sums(), {}, []
+
+    def copy(self) -> Track:
+        """Give an independent copy."""
+        twin = Track(
+            self.status,
+            self.raw_status,
+            self.error_code,
+            self.vendor_error_code,
+            self.status_since,
+            self.status_key,
+            self.inventory_key,
+            self.online,
+            self.online_since,
+            self.online_key,
+            self.online_turned,
+            self.bucket,
+            self.since,
+            self.since_key,
+            self.began_by,
+            self.began_error,
+            self.poured,
+            self.attempt_from,
+            self.charging_from,
+            self.sums.copy(),
+            {day: dict(buckets) for day, buckets in self.days.items()},
+            list(self.spans),
+        )
+        return twin
+
+    def account(self, until: Micros) -> tuple[object, ...]:
+        """Give all of the track that a correction may change, accounted up to `until`, to be compared."""
+        self.pour(until)
+        state = (self.status, self.status_since, self.online, self.online_since, self.bucket, self.since)
+        words = (self.raw_status, self.error_code, self.attempt_from, self.charging_from)
+        return (state, words, self.sums, self.days, self.spans)
+
+    def content(self) -> tuple[Status | None, str | None, str | None, bool | None]:
+        """Give what of the track is published content (promise P10)."""
+        return (self.status, self.raw_status, self.error_code, self.online)
+
+    def report_status(self, key: Key, event_id: str | None, report: Report) -> None:
+        """Take a status report, a repeat too: a repeat renews the words beside the status and nothing else."""
+        self.status_key, self.inventory_key = key, None
+        self.vendor_error_code = report.vendor_error_code
+        self._become(key, event_id, report)
+
+    def take_inventory_status(self, key: Key, inventory_key: Key, event_id: str, report: Report) -> bool:
+        """
+        Take an inventory's status where nothing else gave one (settled reading 12).
+
+        Of several inventories the earliest counts; `inventory_key` is when it truly applied, `key` when its
+        effect begins (later only where it applied before the horizon). Tells whether it was taken.
+        """
+        first = self.status is None
+        earlier = self.inventory_key is not None and inventory_key < self.inventory_key
+        if not (first or earlier):
+            return False
+        self.inventory_key = inventory_key
+        self.status_key = key
+        self._become(key, event_id, report)
+        return True
+
+    def report_online(self, key: Key, event_id: str | None, online: bool | None) -> None:
+        """Take a report of online; null is a report too (settled reading 5)."""
+        self.online_key = key
+        if online is not self.online:
+            self._turn(key, event_id, self.status, online)
+
+    def sign_of_life(self, key: Key, event_id: str | None) -> None:
+        """End an offline span that began before `key`; turns no null into true (promise P4)."""
+        if self.online is False and key > self.online_key:
+            self._turn(key, event_id, self.status, True)
+
+    def pour(self, until: Micros) -> None:
+        """Put the current segment into `days` up to `until`."""
+        start = self.poured
+        if until <= start:
+            return
+        self.poured = until
+        if self.bucket == UNHEARD:
+            return
+        days, bucket = self.days, self.bucket
+        while start < until:
+            day = start // DAY
+            end = min(until, (day + 1) * DAY)
+            buckets = days.get(day)
+            if buckets is None:
+                buckets = days[day] = {}
+            buckets[bucket] = buckets.get(bucket, 0) + end - start
+            start = end
+
+    def count(self, at: Micros, counter: int) -> None:
+        """Count one more of `counter` on the day of `at`."""
+        buckets = self.days.setdefault(at // DAY, {})
+        buckets[counter] = buckets.get(counter, 0) + 1
+
+    def open_span(self, until: Micros) -> Span | None:
+        """Give the current segment as a span up to `until`, None where it is plainly up or empty."""
+        if PLAINLY_UP[self.bucket] or until <= self.since:
+            return None
+        return Span(self.since, until, self.bucket, self.began_error, self.began_by, None)
+
+    def sums_at(self, at: Micros) -> tuple[Sums, int]:
+        """
+        Give the decayed sums as of `at`, and the onsets that the open segment adds to the counted ones.
+
+        An offline span that is still open counts once it is long enough (settled reading 17).
+        """
+        sums = self.sums.copy()
+        if at > sums.at:
+            sums.advance(at, self.bucket)
+        if self.online is False and self.online_since is not None and at - self.online_since > ONSET_AFTER:
+            sums.onsets += faded(at - self.online_since)
+            return sums, 1
+        return sums, 0
+
+    def _become(self, key: Key, event_id: str | None, report: Report) -> None:
+        self.raw_status, self.error_code = report.raw_status, report.error_code
+        if report.status is not self.status:
+            self._turn(key, event_id, report.status, self.online)
+            self.status_since = key[0]
+        if (
+            report.status is Status.CHARGING
+            and self.charging_from is None
+            and report.raw_status not in _SUSPENDED
+        ):
+            self.charging_from = key[0]
+
+    def _turn(self, key: Key, event_id: str | None, status: Status | None, online: bool | None) -> None:
+        """End the current segment at `key` and begin one of (status, online)."""
+        at = key[0]
+        cause = Cause(event_id, key[1])
+        self.pour(at)
+        if at > self.since:
+            if not PLAINLY_UP[self.bucket]:
+                self.spans.append(Span(self.since, at, self.bucket, self.began_error, self.began_by, cause))
+            self.sums.advance(at, self.bucket)
+        if status is not self.status:
+            self._step_attempt(at, status)
+            if status is Status.OUTOFORDER and self.status in OPERATIONAL:
+                self.sums.onsets += 1.0
+                self.count(at, OUTAGES)
+            self.status = status
+        if online is not self.online:
+            self._step_online(at, online)
+            self.online_turned = key
+        self.bucket = BUCKET[status, online]
+        self.since, self.since_key = at, key
+        self.began_by, self.began_error = cause, self.error_code
+
+    def _step_online(self, at: Micros, online: bool | None) -> None:
+        """Change `online`; the weight of an offline span's onset is that of its start."""
+        if self.online is False and self.online_since is not None and at - self.online_since > ONSET_AFTER:
+            self.sums.onsets += faded(at - self.online_since)
+            self.count(at, OUTAGES)
+        self.online = online
+        self.online_since = None if online is None else at
+
+    def _step_attempt(self, at: Micros, status: Status | None) -> None:
+        """Close the open attempt and open the next as the status changes (domain rule: attempts)."""
+        if status is None:  # never: a status, once known, is never unknown to the fold again
+            return
+        continues = self.status is Status.PREPARING and status is Status.CHARGING
+        if self.attempt_from is not None and not continues:
+            charged = at - self.charging_from if self.charging_from is not None else 0
+            outcome = outcome_of(charged, at - self.attempt_from, status)
+            self.sums.successes += outcome.success
+            self.sums.failures += outcome.failure
+            self.count(at, COUNTERS[outcome.name])
+            self.attempt_from = self.charging_from = None
+        if status in _ATTEMPT and not continues:
+            self.attempt_from = at

@@ -1,0 +1,286 @@
+"""
+Windows: how much of a period was up, down, excluded and unobserved under a definition (promise P6).
+
+Every number comes from the closed days or the spans of `state`, less what exclusions and gaps change. The
+four sum to the window less the time out of service; unobserved is what is left over, so nothing that was
+not seen is ever up. This module reads a state and changes nothing in it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from schemas.vocabulary import TimeClass
+from service.domain.definitions import OBSERVED, UNHEARD, Definition, first_of
+from service.domain.intervals import Interval, clip, length, merge, subtract
+from service.domain.inventory import FOREVER, Exclusion
+from service.domain.rules import published_from
+from service.domain.state import EvseState
+from service.domain.time import DAY, HOUR, SECOND, Micros
+from service.domain.track import FIRST_COUNTER, Buckets, Span, Track
+
+MINIMUM_COUNTED: Micros = HOUR
+"""`uptime` is null until this much of a window was up, down or excluded (settled reading 11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """
+    One period under one definition, in microseconds.
+
+    `uptime` is up / (up + down), None before an hour was counted or where nothing was up or down; `coverage`
+    is the share of the time in service that was not unobserved, None where there was none.
+    """
+
+    definition: str
+    start: Micros
+    end: Micros
+    up: Micros
+    down: Micros
+    excluded: Micros
+    unobserved: Micros
+
+    @property
+    def uptime(self) -> float | None:
+        """The share of up in up and down; exclusions are out of the denominator."""
+        if self.up + self.down + self.excluded < MINIMUM_COUNTED or not self.up + self.down:
+            return None
+        return self.up / (self.up + self.down)
+
+    @property
+    def coverage(self) -> float | None:
+        """The share of the time in service in which something was seen."""
+        counted = self.up + self.down + self.excluded
+        total = counted + self.unobserved
+        return counted / total if total else None
+
+
+@dataclass(slots=True)
+class Amounts:
+    """Microseconds by class; what is in none of them is unobserved."""
+
+    up: Micros = 0
+    down: Micros = 0
+    excluded: Micros = 0
+    out_of_service: Micros = 0
+
+    def add(self, time_class: TimeClass, amount: Micros) -> None:
+        """Add to a class; unobserved is not kept."""
+        if time_class is TimeClass.UP:
+            self.up += amount
+        elif time_class is TimeClass.DOWN:
+            self.down += amount
+        elif time_class is TimeClass.EXCLUDED:
+            self.excluded += amount
+        elif time_class is TimeClass.OUT_OF_SERVICE:
+            self.out_of_service += amount
+
+    def window(self, definition: str, period: Interval) -> Window:
+        """Make the window: what is left of the period is unobserved."""
+        start, end = period
+        unobserved = end - start - self.up - self.down - self.excluded - self.out_of_service
+        return Window(definition, start, end, self.up, self.down, self.excluded, unobserved)
+
+
+def spans_of(state: EvseState, uid: str, until: Micros) -> list[Span]:
+    """Give all spans of a connector up to `until`: closed for good, correctable, and the open one, in order."""
+    track = state.tip.tracks[uid]
+    open_span = track.open_span(until)
+    return [*state.history[uid].spans, *track.spans, *([open_span] if open_span else [])]
+
+
+def overlapping(spans: list[Span], start: Micros, end: Micros) -> Iterator[Span]:
+    """Give the spans that overlap `[start, end)`; spans are sorted and disjoint."""
+    place = max(bisect_right(spans, start, key=lambda span: span.start) - 1, 0)
+    for index in range(place, len(spans)):
+        span = spans[index]
+        if span.start >= end:
+            return
+        if span.end > start:
+            yield span
+
+
+def connector_window(
+    state: EvseState, uid: str, definition: Definition, as_of: Micros, period: Interval | None = None
+) -> Window:
+    """
+    Account for a connector; `period` None is the published window, which the days answer.
+
+    What of a period lies after `as_of` is unobserved.
+    """
+    amounts = Amounts()
+    wanted = period or (published_from(as_of), as_of)
+    seen = (wanted[0], max(wanted[0], min(wanted[1], as_of)))
+    if period is None:
+        for bucket, amount in _bucket_totals(state, uid, seen).items():
+            if bucket < FIRST_COUNTER:
+                amounts.add(definition.classes[bucket], amount)
+    else:
+        _add_spans(amounts, spans_of(state, uid, as_of), definition, seen)
+    if _is_plain(state, uid, definition, seen):
+        return amounts.window(definition.name, wanted)
+    spans = spans_of(state, uid, as_of)
+    gaps = clip(state.declarations.merged_gaps, *seen)
+    exclusions = subtract(clip(exclusions_of(state, uid, definition), *seen), gaps)
+    for start, end in gaps:
+        _move(amounts, spans, definition, (start, end), TimeClass.UNOBSERVED)
+    for start, end in exclusions:
+        _move(amounts, spans, definition, (start, end), TimeClass.EXCLUDED)
+    return amounts.window(definition.name, wanted)
+
+
+def port_window(state: EvseState, definition: Definition, as_of: Micros, period: Interval | None = None) -> Window:
+    """Account for the EVSE as a port: its moment is the first class that any connector in service has."""
+    amounts = Amounts()
+    wanted = period or (published_from(as_of), as_of)
+    seen = (wanted[0], max(wanted[0], min(wanted[1], as_of)))
+    connectors = {uid: spans_of(state, uid, as_of) for uid in state.tip.tracks}
+    if period is not None or definition is not OBSERVED:
+        for amount, _, after in _sweep(state, connectors, definition, seen):
+            amounts.add(after, amount)
+        return amounts.window(definition.name, wanted)
+    for time_class, amount in _port_totals(state, seen).items():
+        amounts.add(time_class, amount)
+    touched = [*state.declarations.merged_gaps]
+    for exclusion in state.declarations.all_standing().values():
+        touched.append((exclusion.from_, FOREVER if exclusion.until is None else exclusion.until))
+    for part in merge(clip(touched, *seen)):
+        for amount, before, after in _sweep(state, connectors, definition, part):
+            amounts.add(before, -amount)
+            amounts.add(after, amount)
+    return amounts.window(definition.name, wanted)
+
+
+def exclusions_of(state: EvseState, uid: str, definition: Definition) -> list[Interval]:
+    """Give the union of the standing exclusions of a connector that count under a definition."""
+    return merge(
+        (exclusion.from_, FOREVER if exclusion.until is None else exclusion.until)
+        for exclusion in state.declarations.all_standing().values()
+        if counts_for(exclusion, uid, definition)
+    )
+
+
+def counts_for(exclusion: Exclusion, uid: str, definition: Definition) -> bool:
+    """Tell whether an exclusion concerns a connector under a definition."""
+    concerns = exclusion.connector_uids is None or uid in exclusion.connector_uids
+    return concerns and exclusion.reason in definition.exclusion_reasons
+
+
+def total_buckets(state: EvseState, uid: str, as_of: Micros) -> Buckets:
+    """Add up all days kept of a connector up to `as_of`, by bucket and counter."""
+    return _bucket_totals(state, uid, (0, as_of))
+
+
+def _is_plain(state: EvseState, uid: str, definition: Definition, period: Interval) -> bool:
+    if not state.declarations.exclusions and not state.declarations.merged_gaps:
+        return True
+    gaps = clip(state.declarations.merged_gaps, *period)
+    return not gaps and not clip(exclusions_of(state, uid, definition), *period)
+
+
+def _bucket_totals(state: EvseState, uid: str, period: Interval) -> Buckets:
+    """Sum the days of a period that starts at a midnight and ends at `as_of`, the open segment included."""
+    first = period[0] // DAY
+    track = state.tip.tracks[uid]
+    history = state.history[uid]
+    totals = dict(history.total_since(first))
+    for day, buckets in track.days.items():
+        if day >= first:
+            for bucket, amount in buckets.items():
+                totals[bucket] = totals.get(bucket, 0) + amount
+    _add_open(totals, track, period)
+    return totals
+
+
+def _add_open(totals: Buckets, track: Track, period: Interval) -> None:
+    start = max(track.poured, period[0])
+    if track.bucket != UNHEARD and period[1] > start:
+        totals[track.bucket] = totals.get(track.bucket, 0) + period[1] - start
+
+
+def _port_totals(state: EvseState, period: Interval) -> dict[TimeClass, Micros]:
+    first = period[0] // DAY
+    totals: dict[TimeClass, Micros] = {}
+    port = state.tip.port
+    for days in (state.port_days, port.days):
+        for day, classes in days.items():
+            if day >= first:
+                for time_class, amount in classes.items():
+                    totals[time_class] = totals.get(time_class, 0) + amount
+    start = max(port.poured, period[0])
+    if period[1] > start:
+        totals[port.time_class] = totals.get(port.time_class, 0) + period[1] - start
+    return totals
+
+
+def _add_spans(amounts: Amounts, spans: list[Span], definition: Definition, period: Interval) -> None:
+    """Account for a period by spans alone: what is in none of them was plainly up."""
+    left = period[1] - period[0]
+    if not spans or spans[-1].end == 0:
+        return
+    for span in overlapping(spans, *period):
+        amount = min(span.end, period[1]) - max(span.start, period[0])
+        amounts.add(definition.classes[span.bucket], amount)
+        left -= amount
+    amounts.up += left
+
+
+def _move(amounts: Amounts, spans: list[Span], definition: Definition, part: Interval, to: TimeClass) -> None:
+    """Move what exclusions (down only) or gaps (all in service) cover to another class."""
+    left = length([part])
+    for span in overlapping(spans, *part):
+        amount = min(span.end, part[1]) - max(span.start, part[0])
+        left -= amount
+        time_class = definition.classes[span.bucket]
+        if time_class is TimeClass.OUT_OF_SERVICE or (to is TimeClass.EXCLUDED and time_class is not TimeClass.DOWN):
+            continue
+        amounts.add(time_class, -amount)
+        amounts.add(to, amount)
+    if to is TimeClass.UNOBSERVED:
+        amounts.up -= left
+
+
+def _sweep(
+    state: EvseState, connectors: dict[str, list[Span]], definition: Definition, period: Interval
+) -> Iterator[tuple[Micros, TimeClass, TimeClass]]:
+    """Give (amount, class before, class after exclusions and gaps) of the port, piece by piece of a period."""
+    gaps = clip(state.declarations.merged_gaps, *period)
+    excluded = {uid: clip(exclusions_of(state, uid, definition), *period) for uid in connectors}
+    bounds = {*period} | {bound for gap in gaps for bound in gap}
+    inside = {uid: list(overlapping(spans, *period)) for uid, spans in connectors.items()}
+    for uid, spans in inside.items():
+        bounds |= {min(max(bound, period[0]), period[1]) for span in spans for bound in (span.start, span.end)}
+        bounds |= {bound for interval in excluded[uid] for bound in interval}
+    cursor = dict.fromkeys(connectors, 0)
+    ordered = sorted(bounds)
+    for start, end in zip(ordered, ordered[1:], strict=False):
+        before: list[TimeClass] = []
+        after: list[TimeClass] = []
+        for uid, spans in inside.items():
+            while cursor[uid] < len(spans) and spans[cursor[uid]].end <= start:
+                cursor[uid] += 1
+            covered = cursor[uid] < len(spans) and spans[cursor[uid]].start <= start
+            plain = definition.classes[spans[cursor[uid]].bucket] if covered else TimeClass.UP
+            before.append(plain)
+            after.append(_after(plain, in_gap=_covers(gaps, start), is_excluded=_covers(excluded[uid], start)))
+        yield end - start, first_of(before), first_of(after)
+
+
+def _after(time_class: TimeClass, *, in_gap: bool, is_excluded: bool) -> TimeClass:
+    if time_class is TimeClass.OUT_OF_SERVICE:
+        return time_class
+    if in_gap:
+        return TimeClass.UNOBSERVED
+    return TimeClass.EXCLUDED if is_excluded and time_class is TimeClass.DOWN else time_class
+
+
+def _covers(intervals: list[Interval], moment: Micros) -> bool:
+    place = bisect_right(intervals, moment, key=lambda interval: interval[0]) - 1
+    return place >= 0 and moment < intervals[place][1]
+
+
+def seconds(amount: Micros) -> float:
+    """Give microseconds as seconds."""
+    return amount / SECOND
