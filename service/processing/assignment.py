@@ -1,0 +1,99 @@
+"""
+The partitions this worker owns, and how far it has come in each; this module talks to nobody.
+
+A partition is owned, then leaving (its batch is finished and may still be committed), then gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from service.processing.dead_letters import RejectionRun
+from service.processing.ports import Checkpoint, Record, TopicPartition
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one owned partition is processed; `restored` once its checkpoint was looked up."""
+
+    restored: bool = False
+    run: RejectionRun = field(default_factory=RejectionRun)
+
+    def restore(self, checkpoint: Checkpoint | None) -> None:
+        """Go on counting where the last owner stopped."""
+        if checkpoint is not None:
+            self.run = RejectionRun(checkpoint.rejections_in_a_row, checkpoint.next_offset)
+        self.restored = True
+
+    def checkpoint(self, next_offset: int) -> Checkpoint:
+        """
+        Give the checkpoint at `next_offset`, all before which is in the view.
+
+        It never goes back: records read again do not undo what was counted.
+        """
+        return Checkpoint(max(next_offset, self.run.counted_until), self.run.in_a_row)
+
+
+class Assignment:
+    """Changes as the group decides; asked by the loop before each step that only an owner may take."""
+
+    def __init__(self) -> None:
+        self._progress: dict[TopicPartition, Progress] = {}
+        self._leaving: set[TopicPartition] = set()
+
+    @property
+    def owned(self) -> frozenset[TopicPartition]:
+        """What may be processed and committed, leaving partitions included."""
+        return frozenset(self._progress)
+
+    def assign(self, partitions: Iterable[TopicPartition]) -> frozenset[TopicPartition]:
+        """Take the whole new assignment; gives what is new in it."""
+        new = frozenset(partitions) - self.owned
+        for partition in new:
+            self._progress[partition] = Progress()
+        return new
+
+    def leave(self, partitions: Iterable[TopicPartition]) -> None:
+        """Begin to give partitions up: what is in hand is finished, nothing new is begun or waited for."""
+        self._leaving |= self.owned & frozenset(partitions)
+
+    def drop(self, partitions: Iterable[TopicPartition]) -> None:
+        """Give partitions up."""
+        for partition in partitions:
+            self._progress.pop(partition, None)
+            self._leaving.discard(partition)
+
+    def is_leaving(self, partitions: Iterable[TopicPartition]) -> bool:
+        """Tell whether one of these is no longer, or not much longer, owned."""
+        return any(each not in self._progress or each in self._leaving for each in partitions)
+
+    def still_owned(self, records: Sequence[Record]) -> list[Record]:
+        """
+        Leave out the records of partitions that went; one that came back is read from its committed offset.
+
+        Records of an owned partition are never left out: they may come from before a revocation, which the
+        guard forgives, but they may as well be the first after an assignment, which nobody would read again.
+        """
+        return [record for record in records if partition_of(record) in self._progress]
+
+    def unrestored(self) -> list[TopicPartition]:
+        """Give the partitions whose checkpoint has not been looked up."""
+        return [partition for partition, progress in self._progress.items() if not progress.restored]
+
+    def progress(self, partition: TopicPartition) -> Progress:
+        """Give how far a partition has come; for one that is not owned, a progress nobody keeps."""
+        return self._progress.get(partition) or Progress()
+
+    def checkpoints(self, next_offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Checkpoint]:
+        """Give the checkpoints of those partitions that are still owned."""
+        return {
+            partition: self._progress[partition].checkpoint(next_offset)
+            for partition, next_offset in next_offsets.items()
+            if partition in self._progress
+        }
+
+
+def partition_of(record: Record) -> TopicPartition:
+    """Give the partition a record was read from."""
+    return TopicPartition(record.topic, record.partition)

@@ -1,0 +1,91 @@
+"""
+The states held in memory, least recently heard first to go; this module loads and saves nothing.
+
+Of one EVSE all records come in one partition, so what is held is dropped by partition when that goes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from service.domain.state import EvseState
+from service.processing.ports import Position, StoredEvse
+
+
+@dataclass(slots=True)
+class Held:
+    """
+    One EVSE in memory: its state, how far it has come, and the outputs of its last save.
+
+    `acknowledged` tells that this worker knows those outputs to be written; of what comes from the store it
+    does not know.
+    """
+
+    state: EvseState
+    position: Position
+    pending: bytes = b""
+    acknowledged: bool = True
+
+
+class States:
+    """The EVSEs in memory, by uid."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held: OrderedDict[str, Held] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._held)
+
+    def get(self, uid: str) -> Held | None:
+        """Give what is held of an EVSE, and count it as heard."""
+        held = self._held.get(uid)
+        if held is not None:
+            self._held.move_to_end(uid)
+        return held
+
+    def peek(self, uid: str) -> Held | None:
+        """Give what is held of an EVSE without counting it as heard."""
+        return self._held.get(uid)
+
+    def put(self, uid: str, held: Held) -> None:
+        """Hold an EVSE; `shrink` keeps the bound, between batches."""
+        self._held[uid] = held
+        self._held.move_to_end(uid)
+
+    def missing(self, uids: Iterable[str]) -> list[str]:
+        """Give those that are not held, each once, in order."""
+        return [uid for uid in dict.fromkeys(uids) if uid not in self._held]
+
+    def forget(self, uids: Iterable[str]) -> None:
+        """Drop EVSEs; they are loaded again when they are heard."""
+        for uid in uids:
+            self._held.pop(uid, None)
+
+    def keep_partitions(self, kept: Collection[int]) -> None:
+        """Drop the EVSEs of all partitions but those of these numbers."""
+        self.forget([uid for uid, held in self._held.items() if held.state.partition not in kept])
+
+    def shrink(self) -> None:
+        """Drop the least recently heard beyond the limit; called between batches, when all is saved."""
+        while len(self._held) > self._limit:
+            self._held.popitem(last=False)
+
+
+def new_position(epoch: int, topics: int) -> Position:
+    """Give the position of an EVSE of which no record has been applied."""
+    return Position(epoch, (-1,) * topics, -1)
+
+
+def position_of(stored: StoredEvse, topics: int) -> Position:
+    """Give the stored position with room for topics that were added since."""
+    position = stored.position
+    missing = topics - len(position.offsets)
+    if missing <= 0:
+        return position
+    return Position(position.epoch, position.offsets + (-1,) * missing, position.as_of_us)
