@@ -1,0 +1,140 @@
+"""
+Health that means progress (promise P9).
+
+Live: the loop turned lately, and every assigned partition with records waiting moved lately or is paused
+because a part outside does not answer. Ready: joined the group, restored, and every part answers. Time is an
+argument, in monotonic seconds; this module serves nothing over HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from service.processing.instruments import Part
+from service.processing.ports import Clock, TopicPartition
+
+
+class Stuck(Exception):
+    """The worker makes no progress; the process exits so that it is started anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthLimits:
+    """How long, in seconds, a turn of the loop may take and a partition with records waiting may stand."""
+
+    loop_s: float = 60.0
+    partition_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer to a probe; `reasons` says what is wrong, one short line each."""
+
+    ok: bool
+    reasons: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Progress:
+    position: int | None
+    moved_at: float
+    waiting: bool
+    restored: bool
+
+
+class Health:
+    """Told by the loop what happened and when; asked by probes and by the watchdog."""
+
+    def __init__(self, limits: HealthLimits, now: float) -> None:
+        self._limits = limits
+        self._turned_at = now
+        self._joined = False
+        self._partitions: dict[TopicPartition, _Progress] = {}
+        self._blocked: dict[Part, str] = {}
+
+    def turned(self, now: float) -> None:
+        """Note that the loop turned, or that it waits for a part outside and knows it."""
+        self._turned_at = now
+
+    def assigned(self, partitions: Iterable[TopicPartition], now: float) -> None:
+        """Note an assignment; none at all is a valid one."""
+        self._joined = True
+        for partition in partitions:
+            self._partitions[partition] = _Progress(None, now, waiting=False, restored=False)
+
+    def revoked(self, partitions: Iterable[TopicPartition]) -> None:
+        """Note that partitions went."""
+        for partition in partitions:
+            self._partitions.pop(partition, None)
+
+    def restored(self, partition: TopicPartition) -> None:
+        """Note that what is kept of a partition came back."""
+        if partition in self._partitions:
+            self._partitions[partition].restored = True
+
+    def seen(self, partition: TopicPartition, position: int | None, end: int, now: float) -> None:
+        """Note how far a partition has been read; an unknown position is one that has not moved."""
+        progress = self._partitions.get(partition)
+        if progress is None:
+            return
+        progress.waiting = end > (position or 0)
+        if not progress.waiting or position != progress.position:
+            progress.moved_at = now
+        progress.position = position
+
+    def blocked(self, part: Part, reason: str) -> None:
+        """Note that a part outside does not answer; until `recovered` no partition is expected to move."""
+        self._blocked[part] = reason
+
+    def recovered(self, part: Part, now: float) -> bool:
+        """Note that a part answered; partitions get their full time again. Tells whether it was blocked."""
+        if self._blocked.pop(part, None) is None:
+            return False
+        for progress in self._partitions.values():
+            progress.moved_at = now
+        return True
+
+    def live(self, now: float) -> Report:
+        """Tell whether the process makes progress; if not, it must be started anew."""
+        reasons = []
+        if now - self._turned_at > self._limits.loop_s:
+            reasons.append(f"the loop has not turned for {now - self._turned_at:.0f} s")
+        if not self._blocked:
+            reasons += [
+                f"{partition.topic}[{partition.partition}] stands at offset {progress.position} "
+                f"for {now - progress.moved_at:.0f} s although records wait"
+                for partition, progress in sorted(self._partitions.items())
+                if progress.waiting and now - progress.moved_at > self._limits.partition_s
+            ]
+        return Report(not reasons, tuple(reasons))
+
+    def ready(self, now: float) -> Report:
+        """Tell whether records are processed now: live, joined, restored, and every part answers."""
+        reasons = list(self.live(now).reasons)
+        if not self._joined:
+            reasons.append("has not joined the consumer group yet")
+        unrestored = sum(not progress.restored for progress in self._partitions.values())
+        if unrestored:
+            reasons.append(
+                f"{unrestored} of {len(self._partitions)} assigned partitions are not restored yet"
+            )
+        reasons += [f"{part} does not answer: {reason}" for part, reason in sorted(self._blocked.items())]
+        return Report(not reasons, tuple(reasons))
+
+    def check(self, now: float) -> None:
+        """Raise `Stuck`, naming what stands still, unless live."""
+        report = self.live(now)
+        if not report.ok:
+            raise Stuck("; ".join(report.reasons))
+
+
+async def watch(health: Health, clock: Clock, every_s: float = 5.0) -> None:
+    """
+    Check for ever; raise `Stuck` when the loop makes no progress.
+
+    Runs beside the loop, since a loop that stands still cannot notice it. The caller ends the process.
+    """
+    while True:
+        await clock.sleep(every_s)
+        health.check(clock.monotonic())
