@@ -1,0 +1,55 @@
+"""How the loop is set, as one frozen value; this module reads no environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from service.processing.dead_letters import OffsetRange
+from service.processing.health import HealthLimits
+from service.processing.ports import Clock, Log, Publisher, ViewStore
+from service.processing.retry import Backoff
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The parts outside that the loop talks to."""
+
+    log: Log
+    publisher: Publisher
+    store: ViewStore
+    clock: Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """
+    What can be chosen; sizes in bytes, spans in seconds as their names say.
+
+    `topics`: the input topics; the place in this order decides ties, so a new topic is appended.
+    `source`: what stands in `ce_source` of everything written.
+    `epoch`: the number that `rebuild` raises when offsets begin anew.
+    `drain_budget_s`: how long a revocation waits for the batch in hand; below the session timeout.
+    `max_rejections_in_a_row`: the one that reaches it stops the worker; 0 for no limit.
+    `accepted`: dead letters that do not count towards it.
+    `states_limit`: states kept in memory; the least recently heard go first and are loaded again when needed.
+    `tick_interval_s`: how often every snapshot is published anew; 0 for never.
+    `tick_share`: EVSEs that one turn of the loop refreshes at most.
+    """
+
+    topics: tuple[str, ...] = ("evse.events",)
+    topic_prefix: str = "evse."
+    source: str = "evse-status"
+    epoch: int = 0
+    max_batch_records: int = 1000
+    max_record_bytes: int = 1_048_576
+    max_dead_letter_bytes: int = 1_048_576 + 65_536
+    fetch_timeout_s: float = 0.5
+    drain_budget_s: float = 15.0
+    survey_interval_s: float = 5.0
+    max_rejections_in_a_row: int = 100
+    accepted: frozenset[OffsetRange] = frozenset()
+    states_limit: int = 200_000
+    tick_interval_s: float = 3600.0
+    tick_share: int = 200
+    backoff: Backoff = field(default_factory=Backoff)
+    health: HealthLimits = field(default_factory=HealthLimits)
