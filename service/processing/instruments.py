@@ -92,7 +92,7 @@ class Instruments(Protocol):
         """So many partitions went."""
 
     def abandoned(self) -> None:
-        """A batch was given up because a partition went meanwhile; its records are read again by their owner."""
+        """A batch was given up because a partition went meanwhile; its owner reads the records again."""
 
     def lag(self, partition: TopicPartition, records: int) -> None:
         """So many records of an assigned partition wait to be fetched."""
