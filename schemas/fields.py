@@ -19,7 +19,7 @@ MAX_UID_LENGTH = 255
 
 Uid = Annotated[
     str,
-    Field(min_length=1, max_length=MAX_UID_LENGTH, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$", examples=["evse-1"]),
+    Field(min_length=1, max_length=MAX_UID_LENGTH, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
 ]
 """An identifier: 1 to 255 characters, none of them a control character. Compared as it stands."""
 

@@ -33,9 +33,9 @@ The document `evse:{U}` has these fields:
 ================  ==================================================================================
 
 A **day** holds the seconds spent in each state, `{"AVAILABLE/true": 86000.5, "OUTOFORDER/null": 399.5}`:
-status, a slash, online; the status `-` is "nothing heard yet"; a key without a slash counts something and is no
-time. The port's day holds `up`, `down` and `unobserved`, before exclusions and gaps are taken out: it is up while
-any of its connectors is. A day that stands both in `days` and in `recent` is the sum of the two.
+status, a slash, online; the status `-` is "nothing heard yet"; a key without a slash counts something and is
+no time. The port's day holds `up`, `down` and `unobserved`, before exclusions and gaps are taken out: it is
+up while any of its connectors is. A day that stands both in `days` and in `recent` is the sum of the two.
 
 An **outage** is any span of a connector that is not plainly up, UNKNOWN, PLANNED and REMOVED included:
 `class_of(status, online)` says what it counts as. The full history of a connector is `outages` and then the
