@@ -9,31 +9,24 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
-from collections.abc import Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service.domain.definitions import OBSERVED, Definition
+from service.domain.rules import Rules
+from service.domain.time import Micros
 from service.durations import parse_duration, written_duration
 from service.redaction import HIDDEN, redacted_url
+from service.setting_problems import SettingsError, in_words, read_file, unknown_variables
 
 PREFIX = "EVSE_STATUS_"
 
 Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 """A span of time, written as `500ms`, `30s`, `15m`, `48h`, `1d` or as plain seconds."""
-
-
-class SettingsError(Exception):
-    """The settings cannot be used; `problems` holds one line for each, with the name and the remedy."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
 
 
 def _listed(value: object) -> object:
@@ -114,6 +107,10 @@ class Settings(BaseSettings):
         pattern=r"^[a-zA-Z0-9._-]{1,100}$",
         description="What the names of all keys begin with.",
     )
+    redis_allow_eviction: bool = Field(
+        default=False,
+        description="Start although Redis may evict keys (and so forget the state of EVSEs without a word).",
+    )
     allowed_lateness: Duration = Field(
         default=timedelta(hours=48),
         gt=timedelta(0),
@@ -130,7 +127,19 @@ class Settings(BaseSettings):
         description="Records with a larger value (in bytes) become dead letters unread.",
     )
     max_rejections_in_a_row: int = Field(
-        default=100, ge=1, description="So many rejected records in a row in one partition stop the worker."
+        default=100,
+        ge=0,
+        description="So many rejected records in a row in one partition stop the worker; 0: no limit.",
+    )
+    batch_records: int = Field(default=1000, ge=1, description="Records in one batch, at most.")
+    state_limit: int = Field(
+        default=200_000,
+        ge=1,
+        description="States of EVSEs kept in memory; beyond it the least recently heard are read again.",
+    )
+    tick_interval: Duration = Field(
+        default=timedelta(hours=1),
+        description="How often every snapshot is published anew, since numbers drift with time; 0: never.",
     )
     http_host: str = Field(
         default="0.0.0.0",  # noqa: S104 - probes and scrapes come from outside the container; the pages hold no secret
@@ -222,11 +231,24 @@ class Settings(BaseSettings):
         """The topic of what could not be processed."""
         return self.topic_prefix + "dead-letters"
 
+    def rules(self, definitions: tuple[Definition, ...] = (OBSERVED,)) -> Rules:
+        """Give what the fold depends on; `replay` and the worker have it from here, so they agree."""
+        return Rules(
+            allowed_lateness=micros_of(self.allowed_lateness),
+            recent_limit=self.recent_limit,
+            definitions=definitions,
+        )
+
     def effective(self) -> list[tuple[str, str]]:
         """Give each variable's name with its value as it may be shown: secrets hidden."""
         shown = {name: _shown(getattr(self, name)) for name in type(self).model_fields}
         shown["redis_url"] = redacted_url(self.redis_url.get_secret_value())
         return [(PREFIX + name.upper(), value) for name, value in shown.items()]
+
+
+def micros_of(span: timedelta) -> Micros:
+    """Give a span in microseconds."""
+    return span // timedelta(microseconds=1)
 
 
 def _shown(value: object) -> str:
@@ -243,70 +265,15 @@ def _shown(value: object) -> str:
 
 def load_settings(config: Path | None = None) -> Settings:
     """Read the environment and the TOML file; raise `SettingsError` with everything that is wrong."""
-    from_file, problems = ({}, []) if config is None else _read_file(config)
-    problems += _unknown_variables(os.environ)
+    known = set(Settings.model_fields)
+    from_file, problems = ({}, []) if config is None else read_file(config, known)
+    problems += unknown_variables(os.environ, PREFIX, known)
     try:
         settings = Settings(**from_file)
     except ValidationError as error:
-        in_environment = {name.upper() for name, value in os.environ.items() if value}
-        details = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
-        problems = [_problem(detail, in_environment, config) for detail in details] + problems
+        given = {name.upper(): value for name, value in os.environ.items() if value}
+        found = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
+        raise SettingsError([in_words(one, PREFIX, given, config) for one in found] + problems) from error
     if problems:
         raise SettingsError(problems)
     return settings
-
-
-def _read_file(path: Path) -> tuple[dict[str, Any], list[str]]:
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"cannot read the settings file {path}: {error}; check the path"]) from error
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError([f"{path} is not TOML: {error}; correct that line"]) from error
-    known = set(Settings.model_fields)
-    unknown = [
-        f"{key} in {path}: no such setting; {_remedy(key, known)}" for key in content if key not in known
-    ]
-    return {key: value for key, value in content.items() if key in known}, unknown
-
-
-_SERVICE_LINK = re.compile(
-    r"(^|_)(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$"
-)
-"""What Kubernetes puts into every container for a Service named `evse-status…`: not meant for us."""
-
-
-def _unknown_variables(environment: Mapping[str, str]) -> list[str]:
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
-    unknown = []
-    for name, value in sorted(environment.items()):
-        upper = name.upper()
-        if not upper.startswith(PREFIX) or upper in known:
-            continue
-        link = _SERVICE_LINK.search(upper.removeprefix(PREFIX))
-        if link and ("://" in value or not upper.endswith("_PORT") or "SERVICE_PORT" in upper):
-            continue
-        unknown.append(f"{name}: no such setting; {_remedy(upper, known)}")
-    return unknown
-
-
-def _remedy(name: str, known: set[str]) -> str:
-    close = get_close_matches(name, known, n=1) or get_close_matches(name.lower(), known, n=1)
-    return f"did you mean {close[0]}?" if close else "remove it (`evse-status check` lists all settings)"
-
-
-def _problem(detail: Any, in_environment: set[str], config: Path | None) -> str:
-    """Say what is wrong with one value in words that name where it was set, and nothing secret."""
-    field = str(detail["loc"][0])
-    variable = PREFIX + field.upper()
-    where = variable if variable in in_environment or config is None else f"{field} in {config}"
-    if detail["type"] == "value_error":
-        message = str(detail["ctx"]["error"])
-    else:
-        message = detail["msg"].replace("Input should be", "must be").replace("String should", "must")
-        message = message[0].lower() + message[1:]
-    if "://" in os.environ.get(variable, "") and field == "http_port":
-        message += (
-            "; Kubernetes sets this for a Service named evse-status-http: set enableServiceLinks to false"
-        )
-    return f"{where}: {message}"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import PREFIX, Settings, SettingsError, load_settings
+from service.setting_problems import SettingsError
+from service.settings import PREFIX, Settings, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +109,7 @@ def test_all_errors_are_reported_at_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("SESSION_TIMEOUT", "1s", "6"),
         ("ALLOWED_LATENESS", "-3h", "is no duration"),
         ("CREATE_TOPICS", "perhaps", "must be a valid boolean"),
-        ("MAX_REJECTIONS_IN_A_ROW", "0", "greater than or equal to 1"),
+        ("BATCH_RECORDS", "0", "greater than or equal to 1"),
         ("HTTP_PORT", "tcp://10.0.0.1:8080", "enableServiceLinks"),
     ],
 )
