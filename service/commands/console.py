@@ -1,0 +1,50 @@
+"""
+What every command shares: where it writes, how it fails, how it asks for settings and times.
+
+Results go to standard output, everything else to standard error. This module knows no command.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from service.domain.time import Micros, micros_from
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="TOML file with settings; the environment goes before it."),
+]
+
+
+class CommandError(typer.TyperException):
+    """The command cannot do what was asked; one line says why and what helps. Ends with exit code 1."""
+
+
+def results() -> Console:
+    """Give the console for what was asked for: no wrapping and no colours unless it is a terminal."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def notices() -> Console:
+    """Give the console for everything else, on standard error."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def printable(text: str) -> str:
+    """Write control characters as escapes: a line of the log must not steer the reader's terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def parse_time(text: str, option: str) -> Micros:
+    """Read what an option gives as RFC 3339, or as a date for its midnight; without an offset it is UTC."""
+    try:
+        return micros_from(datetime.fromisoformat(text.strip()))
+    except ValueError:
+        remedy = "write 2026-01-05T00:00:00Z or 2026-01-05"
+        raise typer.BadParameter(f"{text!r} is no time; {remedy}", param_hint=option) from None

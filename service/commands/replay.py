@@ -1,0 +1,177 @@
+"""`replay`: the worker's fold over files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from schemas.vocabulary import Verdict
+from service.commands.console import CommandError, ConfigOption, notices, parse_time, printable
+from service.commands.files import opened_for_reading, opened_for_writing
+from service.domain.definitions import DEFINITIONS, OBSERVED, Definition
+from service.domain.events import Event
+from service.domain.rules import published_from
+from service.domain.time import Micros
+from service.processing.rejection import Rejection
+from service.replay import Format, Line, LogReader, Replay, ReplayError
+from service.settings import load_settings
+
+_LONG_BYTES = 4_000_000
+"""Files that are longer together get a bar of progress."""
+
+_LINES_A_STEP = 2_000
+"""Lines between two movements of the bar."""
+
+
+def replay(  # noqa: PLR0913, PLR0917 - a parameter for each option
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE…", help="Files, read as one log in this order; '-' is standard input."),
+    ],
+    form: Annotated[
+        Format,
+        typer.Option("--format", help="JSON Lines of events, or an OCPP 1.6 charge point's log as CSV."),
+    ] = Format.EVENTS,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of", metavar="T", help="Ignore what happened after T. Default: the newest time in the log."
+        ),
+    ] = None,
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="T", help="Begin the windows at T, not 30 days before --as-of."),
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="T", help="End the windows at T, not at --as-of.")
+    ] = None,
+    definition: Annotated[
+        list[str] | None,
+        typer.Option("--definition", metavar="NAME", help="Also count by this definition; may be repeated."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if a line was rejected.")] = False,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=1, help="Events folded at a time; changes no result.")
+    ] = 1000,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Write here, not to standard output.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """
+    Fold events from files, with neither Kafka nor Redis, and write one snapshot a line.
+
+    Lines that cannot be used go to standard error with their number and what helps; the others still count.
+    """
+    settings = load_settings(config)
+    console = notices()
+    job = Replay(settings.rules(_definitions(definition or [])), _time("--as-of", as_of))
+    span = (_time("--from", from_), _time("--until", until))
+    reader = LogReader(form, settings.max_record_bytes)
+    with opened_for_writing(output) as sink:
+        rejected = _fold(_lines_of(files, reader, console), job, batch_size, console)
+        for line in job.snapshots(_window(span, job.as_of)):
+            sink.write(line + b"\n")
+    _show_counts(job, rejected, console, capped=as_of is not None)
+    if strict and rejected:
+        raise typer.Exit(1)
+
+
+def _time(option: str, text: str | None) -> Micros | None:
+    return None if text is None else parse_time(text, option)
+
+
+def _definitions(names: list[str]) -> tuple[Definition, ...]:
+    """Give `observed`, which the field `uptime` needs, then each other definition once, in order."""
+    for name in names:
+        if name not in DEFINITIONS:
+            known = ", ".join(DEFINITIONS)
+            raise typer.BadParameter(f"there is no {name!r}; there are: {known}", param_hint="--definition")
+    return tuple(DEFINITIONS[name] for name in dict.fromkeys([OBSERVED.name, *names]))
+
+
+def _window(span: tuple[Micros | None, Micros | None], as_of: Micros | None) -> tuple[Micros, Micros] | None:
+    """Complete a window of which one end was given; raise where it is none."""
+    start, end = span
+    if (start is None and end is None) or as_of is None:
+        return None
+    end = as_of if end is None else end
+    start = published_from(end) if start is None else start
+    if start >= end:
+        raise CommandError("the window ends before it begins; give a --from that lies before --until")
+    return start, end
+
+
+def _fold(lines: Iterator[Line], job: Replay, batch_size: int, console: Console) -> int:
+    """Fold all lines in batches, telling of each rejected line at once; give how many there were."""
+    rejected = 0
+    batch: list[Event] = []
+    for line in lines:
+        if isinstance(line.content, Rejection):
+            rejected += 1
+            _show_rejection(line, line.content, console)
+            continue
+        batch.append(line.content)
+        if len(batch) >= batch_size:
+            job.take(batch)
+            batch = []
+    job.take(batch)
+    return rejected
+
+
+def _lines_of(files: list[Path], reader: LogReader, console: Console) -> Iterator[Line]:
+    """Read all files as one log, moving a bar where that takes long and somebody looks."""
+    sizes = [path.stat().st_size if path.is_file() else 0 for path in files]
+    long = sum(sizes) > _LONG_BYTES
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not (long and console.is_terminal),
+    )
+    with bar:
+        task = bar.add_task("reading", total=sum(sizes))
+        before = 0
+        for path, size in zip(files, sizes, strict=True):
+            with opened_for_reading(path) as file:
+                bar.update(task, description=printable(file.name))
+                try:
+                    lines = reader.read(file.name, file.lines)
+                    while step := list(islice(lines, _LINES_A_STEP)):
+                        yield from step
+                        bar.update(task, completed=before + file.read_bytes())
+                except ReplayError as error:
+                    raise CommandError(printable(str(error))) from error
+            before += size
+
+
+def _show_rejection(line: Line, rejection: Rejection, console: Console) -> None:
+    text = f"{line.file}:{line.number}: {rejection.reason}: {rejection.message}"
+    console.print(printable(text), markup=False)
+
+
+def _show_counts(job: Replay, rejected: int, console: Console, *, capped: bool) -> None:
+    """Tell how many events got each verdict: a table for people, else a line each."""
+    counts = {verdict.value: job.verdicts[verdict] for verdict in Verdict}
+    counts[Verdict.REJECTED.value] += rejected
+    if capped:
+        counts["after --as-of"] = job.after_cap
+    if console.is_terminal:
+        table = Table("verdict", "events")
+        table.columns[1].justify = "right"
+        for name, count in counts.items():
+            table.add_row(name, f"{count:,}")
+        console.print(table)
+    else:
+        for name, count in counts.items():
+            console.print(name, count)

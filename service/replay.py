@@ -1,0 +1,150 @@
+"""
+The same fold over files: lines in, one snapshot for each EVSE out, with neither Kafka nor Redis.
+
+Several files are one log: a line's number, counted on across files, is its position (in a charge point's log
+it is the row's `seq`). This module opens no files and prints nothing.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import orjson
+
+from schemas.vocabulary import RejectionReason, Verdict
+from service.domain.events import Event
+from service.domain.fold import fold
+from service.domain.rules import Rules
+from service.domain.state import EvseState
+from service.domain.time import Micros
+from service.processing.decoding import MAX_BYTES, decode
+from service.processing.rejection import Rejection
+from service.processing.rendering import snapshot
+from service.translation.ocpp16_csv import HeaderError, LogEvent, read_log
+
+
+class ReplayError(Exception):
+    """A file cannot be read, or not any further; the message names it and the remedy."""
+
+
+class Format(StrEnum):
+    """What the lines of a file are."""
+
+    EVENTS = "events"
+    OCPP16_CSV = "ocpp16-csv"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line that was not blank, and what it says."""
+
+    file: str
+    number: int
+    content: Event | Rejection
+
+
+@dataclass(slots=True)
+class LogReader:
+    """Reads files as one log; `lines_before` is where the next file's positions go on."""
+
+    form: Format = Format.EVENTS
+    max_bytes: int = MAX_BYTES
+    lines_before: int = 0
+
+    def read(self, file: str, lines: Iterable[bytes]) -> Iterator[Line]:
+        """Give what each line says, in order; raise `ReplayError` where the file cannot be read on."""
+        counted = self._counted(file, lines)
+        if self.form is Format.OCPP16_CSV:
+            yield from self._read_csv(file, counted)
+        else:
+            yield from self._read_events(file, counted)
+
+    def _counted(self, file: str, lines: Iterable[bytes]) -> Iterator[bytes]:
+        number = 0
+        try:
+            for line in lines:
+                number += 1
+                self.lines_before += 1
+                yield line
+        except (OSError, EOFError, zlib.error) as error:
+            raise ReplayError(f"{file}: cannot be read beyond line {number} ({error}); restore it") from error
+
+    def _read_events(self, file: str, lines: Iterable[bytes]) -> Iterator[Line]:
+        for number, line in enumerate(lines, start=1):
+            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            if text.strip():
+                yield Line(file, number, self._decode(text, self.lines_before))
+
+    def _read_csv(self, file: str, lines: Iterable[bytes]) -> Iterator[Line]:
+        try:
+            for row in read_log(lines):
+                if isinstance(row, LogEvent):
+                    content = self._decode(orjson.dumps(row.event), row.position)
+                else:
+                    content = Rejection(RejectionReason.INVALID_FIELD, f"{row.field} {row.reason}", row.field)
+                yield Line(file, row.line, content)
+        except HeaderError as error:
+            raise ReplayError(f"{file}: {error}") from error
+
+    def _decode(self, value: bytes, position: int) -> Event | Rejection:
+        return decode(
+            value,
+            key=None,
+            compare_key=False,
+            headers=(),
+            position=position,
+            record_time=None,
+            max_bytes=self.max_bytes,
+        )
+
+
+class Replay:
+    """
+    Folds events of many EVSEs, in any cut into batches, up to `cap`.
+
+    What applies after `cap` is ignored, whatever it is about, and a sign of life after it is none; without a
+    cap the newest time of the log is as of when the snapshots are.
+    """
+
+    def __init__(self, rules: Rules, cap: Micros | None = None) -> None:
+        self.verdicts: Counter[Verdict] = Counter()
+        self.after_cap = 0
+        """Events that were ignored because they apply after the cap."""
+        self._rules = rules
+        self._cap = cap
+        self._newest: Micros | None = None
+        self._states: dict[str, EvseState] = {}
+
+    @property
+    def as_of(self) -> Micros | None:
+        """When the snapshots are of; None while no event gives a time."""
+        return self._newest if self._cap is None else self._cap
+
+    def take(self, batch: Sequence[Event]) -> None:
+        """Fold a batch, grouped by EVSE as the worker does, each in the order of the log."""
+        by_evse: dict[str, list[Event]] = defaultdict(list)
+        for event in batch:
+            newest = max(event.at, event.seen)
+            self._newest = newest if self._newest is None else max(self._newest, newest)
+            if self._cap is not None and event.at > self._cap:
+                self.after_cap += 1
+            else:
+                by_evse[event.evse_uid].append(event)
+        for uid, events in by_evse.items():
+            self._fold(uid, events)
+
+    def _fold(self, uid: str, events: list[Event]) -> None:
+        state = self._states.setdefault(uid, EvseState(uid))
+        for event in events:
+            self.verdicts[fold(state, event, self._rules, cap=self._cap).verdict] += 1
+
+    def snapshots(self, window: tuple[Micros, Micros] | None = None) -> Iterator[bytes]:
+        """Write each EVSE's snapshot as JSON, in order of uid; `window` replaces the published one."""
+        as_of = self.as_of
+        if as_of is not None:
+            for _, state in sorted(self._states.items()):
+                yield orjson.dumps(snapshot(state, as_of, self._rules, window))

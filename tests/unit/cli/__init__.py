@@ -1,0 +1,1 @@
+"""The command line: what it is called with, what it prints, how it ends."""

@@ -1,0 +1,81 @@
+"""How every command fails: in one line, with 1 for a mistake and 2 for wrong usage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import Call
+
+
+def test_the_version_is_that_of_the_distribution(call: Call) -> None:
+    """One line, for a bug report."""
+    result = call("--version")
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith("evse-status 0.")
+
+
+def test_without_a_command_the_help_is_shown(call: Call) -> None:
+    """It is wrong usage all the same: a script that forgot the command must not go on."""
+    result = call()
+
+    assert result.exit_code == 2
+    assert "replay" in result.output
+
+
+def test_help_names_each_command_in_words(call: Call) -> None:
+    """A stranger sees what each is for."""
+    result = call("--help")
+
+    assert result.exit_code == 0
+    assert "Fold events from files" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["reply", "x"],
+        ["replay"],
+        ["replay", "--no-such-option", "x"],
+        ["replay", "--batch-size", "0", "x"],
+        ["replay", "--format", "xml", "x"],
+        ["replay", "--as-of", "yesterday", "x"],
+        ["replay", "--definition", "nobody", "x"],
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(call: Call, arguments: list[str]) -> None:
+    """No box, no traceback, and where to read on."""
+    result = call(*arguments)
+
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("evse-status: ")
+
+
+def test_a_misspelt_command_is_guessed(call: Call) -> None:
+    """The message holds what was probably meant."""
+    assert "Did you mean 'replay'?" in call("reply", "x").stderr
+
+
+def test_every_wrong_setting_has_its_line(call: Call) -> None:
+    """All at once, so that one round of corrections is enough."""
+    result = call("replay", "-", ALLOWED_LATENESS="soon", HTTP_PORT="many")
+
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    assert [line.split(":")[1].strip() for line in lines] == [
+        "EVSE_STATUS_ALLOWED_LATENESS",
+        "EVSE_STATUS_HTTP_PORT",
+    ]
+
+
+def test_a_missing_settings_file_is_one_line(call: Call, tmp_path: Path) -> None:
+    """The path is in it."""
+    result = call("replay", "-", "--config", str(tmp_path / "none.toml"))
+
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert "none.toml" in line

@@ -1,0 +1,1 @@
+"""Files as one log, and the fold over them."""
