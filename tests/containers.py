@@ -51,7 +51,7 @@ class Container:
 def redis_container(image: str) -> Container:
     """Start Redis or Valkey as the worker demands it: it evicts nothing."""
     container = DockerContainer(image).with_exposed_ports(REDIS_PORT)
-    container.with_command("--save '' --appendonly no --maxmemory-policy noeviction")
+    container.with_command("--protected-mode no --save '' --appendonly no --maxmemory-policy noeviction")
     return Container(container, REDIS_PORT, answers_ping, "redis://{}:{}/0")
 
 
@@ -63,7 +63,7 @@ def kafka_container() -> Container:
         **NODE_SETTINGS,
         "controller.quorum.voters": f"1@localhost:{CONTROLLER_PORT}",
         "listeners": f"PLAINTEXT://:{KAFKA_PORT},CONTROLLER://:{CONTROLLER_PORT}",
-        "advertised.listeners": f"PLAINTEXT://{container.get_container_host_ip()}:{outside}",
+        "advertised.listeners": f"PLAINTEXT://{container.get_docker_client().host()}:{outside}",
     }
     for key, value in settings.items():
         container.with_env("KAFKA_" + key.replace(".", "_").upper(), value)
