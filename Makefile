@@ -1,7 +1,7 @@
 # The commands of this project. `make` alone lists them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install lock test quick lint format types schemas check-generated demo clean
+.PHONY: help install lock validator test quick lint format types schemas check-generated demo clean
 
 # The first interpreter that runs and is new enough; PYTHON=… chooses another.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
@@ -10,6 +10,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do 
 BIN := .venv/bin
 LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
+VALIDATOR := tests/asyncapi/node_modules/.package-lock.json
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -32,6 +33,12 @@ lock: install  ## Resolve the dependencies anew and write requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group dev --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file requirements.lock
 	$(MAKE) install
+
+validator: $(VALIDATOR)  ## Fetch the validator of AsyncAPI documents; needs npm, and only a test uses it
+
+$(VALIDATOR): tests/asyncapi/package-lock.json
+	cd tests/asyncapi && npm ci --silent
+	@touch $@
 
 test: install  ## Run every test that the services at hand allow
 	$(BIN)/pytest
