@@ -1,0 +1,108 @@
+"""
+What errors of Kafka's client mean to this project, and how long its answers are waited for.
+
+Knows nothing of what is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from aiokafka import errors
+
+from service.processing.ports import TooLarge, Unavailable, Unusable
+
+Answer = TypeVar("Answer")
+
+_REMEDIES: tuple[tuple[type[errors.KafkaError], str], ...] = (
+    (errors.TopicAuthorizationFailedError, "give this user the right to the topic"),
+    (errors.GroupAuthorizationFailedError, "give this user the right to the consumer group"),
+    (errors.ClusterAuthorizationFailedError, "give this user the right IdempotentWrite to the cluster"),
+    (errors.AuthenticationFailedError, "check user, password and mechanism"),
+    (errors.UnsupportedSaslMechanismError, "name a mechanism the broker has"),
+    (errors.InvalidSessionTimeoutError, "set SESSION_TIMEOUT between the broker's limits"),
+    (errors.InconsistentGroupProtocolError, "the group has members of another kind: take another GROUP_ID"),
+    (errors.UnsupportedCodecError, "install the codec's package"),
+    (errors.CorruptRecordException, "the record on the broker's disk is damaged: skip it or restore it"),
+)
+_TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.RecordTooLargeError)
+_PASSING = (errors.KafkaTimeoutError, errors.KafkaConnectionError, errors.KafkaUnavailableError)
+
+
+@contextmanager
+def translated(part: str = "Kafka") -> Iterator[None]:
+    """Raise errors of the client as those of the ports; what is no error of Kafka's passes as it is."""
+    try:
+        yield
+    except errors.KafkaError as error:
+        raise port_error(error, part) from error
+
+
+def port_error(error: errors.KafkaError, part: str = "Kafka") -> TooLarge | Unavailable | Unusable:
+    """Say an error of the client in the words of the ports."""
+    said = str(error) or type(error).__name__
+    if isinstance(error, _TOO_LARGE):
+        return TooLarge(f"{part} does not take a message so large: {said}")
+    if error.retriable or isinstance(error, _PASSING):
+        return Unavailable(f"{part} does not answer: {said}")
+    remedy = next((text for kind, text in _REMEDIES if isinstance(error, kind)), "")
+    return Unusable(f"{part} refuses: {said}" + (f" ({remedy})" if remedy else ""))
+
+
+def missing_topic(topic: str) -> Unusable:
+    """Say that a topic is missing, and what to do."""
+    return Unusable(f"there is no topic {topic}: create it, or let the worker do so (CREATE_TOPICS=true)")
+
+
+class Patience:
+    """Waits for answers of a client that itself may wait without end: `Unavailable` after `timeout_s`."""
+
+    def __init__(self, part: str, timeout_s: float) -> None:
+        self._part = part
+        self._timeout_s = timeout_s
+        self._outstanding: asyncio.Future[None] | None = None
+
+    async def answer(self, question: Awaitable[Answer]) -> Answer:
+        """Wait for a question that may be given up: it changes nothing."""
+        with translated(self._part):
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    return await question
+            except TimeoutError:
+                raise self._unanswered() from None
+
+    async def turn(self, make: Callable[[], Awaitable[None]]) -> None:
+        """
+        Do what must not be given up half done, and not before the last such call has come to its end.
+
+        Errors of the client come as they are.
+        """
+        if self._outstanding is not None:
+            await self._wait(self._outstanding)
+            self._outstanding.exception()  # its caller was told that it did not answer
+        made: asyncio.Future[None] = asyncio.ensure_future(make())
+        self._outstanding = made
+        await self._wait(made)
+        self._outstanding = None
+        made.result()
+
+    async def farewell(self, closing: Awaitable[None]) -> None:
+        """Wait for a client to close; one whose broker is gone may never do so, and is left."""
+        closed = asyncio.ensure_future(closing)
+        done, _ = await asyncio.wait((closed,), timeout=self._timeout_s)
+        if not done:
+            closed.cancel()
+            return
+        with translated(self._part):
+            closed.result()
+
+    async def _wait(self, future: asyncio.Future[Answer]) -> None:
+        done, _ = await asyncio.wait((future,), timeout=self._timeout_s)
+        if not done:
+            raise self._unanswered()
+
+    def _unanswered(self) -> Unavailable:
+        return Unavailable(f"{self._part} did not answer within {self._timeout_s:g} s")
