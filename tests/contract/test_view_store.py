@@ -1,0 +1,311 @@
+"""What every store of the view does: one suite for memory, Redis and Valkey."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from redis.asyncio import Redis
+
+from service.adapters.memory_view import MemoryViewStore
+from service.adapters.redis import RedisViewStore
+from service.adapters.redis_connection import RedisSettings
+from service.processing.ports import Checkpoint, Position, SaveOutcome, StoredEvse, TopicPartition
+from tests.contract.stores import Kept, Listed, MemoryLook, RedisLook, Subject, position, write
+
+SAVED, ALREADY, STALE = SaveOutcome.SAVED, SaveOutcome.ALREADY, SaveOutcome.STALE
+DAY = 86_400_000_000
+AWKWARD_UIDS = ["a{b}c", "{}", "100%", "%7B", "Straße 1/ü🔌", "a b\nc", "x" * 500, "evse:{x}:days", "*[?]\\"]
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("redis7", marks=pytest.mark.services),
+        pytest.param("valkey", marks=pytest.mark.services),
+    ]
+)
+async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
+    """Give a started, empty store of each kind."""
+    if request.param == "memory":
+        memory = MemoryViewStore()
+        await memory.start()
+        yield Subject(memory, MemoryLook(memory))
+        return
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    store = RedisViewStore(RedisSettings(url))
+    client = Redis.from_url(url)
+    await store.start()
+    yield Subject(store, RedisLook(client))
+    await client.aclose()
+    await store.stop()
+
+
+async def test_a_first_write_is_saved_whole(subject: Subject) -> None:
+    """State, document, history and lists are there after the first save."""
+    whole = write(
+        closed_days={"c1/2026-01-01": b"{}", "/2026-01-01": b"port"},
+        closed_outages=[(2, b"second"), (1, b"first")],
+        exclusions={"x": b"{}"},
+        gaps=[(3, b"gap")],
+        coordinates=(4.35, 50.85),
+    )
+
+    outcomes = await subject.store.save([whole])
+
+    assert outcomes == [SAVED]
+    assert {
+        "charger-1": StoredEvse(
+            whole.position, b"state a", b"pending a", whole.closed_days, (b"first", b"second")
+        )
+    } == await subject.store.load(["charger-1"])
+    assert Kept(
+        dict(whole.document),
+        dict(whole.closed_days),
+        [(1, b"first"), (2, b"second")],
+        {"x": b"{}"},
+        [(3, b"gap")],
+    ) == await subject.kept("charger-1")
+    assert Listed(1_000, {"AVAILABLE"}, {"true"}, True) == await subject.listed("charger-1")
+
+
+@pytest.mark.parametrize(
+    ("stored", "offered", "outcome"),
+    [
+        (position(7), position(8), SAVED),
+        (position(7), position(7), ALREADY),
+        (position(7), position(6), STALE),
+        (position(7, as_of_us=5), position(7, as_of_us=6), SAVED),
+        (position(7, as_of_us=5), position(7, as_of_us=4), STALE),
+        (position(7, as_of_us=5), position(8, as_of_us=4), SAVED),
+        (position(7), position(6, as_of_us=2_000_000_000_000_000), STALE),
+        (position(7, 3), position(7, 4), SAVED),
+        (position(7, 3), position(8, 2), STALE),
+        (position(7, 3), position(7, 3), ALREADY),
+        (position(7), position(7, 0), SAVED),
+        (position(7, 0), position(9), STALE),
+        (position(-1, 3), position(0, 3), SAVED),
+        (position(7, epoch=1), position(9, epoch=0), STALE),
+        (position(7, epoch=1), position(0, epoch=2, as_of_us=1), SAVED),
+        (position(9_007_199_254_740_990), position(9_007_199_254_740_991), SAVED),
+        (position(10), position(9), STALE),
+    ],
+)
+async def test_the_guard_judges_by_the_position(
+    subject: Subject, stored: Position, offered: Position, outcome: SaveOutcome
+) -> None:
+    """Every store judges as `Position.judge` does, and what is not accepted changes nothing."""
+    await subject.store.save([write(at=stored)])
+
+    outcomes = await subject.store.save([write(at=offered, word="b", closed_outages=[(9, b"b")])])
+
+    accepted = outcome is SAVED
+    loaded = (await subject.store.load(["charger-1"]))["charger-1"]
+    kept = await subject.kept("charger-1")
+    assert [outcome] == outcomes
+    assert outcome is stored.judge(offered)
+    assert (offered if accepted else stored) == loaded.position
+    assert (b"state b" if accepted else b"state a", b"pending b" if accepted else b"pending a") == (
+        loaded.state,
+        loaded.pending,
+    )
+    assert (b"snapshot b" if accepted else b"snapshot a") == kept.document["snapshot"]
+    assert ([(9, b"b")] if accepted else []) == kept.outages
+
+
+async def test_each_of_many_evses_is_judged_by_itself(subject: Subject) -> None:
+    """One call holds writes of many EVSEs, and a stale one among them hinders nobody."""
+    uids = [f"charger-{i}" for i in range(450)]
+    await subject.store.save([write(uid, position(10)) for uid in uids[:3]])
+    offered = [position(9), position(10), position(11), *(position(i) for i in range(len(uids) - 3))]
+
+    outcomes = await subject.store.save(
+        [write(uid, at, word="b", closed_days={uid: b"1"}) for uid, at in zip(uids, offered, strict=True)]
+    )
+
+    loaded = await subject.store.load(uids)
+    assert [STALE, ALREADY, *[SAVED] * (len(uids) - 2)] == outcomes
+    assert uids == list(loaded)
+    assert [b"state a", b"state a", *[b"state b"] * (len(uids) - 2)] == [loaded[uid].state for uid in uids]
+    assert (await subject.kept(uids[-1])).days == {uids[-1]: b"1"}
+
+
+async def test_documents_with_other_fields_go_together(subject: Subject) -> None:
+    """Writes of one call may have different fields in their documents."""
+    writes = [
+        write("a", document={"snapshot": b"1", "status": b"2"}),
+        write("b", document={"status": b"3", "snapshot": b"4", "recent": b"5"}),
+        write("c", document={}),
+    ]
+
+    assert await subject.store.save(writes) == [SAVED] * 3
+    assert [dict(one.document) for one in writes] == [
+        (await subject.kept(one.uid)).document for one in writes
+    ]
+
+
+async def test_two_writes_of_one_evse_in_a_call_keep_their_order(subject: Subject) -> None:
+    """The second write of a call is judged by the first."""
+    outcomes = await subject.store.save(
+        [write(at=position(1)), write(at=position(2), word="b"), write(at=position(1))]
+    )
+
+    assert outcomes == [SAVED, SAVED, STALE]
+    assert (await subject.store.load(["charger-1"]))["charger-1"].state == b"state b"
+
+
+async def test_a_large_state_is_saved_and_loaded(subject: Subject) -> None:
+    """States of megabytes go through, whatever bytes they hold."""
+    state = bytes(range(256)) * 8_000
+
+    assert await subject.store.save([write("a", state=state), write("b", state=state)]) == [SAVED] * 2
+    assert [state] * 2 == [one.state for one in (await subject.store.load(["a", "b"])).values()]
+
+
+async def test_thousands_of_days_and_outages_are_written_at_once(subject: Subject) -> None:
+    """A save after a long absence closes more days and spans than a script's stack holds."""
+    days = {f"c{i % 30}/{i:010d}": b"{}" for i in range(9_001)}
+    outages = [(i, b"%d" % i) for i in range(9_001)]
+
+    assert await subject.store.save([write(closed_days=days, closed_outages=outages)]) == [SAVED]
+    kept = await subject.kept("charger-1")
+    assert (days, outages) == (kept.days, kept.outages)
+    assert await subject.store.save([write(at=position(8), drop_days=list(days)[:9_000])]) == [SAVED]
+    assert list(days)[9_000:] == list((await subject.kept("charger-1")).days)
+
+
+@pytest.mark.parametrize("uid", AWKWARD_UIDS)
+async def test_any_uid_is_kept_apart(subject: Subject, uid: str) -> None:
+    """Braces, percent signs and whatever else a uid holds neither break its keys nor mix it with others."""
+    other = uid + "}"
+
+    await subject.store.save([write(uid), write(other, word="b")])
+
+    loaded = await subject.store.load([uid, other])
+    assert {uid: b"state a", other: b"state b"} == {one: stored.state for one, stored in loaded.items()}
+    assert (await subject.kept(uid)).document["snapshot"] == b"snapshot a"
+    assert {"AVAILABLE"} == (await subject.listed(uid)).statuses
+
+
+async def test_what_was_never_saved_is_not_loaded(subject: Subject) -> None:
+    """Unknown uids are left out, and asking twice or for nothing does no harm."""
+    await subject.store.save([write("a")])
+
+    assert list(await subject.store.load(["nobody", "a", "a"])) == ["a"]
+    assert await subject.store.load([]) == {}
+    assert await subject.store.save([]) == []
+
+
+async def test_exclusions_and_days_can_be_taken_back(subject: Subject) -> None:
+    """What is withdrawn or dropped is gone, and the rest stays."""
+    await subject.store.save(
+        [write(at=position(1), exclusions={"x": b"1", "y": b"2"}, closed_days={"a": b"1", "b": b"2"})]
+    )
+
+    await subject.store.save(
+        [write(at=position(2), exclusions={"x": None, "z": b"3", "never": None}, drop_days=["a", "never"])]
+    )
+
+    kept = await subject.kept("charger-1")
+    assert kept.exclusions == {"y": b"2", "z": b"3"}
+    assert kept.days == {"b": b"2"}
+
+
+async def test_writing_history_again_adds_nothing(subject: Subject) -> None:
+    """A span or a gap that is written a second time stands there once."""
+    first = write(at=position(1), closed_outages=[(1, b"one")], gaps=[(2, b"two")])
+
+    await subject.store.save([first])
+    await subject.store.save([replace(first, position=position(2))])
+
+    kept = await subject.kept("charger-1")
+    assert (kept.outages, kept.gaps) == ([(1, b"one")], [(2, b"two")])
+
+
+async def test_what_started_before_the_day_to_keep_from_is_deleted(subject: Subject) -> None:
+    """Days, spans and gaps that started before the UTC day of `keep_from_us` go, the others stay."""
+    keep = 20_000 * DAY  # 2024-10-04
+    await subject.store.save(
+        [
+            write(
+                at=position(1),
+                closed_days={"c1/2024-10-03": b"old", "c1/2024-10-04": b"kept", "/2024-10-03": b"old"},
+                closed_outages=[(keep - 1, b"old"), (keep, b"kept")],
+                gaps=[(keep - 1, b"old"), (keep, b"kept")],
+            )
+        ]
+    )
+
+    await subject.store.save([write(at=position(2), keep_from_us=keep + DAY // 2)])
+
+    kept = await subject.kept("charger-1")
+    assert kept.days == {"c1/2024-10-04": b"kept"}
+    assert [(keep, b"kept")] == kept.outages == kept.gaps
+
+
+async def test_lists_follow_the_document(subject: Subject) -> None:
+    """An EVSE moves between the lists, never stands in two of a kind, and leaves the map with its place."""
+    first = write(at=position(1), coordinates=(4.35, 50.85))
+    await subject.store.save([first])
+
+    await subject.store.save(
+        [write(at=position(2), status="CHARGING", online="false", last_updated_ms=2_000, coordinates=None)]
+    )
+
+    assert Listed(2_000, {"CHARGING"}, {"false"}, False) == await subject.listed("charger-1")
+
+
+async def test_lists_do_not_follow_a_stale_write(subject: Subject) -> None:
+    """Whoever was overtaken changes no list."""
+    await subject.store.save([write(at=position(2), status="CHARGING", last_updated_ms=2_000)])
+
+    await subject.store.save([write(at=position(1), status="OUTOFORDER", last_updated_ms=3_000)])
+
+    assert Listed(2_000, {"CHARGING"}, {"true"}, False) == await subject.listed("charger-1")
+
+
+async def test_lists_keep_what_was_updated_later(subject: Subject) -> None:
+    """An older `last_updated` moves nothing in the lists, even where the document was written."""
+    await subject.store.save([write(at=position(1), status="CHARGING", last_updated_ms=2_000)])
+
+    await subject.store.save([write(at=position(2), status="OUTOFORDER", last_updated_ms=1_000)])
+
+    assert Listed(2_000, {"CHARGING"}, {"true"}, False) == await subject.listed("charger-1")
+
+
+async def test_a_removed_evse_is_found_among_the_removed_alone(subject: Subject) -> None:
+    """It leaves the lists by place and by online, and stays among all and among its status."""
+    await subject.store.save([write(at=position(1), coordinates=(4.35, 50.85))])
+
+    gone = write(at=position(2), status="REMOVED", removed=True, coordinates=(4.35, 50.85), last_updated_ms=5)
+    await subject.store.save([replace(gone, last_updated_ms=2_000)])
+
+    assert Listed(2_000, {"REMOVED"}, set(), False) == await subject.listed("charger-1")
+
+
+async def test_a_place_off_the_map_costs_only_the_place(subject: Subject) -> None:
+    """Coordinates that the geographic index cannot hold do not fail the save."""
+    outcomes = await subject.store.save([write(coordinates=(4.35, 89.0))])
+
+    assert outcomes == [SAVED]
+    assert Listed(1_000, {"AVAILABLE"}, {"true"}, False) == await subject.listed("charger-1")
+
+
+async def test_checkpoints_are_kept_by_partition(subject: Subject) -> None:
+    """A checkpoint comes back as it was, the latest one, and none where none was written."""
+    one, two = TopicPartition("evse.events", 1), TopicPartition("evse.events", 2)
+    await subject.store.save_checkpoints({one: Checkpoint(5, 0), two: Checkpoint(9, 3)})
+    await subject.store.save_checkpoints({one: Checkpoint(6, 1)})
+    await subject.store.save_checkpoints({})
+
+    assert Checkpoint(6, 1) == await subject.store.load_checkpoint(one)
+    assert Checkpoint(9, 3) == await subject.store.load_checkpoint(two)
+    assert await subject.store.load_checkpoint(TopicPartition("evse.events", 3)) is None
+
+
+async def test_a_store_that_answers_can_be_pinged(subject: Subject) -> None:
+    """`ping` of a writable store says nothing and leaves no EVSE behind."""
+    await subject.store.ping()
+
+    assert await subject.store.load(["ping"]) == {}
