@@ -14,7 +14,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from service.commands import dead_letters
 from service.commands.replay import replay
+from service.commands.run import run
 from service.commands.schemas import schemas
 from service.processing.ports import PortError
 from service.setting_problems import SettingsError
@@ -80,7 +82,9 @@ def _begin(
         raise typer.Exit(2)
 
 
+app.command()(run)
 app.command()(replay)
+app.add_typer(dead_letters.commands, name="dead-letters")
 app.command()(schemas)
 
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import uvicorn
 from starlette.applications import Starlette
@@ -19,14 +20,24 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from service.adapters.prometheus import CONTENT_TYPE
-from service.processing.health import Health, Report
+from service.processing.health import Report
 from service.processing.ports import Clock, PortError
 
 _GRACE_S = 2
 """Seconds that a probe in flight gets at shutdown."""
 
 
-def build_pages(health: Health, clock: Clock, exposition: Callable[[], bytes]) -> Starlette:
+class Probed(Protocol):
+    """What probes ask, in monotonic seconds."""
+
+    def live(self, now: float) -> Report:
+        """Tell whether the process makes progress."""
+
+    def ready(self, now: float) -> Report:
+        """Tell whether records are processed now."""
+
+
+def build_pages(health: Probed, clock: Clock, exposition: Callable[[], bytes]) -> Starlette:
     """Make the three pages; a failing probe answers 503 and says why."""
 
     async def live(_request: Request) -> Response:

@@ -188,7 +188,6 @@ class PrometheusInstruments:
         self._count(REPEATED)
 
     def rejected(self, reason: RejectionReason) -> None:
-        self._count(EVENTS, label=Verdict.REJECTED)
         self._count(REJECTIONS, label=reason)
 
     def delayed(self, since_event: float, since_receipt: float) -> None:

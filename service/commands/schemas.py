@@ -63,7 +63,7 @@ def _write(folder: Path) -> None:
 
 
 def _stale(folder: Path) -> list[Path]:
-    """Name the documents that differ; what else lies there is ours to remove in the package's folder alone."""
+    """Name the documents that differ; more is ours to remove in the package's own folder alone."""
     ours = folder.resolve() == generate.FOLDER.resolve()
     names = generate.documents().keys()
     return [path for path in generate.stale(folder) if ours or path.name in names]

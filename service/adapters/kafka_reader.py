@@ -1,0 +1,125 @@
+"""
+Reads topics from the outside, for commands: without a group, from a place to where the topic ended.
+
+Knows nothing of what a record means, and commits nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka import TopicPartition as KafkaPartition
+
+from service.adapters.kafka_errors import Patience, translated
+from service.processing.ports import Record, Unusable
+
+_MICROS_PER_MILLI = 1_000
+_POLL_MS = 500
+_MAX_RECORDS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaReaderSettings:
+    """Where to read; times in seconds."""
+
+    bootstrap_servers: Sequence[str]
+    call_timeout: float = 15.0
+    """How long an answer may take before the broker counts as unavailable."""
+    security: Mapping[str, Any] = field(default_factory=dict)
+    """Passed on to the client: `security_protocol`, `ssl_context`, `sasl_mechanism`, …"""
+
+
+class KafkaReader:
+    """Looks at topics from `start` until `stop`, leaving no trace."""
+
+    def __init__(self, settings: KafkaReaderSettings) -> None:
+        self._settings = settings
+        self._patience = Patience("Kafka", settings.call_timeout)
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def start(self) -> None:
+        """Connect; raise `Unavailable` or `Unusable`."""
+        with translated():
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=list(self._settings.bootstrap_servers),
+                client_id="evse-status",
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                request_timeout_ms=round(self._settings.call_timeout * 1_000),
+                isolation_level="read_committed",
+                **self._settings.security,
+            )
+        self._consumer = consumer
+        await self._patience.answer(consumer.start())
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        if self._consumer is not None:
+            await self._patience.farewell(self._consumer.stop())
+
+    async def topics(self) -> dict[str, int]:
+        """Give the partition count of every topic this user may see."""
+        # Asking for all topics creates none, which asking for one by name may do.
+        names = await self._patience.answer(self._running.topics())
+        return {name: len(self._running.partitions_for_topic(name) or ()) for name in names}
+
+    async def records(self, topic: str, newest: int | None = None) -> AsyncIterator[Record]:
+        """
+        Give the records that the topic holds now, in order within a partition.
+
+        `newest`: at most so many of each partition, the last ones. Raises `Unusable` without such a topic.
+        """
+        count = (await self.topics()).get(topic, 0)
+        if not count:
+            raise Unusable(f"there is no topic {topic}; check TOPIC_PREFIX, or create it")
+        partitions = [KafkaPartition(topic, number) for number in range(count)]
+        ends = await self._patience.answer(self._running.end_offsets(partitions))
+        begins = await self._patience.answer(self._running.beginning_offsets(partitions))
+        starts = {
+            one: begins[one] if newest is None else max(begins[one], ends[one] - newest) for one in partitions
+        }
+        waiting = {one for one in partitions if starts[one] < ends[one]}
+        if not waiting:
+            return
+        self._running.assign(sorted(waiting))
+        for one in waiting:
+            self._running.seek(one, starts[one])
+        while waiting:
+            for record in await self._fetched(ends):
+                yield record
+            # Control records move the position although no record comes out, so records cannot be counted.
+            waiting = {
+                one for one in waiting if await self._patience.answer(self._running.position(one)) < ends[one]
+            }
+
+    async def _fetched(self, ends: Mapping[KafkaPartition, int]) -> list[Record]:
+        fetched = await self._patience.answer(
+            self._running.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        )
+        return [
+            _record(record)
+            for partition, records in fetched.items()
+            for record in records
+            if record.offset < ends[partition]
+        ]
+
+    @property
+    def _running(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise RuntimeError("this reader was not started")
+        return self._consumer
+
+
+def _record(record: Any) -> Record:
+    return Record(
+        record.topic,
+        record.partition,
+        record.offset,
+        record.timestamp * _MICROS_PER_MILLI,
+        record.key,
+        record.value,
+        tuple((name, value or b"") for name, value in record.headers),
+    )

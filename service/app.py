@@ -1,0 +1,188 @@
+"""
+Builds the adapters and the worker from the settings; nothing else does.
+
+This module knows neither the command line nor the environment.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from service.adapters.clock import SystemClock
+from service.adapters.http import HttpServer, build_pages
+from service.adapters.kafka import KafkaLog, KafkaLogSettings
+from service.adapters.kafka_admin import KafkaTopicsSettings, TopicsReport, check_topics
+from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
+from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
+from service.adapters.prometheus import PrometheusInstruments
+from service.adapters.redis import RedisViewStore
+from service.adapters.redis_connection import RedisSettings
+from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYTES, Cleanup, OutputTopic
+from service.life import Life, run_watched, stop_at_signals
+from service.processing.dead_letters import OffsetRange
+from service.processing.instruments import Instruments
+from service.processing.options import Options, Ports
+from service.processing.ports import Clock, Unavailable
+from service.processing.worker import Worker
+from service.settings import Settings, micros_of
+
+_log = structlog.get_logger()
+
+_AGAIN_S = 2.0
+"""Seconds between two questions to a broker that does not answer."""
+
+
+def kafka_security(settings: Settings) -> dict[str, Any]:
+    """Give what Kafka's client wants to know of TLS and SASL."""
+    protocol = settings.kafka_security_protocol
+    security: dict[str, Any] = {"security_protocol": protocol}
+    if protocol.endswith("SSL"):
+        security["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ca_file)
+    if protocol.startswith("SASL") and settings.kafka_sasl_password is not None:
+        security |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
+        }
+    return security
+
+
+def kafka_publisher(settings: Settings, largest_input: int = DEFAULT_MESSAGE_BYTES) -> KafkaPublisher:
+    """Build what writes to topics; the largest record of the input, in bytes, fits in a dead letter."""
+    return KafkaPublisher(
+        KafkaPublisherSettings(
+            settings.kafka_bootstrap_servers,
+            max_request_size=largest_input + DEAD_LETTER_MARGIN,
+            security=kafka_security(settings),
+        )
+    )
+
+
+def kafka_reader(settings: Settings) -> KafkaReader:
+    """Build what looks at topics from the outside."""
+    return KafkaReader(
+        KafkaReaderSettings(settings.kafka_bootstrap_servers, security=kafka_security(settings))
+    )
+
+
+def redis_settings(settings: Settings) -> RedisSettings:
+    """Give where the view lives."""
+    return RedisSettings(
+        settings.redis_url.get_secret_value(),
+        prefix=settings.redis_prefix,
+        allow_eviction=settings.redis_allow_eviction,
+    )
+
+
+def view_store(settings: Settings) -> RedisViewStore:
+    """Build the view that the worker writes."""
+    return RedisViewStore(redis_settings(settings))
+
+
+def topics_settings(settings: Settings) -> KafkaTopicsSettings:
+    """Give what topics there have to be."""
+    return KafkaTopicsSettings(
+        settings.kafka_bootstrap_servers,
+        settings.input_topics,
+        outputs=(
+            OutputTopic(settings.snapshots_topic, Cleanup.COMPACT),
+            OutputTopic(settings.transitions_topic, Cleanup.DELETE),
+            OutputTopic(settings.dead_letters_topic, Cleanup.DELETE, carries_input=True),
+        ),
+        allowed_lateness_us=micros_of(settings.allowed_lateness),
+        create=settings.create_topics,
+        security=kafka_security(settings),
+    )
+
+
+def build_worker(
+    settings: Settings,
+    clock: Clock,
+    instruments: Instruments,
+    *,
+    accepted: frozenset[OffsetRange] = frozenset(),
+    largest_input: int = DEFAULT_MESSAGE_BYTES,
+) -> Worker:
+    """Build the worker and the parts it talks to; nothing connects before it runs."""
+    log = KafkaLog(
+        KafkaLogSettings(
+            settings.kafka_bootstrap_servers,
+            settings.group_id,
+            settings.input_topics,
+            instance_id=settings.instance_id,
+            session_timeout=settings.session_timeout.total_seconds(),
+            security=kafka_security(settings),
+        )
+    )
+    ports = Ports(log, kafka_publisher(settings, largest_input), view_store(settings), clock)
+    options = Options(
+        topics=settings.input_topics,
+        topic_prefix=settings.topic_prefix,
+        max_batch_records=settings.batch_records,
+        max_record_bytes=settings.max_record_bytes,
+        max_dead_letter_bytes=largest_input + DEAD_LETTER_MARGIN,
+        # A revocation waits for the batch in hand, and heartbeats go on meanwhile: half a session is safe.
+        drain_budget_s=settings.session_timeout.total_seconds() / 2,
+        max_rejections_in_a_row=settings.max_rejections_in_a_row,
+        accepted=accepted,
+        states_limit=settings.state_limit,
+        tick_interval_s=settings.tick_interval.total_seconds(),
+    )
+    return Worker(ports, options, settings.rules(), instruments)
+
+
+async def run(settings: Settings, accepted: frozenset[OffsetRange] = frozenset()) -> None:
+    """
+    Run one worker until SIGTERM or SIGINT, then drain, commit and return.
+
+    Raises what ends the worker: `TooManyRejections`, `Defect`, `Stuck` or a `PortError`.
+    """
+    clock, instruments, life = SystemClock(), PrometheusInstruments(), Life()
+    stop_at_signals(life)
+    server = None
+    if settings.http_port:
+        pages = build_pages(life, clock, instruments.exposition)
+        server = HttpServer(pages, settings.http_host, settings.http_port)
+        await server.start()
+    try:
+        report = await _checked(lambda: check_topics(topics_settings(settings)), life)
+        if report is not None:
+            worker = build_worker(
+                settings, clock, instruments, accepted=accepted, largest_input=report.max_message_bytes
+            )
+            life.works(worker)
+            await run_watched(worker, clock)
+    finally:
+        if server is not None:
+            await server.stop()
+
+
+async def _checked(check: Callable[[], Awaitable[TopicsReport]], life: Life) -> TopicsReport | None:
+    """
+    Check the topics as soon as the broker answers; None if the process is to stop before.
+
+    Raises `Unusable` with everything that must not be.
+    """
+    while not life.stopped.is_set():
+        try:
+            report = await check()
+        except Unavailable as error:
+            life.waits(str(error))
+            _log.warning(
+                "Kafka does not answer; the topics are checked again.",
+                action="retry_scheduled",
+                error=str(error),
+            )
+            await life.pause(_AGAIN_S)
+        else:
+            report.require()
+            for topic in report.created:
+                _log.info("A topic was missing and is created.", action="topic_created", topic=topic)
+            for warning in report.warnings:
+                _log.warning(warning, action="topic_checked")
+            return report
+    return None

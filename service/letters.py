@@ -1,0 +1,140 @@
+"""
+Dead letters as they are read again: what each says of itself, which are meant, and the record it was.
+
+This module reads and writes no topic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.processing.dead_letters import OffsetRange
+from service.processing.ports import Message, Record
+
+_PREFIX = "dl_"
+_PREVIEW_BYTES = 400
+
+
+class TopicReader(Protocol):
+    """What looks at topics from the outside, without a group."""
+
+    async def topics(self) -> dict[str, int]:
+        """Give the partition count of every topic."""
+
+    def records(self, topic: str, newest: int | None = None) -> AsyncIterator[Record]:
+        """Give the records that a topic holds now, in order within a partition."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """
+    One record of the dead-letter topic, and what its `dl_` headers say.
+
+    `origin` is the record it was: topic, partition, offset; None where the headers do not say. `cut`: only
+    its beginning was kept, so it cannot be sent again.
+    """
+
+    record: Record
+    reason: str
+    message: str
+    origin: tuple[str, int, int] | None
+    cut: bool
+
+    @classmethod
+    def read(cls, record: Record) -> Letter:
+        """Read any record of the topic, one that is no dead letter of ours too."""
+        said = {name: value.decode("utf-8", "replace") for name, value in record.headers if _is_ours(name)}
+        topic, partition, offset = (said.get(f"dl_{name}", "") for name in ("topic", "partition", "offset"))
+        known = bool(topic) and partition.isdecimal() and offset.isdecimal()
+        return cls(
+            record,
+            said.get("dl_reason", "unknown"),
+            said.get("dl_message", ""),
+            (topic, int(partition), int(offset)) if known else None,
+            any(name in said for name in ("dl_value_length", "dl_key_length", "dl_headers_dropped")),
+        )
+
+    @property
+    def place(self) -> str:
+        """The origin as `topic:partition:offset`, as options take it."""
+        return "unknown origin" if self.origin is None else ":".join(map(str, self.origin))
+
+    def preview(self, most: int = 60) -> str:
+        """Give the beginning of the value on one line."""
+        value = self.record.value
+        if value is None:
+            return "(no value)"
+        text = " ".join(value[:_PREVIEW_BYTES].decode("utf-8", "backslashreplace").split())
+        return text if len(text) <= most else text[: most - 1] + "…"
+
+    def restored(self) -> Message:
+        """Give the record it was, for where it came from: key, value and headers as they were."""
+        if self.origin is None:
+            raise ValueError("this letter does not say where it came from")
+        topic, partition, _ = self.origin
+        headers = tuple((name, value) for name, value in self.record.headers if not _is_ours(name))
+        return Message(topic, partition, self.record.key, self.record.value, headers)
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(_PREFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which letters are meant: of these reasons (empty: any) and from these places (empty: any)."""
+
+    reasons: frozenset[str] = frozenset()
+    places: tuple[OffsetRange, ...] = ()
+
+    def __contains__(self, letter: Letter) -> bool:
+        if self.reasons and letter.reason not in self.reasons:
+            return False
+        return not self.places or any(_lies_in(letter, span) for span in self.places)
+
+
+def _lies_in(letter: Letter, span: OffsetRange) -> bool:
+    if letter.origin is None:
+        return False
+    topic, partition, offset = letter.origin
+    return (topic, partition) == (span.topic, span.partition) and span.first <= offset <= span.last
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """Letters that can be sent again, each origin once, in order; and those that cannot, and why."""
+
+    ready: tuple[Letter, ...]
+    left: tuple[tuple[Letter, str], ...]
+
+
+def sort_out(letters: Collection[Letter], topics: dict[str, int]) -> Sorted:
+    """
+    Tell what can be sent again; `topics` are the input topics with their partition counts.
+
+    A record that was rejected more than once (it was read again after a crash) is sent once.
+    """
+    ready: dict[tuple[str, int, int], Letter] = {}
+    left = []
+    for letter in letters:
+        obstacle = _obstacle(letter, topics)
+        if obstacle is None and letter.origin is not None:
+            ready[letter.origin] = letter
+        elif obstacle is not None:
+            left.append((letter, obstacle))
+    return Sorted(tuple(ready[origin] for origin in sorted(ready)), tuple(left))
+
+
+def _obstacle(letter: Letter, topics: dict[str, int]) -> str | None:
+    if letter.origin is None:
+        return "its headers do not say where it came from"
+    if letter.cut:
+        return "only its beginning was kept; let its producer send it again"
+    topic, partition, _ = letter.origin
+    if topic not in topics:
+        return f"topic {topic} is not among INPUT_TOPICS; add it"
+    if partition >= topics[topic]:
+        return f"topic {topic} has no partition {partition} any more"
+    return None
