@@ -158,7 +158,7 @@ def _transition(step: Step, event: events.Event, verdict: Verdict) -> Transition
 
 def _take_late(state: EvseState, sign: Micros | None) -> _Change:
     """Count a late event as a heartbeat at its receipt (settled reading 3)."""
-    if sign is None:
+    if sign is None or sign < state.horizon:
         return _Change(Verdict.LATE)
     placed = _heartbeat(state, sign)
     return _Change(Verdict.LATE, corrected=placed.changed)
@@ -284,7 +284,8 @@ def _begin_at_horizon(state: EvseState, event: events.Event, kind: ItemKind, bod
 
 
 def _take_removal(state: EvseState, event: events.EvseRemoved, _sign: Micros | None) -> _Change:
-    key = (event.at, event.position)
+    effect = _begin_at_horizon(state, event, ItemKind.REMOVED, None)
+    key = effect.key
     if _applies_after_removal(state, key):
         return _REFRESHED
     again = state.removed
@@ -294,7 +295,6 @@ def _take_removal(state: EvseState, event: events.EvseRemoved, _sign: Micros | N
     state.unsaved.exclusions |= gone
     state.unsaved.gaps = True
     recent.forget_connectors_after(state, key)
-    effect = _begin_at_horizon(state, event, ItemKind.REMOVED, None)
     placed = recent.place(state, [effect], refold=True)
     verdict = Verdict.CORRECTED if again and placed.changed else Verdict.APPLIED
     corrected = placed.changed if again else frozenset()

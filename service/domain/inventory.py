@@ -91,7 +91,12 @@ class Declarations:
         return not named and connector_uid not in self.named_before
 
     def upsert(self, inventory: Inventory) -> None:
-        """Put an inventory in its place."""
+        """Put an inventory in its place; one that says nothing new shares the documents of its neighbour."""
+        if self.inventories:
+            newest = self.inventories[-1]
+            evse = newest.evse if newest.evse == inventory.evse else inventory.evse
+            connectors = newest.connectors if newest.connectors == inventory.connectors else inventory.connectors
+            inventory = Inventory(inventory.key, evse, connectors)
         self.inventories.append(inventory)
         self.inventories.sort(key=lambda each: each.key)
 
@@ -126,6 +131,11 @@ class Declarations:
         self.gaps.sort()
         self._merge_gaps()
         return self.merged_gaps != before
+
+    def restore_gaps(self, gaps: list[Gap]) -> None:
+        """Take over gaps that were kept."""
+        self.gaps = gaps
+        self._merge_gaps()
 
     def remove_after(self, key: Key) -> None:
         """Forget what applies after a removal (settled reading 13)."""

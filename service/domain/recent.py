@@ -191,9 +191,8 @@ def _recompute_port(state: EvseState) -> None:
     port.pour(state.days_closed * DAY)
     oldest = day_of(keep_from(state))
     state.unsaved.dropped_days |= {(PORT, day) for day in state.port_days}
-    state.port_days = {
-        day: port.days.pop(day) for day in sorted(port.days) if kept_from <= day < state.days_closed
-    }
+    closed = {day: port.days.pop(day) for day in sorted(port.days) if day < state.days_closed}
+    state.port_days = {day: classes for day, classes in closed.items() if day >= oldest}
     state.unsaved.days |= {(PORT, day) for day in state.port_days}
     state.unsaved.dropped_days -= {(PORT, day) for day in state.port_days}
     state.base.port = port

@@ -1,0 +1,240 @@
+"""
+An EVSE's state as plain lists, numbers and strings, and back: exact, to the last bit of every float.
+
+Closed days and spans are left out: they are kept beside the state, each written once. The tip is left out,
+too: it is folded again from the base and the recent items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from schemas.vocabulary import ExclusionReason, Status, TimeClass
+from service.domain import recent
+from service.domain.inventory import Declarations, Exclusion, Gap, Inventory
+from service.domain.reliability import Sums
+from service.domain.state import NAMELESS, EvseState, History
+from service.domain.time import Micros
+from service.domain.timeline import Item, ItemKind, Minutes, Note, PortTrack, Timeline
+from service.domain.track import Cause, Report, Span, Track
+
+VERSION = 1
+"""Stands first in every packed state; another version is refused."""
+
+Plain = Any
+"""What JSON can hold."""
+
+
+class UnknownVersion(ValueError):
+    """The state was packed by another version of this program: run the version that wrote it, or rebuild the view."""
+
+
+def pack(state: EvseState) -> Plain:
+    """Give the state as plain values."""
+    return [
+        VERSION,
+        state.uid,
+        state.partition,
+        [state.revision, state.last_updated, state.connectors_updated],
+        [state.as_of, state.last_seen_at, state.horizon, state.closed, state.days_closed, state.overflows],
+        state.removal_key,
+        [state.heartbeat_interval_s, state.has_sent_heartbeat, state.has_reported_online],
+        _pack_timeline(state.base),
+        [_pack_item(item) for item in state.recent],
+        state.minutes.starts,
+        [list(pair) for pair in state.ids.items()],
+        _pack_declarations(state.declarations),
+        state.named,
+    ]
+
+
+def unpack(
+    plain: Plain,
+    history: dict[str, History] | None = None,
+    port_days: dict[int, dict[TimeClass, Micros]] | None = None,
+) -> EvseState:
+    """Make the state again; raise `UnknownVersion` if another version packed it."""
+    if plain[0] != VERSION:
+        raise UnknownVersion(UnknownVersion.__doc__)
+    _, uid, partition, counts, times, removal_key, signs, base, items, minutes, ids, declarations, named = plain
+    state = EvseState(
+        uid,
+        partition,
+        *counts,
+        *times[:5],
+        removal_key=tuple(removal_key) if removal_key is not None else None,
+        heartbeat_interval_s=signs[0],
+        has_sent_heartbeat=signs[1],
+        has_reported_online=signs[2],
+        overflows=times[5],
+        base=_unpack_timeline(base),
+        recent=[_unpack_item(item) for item in items],
+        minutes=Minutes(minutes),
+        ids=dict(ids),
+        declarations=_unpack_declarations(declarations),
+        named={name: tuple(key) for name, key in named.items()},
+    )
+    kept = history or {}
+    state.history = {name: kept.get(name, History()) for name in (NAMELESS, *state.named)}
+    state.port_days = port_days or {}
+    recent.fold_again(state, set())
+    return state
+
+
+def _pack_track(track: Track) -> Plain:
+    sums = track.sums
+    return [
+        [track.status, track.raw_status, track.error_code, track.vendor_error_code, track.status_since],
+        [track.status_key, track.inventory_key],
+        [track.online, track.online_since, track.online_key, track.online_turned],
+        [track.bucket, track.since, track.since_key, _plain(track.began_by), track.began_error, track.poured],
+        [track.attempt_from, track.charging_from],
+        [sums.at, sums.observed, sums.up, sums.onsets, sums.successes, sums.failures],
+        [[day, [list(pair) for pair in buckets.items()]] for day, buckets in track.days.items()],
+        [[*span[:4], _plain(span.began_by), _plain(span.ended_by)] for span in track.spans],
+    ]
+
+
+def _plain(values: tuple[Any, ...] | None) -> Plain:
+    """Give a named tuple as a list: what packs it must not need to know its type."""
+    return None if values is None else list(values)
+
+
+def _unpack_track(plain: Plain) -> Track:
+    words, status_keys, online, segment, attempt, sums, days, spans = plain
+    return Track(
+        None if words[0] is None else Status(words[0]),
+        *words[1:],
+        status_key=tuple(status_keys[0]),
+        inventory_key=_key(status_keys[1]),
+        online=online[0],
+        online_since=online[1],
+        online_key=tuple(online[2]),
+        online_turned=tuple(online[3]),
+        bucket=segment[0],
+        since=segment[1],
+        since_key=tuple(segment[2]),
+        began_by=_cause(segment[3]),
+        began_error=segment[4],
+        poured=segment[5],
+        attempt_from=attempt[0],
+        charging_from=attempt[1],
+        sums=Sums(*sums),
+        days={day: dict(buckets) for day, buckets in days},
+        spans=[Span(*span[:4], _cause(span[4]), _cause(span[5])) for span in spans],
+    )
+
+
+def _key(plain: Plain) -> tuple[int, int] | None:
+    return None if plain is None else (plain[0], plain[1])
+
+
+def _cause(plain: Plain) -> Cause | None:
+    return None if plain is None else Cause(*plain)
+
+
+def _pack_timeline(timeline: Timeline) -> Plain:
+    port, note = timeline.port, timeline.note
+    return [
+        _pack_track(timeline.nameless),
+        {uid: _pack_track(track) for uid, track in timeline.tracks.items()},
+        [port.time_class, port.since, port.poured, [[day, _words(classes)] for day, classes in port.days.items()]],
+        None if note is None else [list(note.report), note.at],
+        [timeline.removed, timeline.last_sign, timeline.sign_before],
+    ]
+
+
+def _words(classes: Mapping[TimeClass, Micros]) -> dict[str, Micros]:
+    return {str(time_class): amount for time_class, amount in classes.items()}
+
+
+def _unpack_timeline(plain: Plain) -> Timeline:
+    nameless, tracks, port, note, rest = plain
+    days = {day: {TimeClass(word): amount for word, amount in classes.items()} for day, classes in port[3]}
+    return Timeline(
+        _unpack_track(nameless),
+        {uid: _unpack_track(track) for uid, track in tracks.items()},
+        PortTrack(TimeClass(port[0]), port[1], port[2], days),
+        None if note is None else Note(_report(note[0]), note[1]),
+        *rest,
+    )
+
+
+def _report(plain: Plain) -> Report:
+    return Report(Status(plain[0]), *plain[1:])
+
+
+def _pack_item(item: Item) -> Plain:
+    *head, body = item
+    if isinstance(body, Report):
+        body = list(body)
+    elif item.kind is ItemKind.INVENTORY:
+        body = [body[0], {uid: list(report) for uid, report in body[1].items()}]
+    return [*head, body]
+
+
+def _unpack_item(plain: Plain) -> Item:
+    time, position, number, event_id, connector_uid, body = plain
+    kind = ItemKind(number)
+    if kind in {ItemKind.STATUS, ItemKind.NOTE}:
+        body = _report(body)
+    elif kind is ItemKind.ONLINE:
+        body = (body[0], body[1])
+    elif kind is ItemKind.INVENTORY:
+        body = ((body[0][0], body[0][1]), {uid: _report(report) for uid, report in body[1].items()})
+    return Item(time, position, kind, event_id, connector_uid, body)
+
+
+def _pack_declarations(declarations: Declarations) -> Plain:
+    documents: list[Mapping[str, Any]] = []
+    inventories = [
+        [each.key, _number(documents, each.evse), each.connectors and _number(documents, each.connectors)]
+        if each.connectors
+        else [each.key, _number(documents, each.evse), each.connectors]
+        for each in declarations.inventories
+    ]
+    exclusions = {key: [list(each) for each in versions] for key, versions in declarations.exclusions.items()}
+    named_before = sorted(declarations.named_before)
+    return [documents, inventories, named_before, exclusions, [list(gap) for gap in declarations.gaps]]
+
+
+def _number(documents: list[Mapping[str, Any]], document: Mapping[str, Any]) -> int:
+    """Give the number of a document in the table, so that an inventory sent every hour is kept once."""
+    for number, known in enumerate(documents):
+        if known is document or known == document:
+            return number
+    documents.append(document)
+    return len(documents) - 1
+
+
+def _unpack_declarations(plain: Plain) -> Declarations:
+    documents, inventories, named_before, exclusions, gaps = plain
+    declarations = Declarations(
+        [
+            Inventory(
+                (key[0], key[1]), documents[evse], documents[connectors] if isinstance(connectors, int) else connectors
+            )
+            for key, evse, connectors in inventories
+        ],
+        set(named_before),
+        {key: [_exclusion(each) for each in versions] for key, versions in exclusions.items()},
+    )
+    declarations.restore_gaps([Gap(*gap[:2], (gap[2][0], gap[2][1]), gap[3]) for gap in gaps])
+    return declarations
+
+
+def _exclusion(plain: Plain) -> Exclusion:
+    key, withdrawn, from_, until, reason, connector_uids, note = plain
+    uids = None if connector_uids is None else tuple(connector_uids)
+    return Exclusion((key[0], key[1]), withdrawn, from_, until, ExclusionReason(reason), uids, note)
+
+
+def make_history(days: Iterable[tuple[str, int, dict[int, int]]], spans: Iterable[tuple[str, Span]]) -> dict[str, History]:
+    """Make the closed histories again from days (connector, day, buckets) and spans in order."""
+    history: dict[str, History] = {}
+    for uid, day, buckets in days:
+        history.setdefault(uid, History()).days[day] = buckets
+    for uid, span in spans:
+        history.setdefault(uid, History()).spans.append(span)
+    return history

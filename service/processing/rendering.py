@@ -1,0 +1,285 @@
+"""
+From an EVSE's state to what others read: the snapshot, the document in the view, and the closed history.
+
+Rounding happens here and nowhere before. Knows the published models' names and JSON, and neither Kafka nor
+Redis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import orjson
+
+from schemas.view import NOT_HEARD, PORT, day_field
+from schemas.vocabulary import Status, TimeClass
+from service.domain.definitions import PAIRS
+from service.domain.inventory import Exclusion, Gap
+from service.domain.recent import keep_from
+from service.domain.rules import Rules
+from service.domain.state import EvseState
+from service.domain.summary import ConnectorSummary, Summary, summarize
+from service.domain.time import DAY, SECOND, Micros, rfc3339
+from service.domain.track import COUNTERS, FIRST_COUNTER, OUTAGES, Buckets, Cause, Span
+from service.domain.windows import Window
+
+_EPOCH = date(1970, 1, 1)
+_ONLINE = {None: "null", True: "true", False: "false"}
+
+BUCKET_NAMES: tuple[str, ...] = tuple(f"{status or NOT_HEARD}/{_ONLINE[online]}" for status, online in PAIRS)
+"""How a day names its buckets: `AVAILABLE/true`."""
+
+COUNTER_NAMES: dict[int, str] = {number: f"attempts.{name}" for name, number in COUNTERS.items()} | {OUTAGES: "outages"}
+"""How a day names what it counts."""
+
+
+def snapshot(
+    state: EvseState, as_of: Micros, rules: Rules, window: tuple[Micros, Micros] | None = None
+) -> dict[str, Any]:
+    """Give the snapshot's value; `window` asks for other windows than the published ones."""
+    return _snapshot(state, summarize(state, as_of, rules, window), rules)
+
+
+def _snapshot(state: EvseState, summary: Summary, rules: Rules) -> dict[str, Any]:
+    note = state.tip.note
+    return {
+        "evse": _evse(state, summary),
+        "revision": state.revision,
+        "as_of": rfc3339(summary.as_of),
+        "status": summary.status,
+        "status_rule": rules.status_rule,
+        "last_seen_at": _time(state.last_seen_at),
+        "note": note
+        and {
+            "status": note.report.status,
+            "raw_status": note.report.raw_status,
+            "error_code": note.report.error_code,
+            "at": rfc3339(note.at),
+        },
+        "windows": [_window(each) for each in summary.windows],
+        "connectors": [_connector_state(each) for each in summary.connectors],
+    }
+
+
+def _evse(state: EvseState, summary: Summary) -> dict[str, Any]:
+    """Give the EVSE exactly as in the published schema, with the fields it has."""
+    fields = state.declarations.connectors or {}
+    return {
+        **state.declarations.evse,
+        "uid": state.uid,
+        "connectors": [
+            _connector(each, fields.get(each.uid, {}), state.connectors_updated.get(each.uid, state.last_updated))
+            for each in summary.connectors
+            if each.published
+        ],
+        "last_updated": rfc3339(state.last_updated),
+    }
+
+
+def _connector(each: ConnectorSummary, fields: Any, updated: Micros) -> dict[str, Any]:
+    value = each.reliability.value
+    return {
+        **fields,
+        "uid": each.uid,
+        "status": each.track.status or Status.UNKNOWN,
+        "online": each.track.online,
+        "uptime": None if each.uptime is None else round(each.uptime, 5),
+        "reliability": None if value is None else round(value, 2),
+        "last_updated": rfc3339(updated),
+    }
+
+
+def _window(window: Window) -> dict[str, Any]:
+    return {
+        "definition": window.definition,
+        "from": rfc3339(window.start),
+        "until": rfc3339(window.end),
+        "up_seconds": window.up / SECOND,
+        "down_seconds": window.down / SECOND,
+        "excluded_seconds": window.excluded / SECOND,
+        "unobserved_seconds": window.unobserved / SECOND,
+        "uptime": window.uptime,
+        "coverage": window.coverage,
+    }
+
+
+def _connector_state(each: ConnectorSummary) -> dict[str, Any]:
+    track, rating = each.track, each.reliability
+    return {
+        "connector_uid": each.uid,
+        "status_since": _time(track.status_since),
+        "online_since": _time(track.online_since),
+        "raw_status": track.raw_status,
+        "error_code": track.error_code,
+        "windows": [_window(window) for window in each.windows],
+        "reliability": {
+            "value": rating.value,
+            "availability": rating.availability,
+            "continuity": rating.continuity,
+            "success": rating.success,
+            "observed_seconds": rating.observed / SECOND,
+            "attempts": rating.attempts,
+            "outages": rating.outages,
+        },
+    }
+
+
+def _time(micros: Micros | None) -> str | None:
+    return None if micros is None else rfc3339(micros)
+
+
+@dataclass(slots=True)
+class RenderedEvse:
+    """Everything a save writes of an EVSE, besides the packed state; the names are those of `ViewWrite`."""
+
+    snapshot: bytes
+    fields: dict[str, bytes]
+    closed_days: dict[str, bytes] = field(default_factory=dict)
+    closed_outages: list[tuple[int, bytes]] = field(default_factory=list)
+    exclusions: dict[str, bytes | None] = field(default_factory=dict)
+    gaps: list[tuple[int, bytes]] = field(default_factory=list)
+    drop_days: list[str] = field(default_factory=list)
+    keep_from_us: Micros = 0
+    status: str = ""
+    online: str = "null"
+    last_updated_ms: int = 0
+    coordinates: tuple[float, float] | None = None
+    removed: bool = False
+
+    def mark_saved(self, state: EvseState) -> None:
+        """Tell the state that what it had closed is written."""
+        state.unsaved.clear()
+
+
+def document(state: EvseState, as_of: Micros, rules: Rules) -> RenderedEvse:
+    """Render an EVSE for the view as of `as_of`."""
+    summary = summarize(state, as_of, rules)
+    value = orjson.dumps(_snapshot(state, summary, rules))
+    online = _ONLINE[summary.online]
+    fields = {
+        "snapshot": value,
+        "status": summary.status.encode(),
+        "online": online.encode(),
+        "revision": b"%d" % state.revision,
+        "as_of": rfc3339(as_of).encode(),
+        "last_seen_at": (_time(state.last_seen_at) or "").encode(),
+        "last_updated": rfc3339(state.last_updated).encode(),
+        "removed_at": (rfc3339(state.removal_key[0]) if state.removal_key else "").encode(),
+        "recent": orjson.dumps(_recent(state, as_of)),
+    }
+    rendered = RenderedEvse(value, fields)
+    rendered.status, rendered.online = summary.status, online
+    rendered.last_updated_ms = state.last_updated // 1000
+    rendered.coordinates = _coordinates(state)
+    rendered.removed = state.removed
+    _add_closed(rendered, state)
+    return rendered
+
+
+def _add_closed(rendered: RenderedEvse, state: EvseState) -> None:
+    unsaved = state.unsaved
+    for uid, day in sorted(unsaved.days):
+        value = port_day_json(state.port_days[day]) if uid == PORT else day_json(state.history[uid].days[day])
+        rendered.closed_days[_field(uid, day)] = orjson.dumps(value)
+    rendered.drop_days = [_field(uid, day) for uid, day in sorted(unsaved.dropped_days)]
+    rendered.closed_outages = [(span.end, orjson.dumps(outage_json(uid, span))) for uid, span in unsaved.spans]
+    for exclusion_id in sorted(unsaved.exclusions):
+        standing = state.declarations.standing(exclusion_id)
+        rendered.exclusions[exclusion_id] = standing and orjson.dumps(_exclusion_json(standing))
+    if unsaved.gaps:
+        rendered.gaps = [(gap.until, orjson.dumps(_gap_json(gap))) for gap in state.declarations.gaps]
+    rendered.keep_from_us = keep_from(state)
+
+
+def _field(uid: str, day: int) -> str:
+    return day_field(uid, _EPOCH + timedelta(days=day))
+
+
+def day_json(buckets: Buckets) -> dict[str, float]:
+    """Give a connector's day as the view holds it: seconds by state, and counts."""
+    return {
+        BUCKET_NAMES[bucket] if bucket < FIRST_COUNTER else COUNTER_NAMES[bucket]: (
+            amount / SECOND if bucket < FIRST_COUNTER else amount
+        )
+        for bucket, amount in buckets.items()
+    }
+
+
+def port_day_json(classes: dict[TimeClass, Micros]) -> dict[str, float]:
+    """Give the port's day as the view holds it: seconds by class, before exclusions and gaps."""
+    return {str(time_class): amount / SECOND for time_class, amount in classes.items()}
+
+
+def outage_json(uid: str, span: Span, *, is_open: bool = False) -> dict[str, Any]:
+    """Give a span that is not plainly up as the view holds it."""
+    status, online = PAIRS[span.bucket]
+    return {
+        "connector_uid": uid,
+        "from": rfc3339(span.start),
+        "until": None if is_open else rfc3339(span.end),
+        "status": status,
+        "online": online,
+        "error_code": span.error_code,
+        "began_by": _cause_json(span.began_by),
+        "ended_by": _cause_json(span.ended_by),
+    }
+
+
+def _cause_json(cause: Cause | None) -> dict[str, Any] | None:
+    return None if cause is None else {"event_id": cause.event_id, "position": cause.position}
+
+
+def _exclusion_json(exclusion: Exclusion) -> dict[str, Any]:
+    return {
+        "from": rfc3339(exclusion.from_),
+        "until": _time(exclusion.until),
+        "reason": exclusion.reason,
+        "connector_uids": exclusion.connector_uids,
+        "note": exclusion.note,
+    }
+
+
+def _gap_json(gap: Gap) -> dict[str, Any]:
+    return {"from": rfc3339(gap.from_), "until": rfc3339(gap.until)}
+
+
+def _recent(state: EvseState, as_of: Micros) -> dict[str, Any]:
+    """Give the history since the last closed day, up to `as_of`, that late events may still correct."""
+    connectors: dict[str, Any] = {}
+    for uid, track in state.tip.tracks.items():
+        days = {day: day_json(buckets) for day, buckets in track.days.items()}
+        _pour_open(days, BUCKET_NAMES[track.bucket] if track.bucket else None, track.poured, as_of)
+        outages = [outage_json(uid, span) for span in track.spans]
+        open_span = track.open_span(as_of)
+        if open_span is not None:
+            outages.append(outage_json(uid, open_span, is_open=True))
+        connectors[uid] = {"days": _dated(days), "outages": outages}
+    port = state.tip.port
+    port_days = {day: port_day_json(classes) for day, classes in port.days.items()}
+    named = None if port.time_class is TimeClass.UNOBSERVED else str(port.time_class)
+    _pour_open(port_days, named, port.poured, as_of)
+    return {"from": rfc3339(max(state.closed, 0)), "connectors": connectors, "port": {"days": _dated(port_days)}}
+
+
+def _pour_open(days: dict[int, dict[str, float]], name: str | None, start: Micros, until: Micros) -> None:
+    """Add the segment that is still open to the days it covers."""
+    while name is not None and start < until:
+        day = start // DAY
+        end = min(until, (day + 1) * DAY)
+        seconds = days.setdefault(day, {})
+        seconds[name] = seconds.get(name, 0.0) + (end - start) / SECOND
+        start = end
+
+
+def _dated(days: dict[int, dict[str, float]]) -> dict[str, dict[str, float]]:
+    return {(_EPOCH + timedelta(days=day)).isoformat(): value for day, value in sorted(days.items())}
+
+
+def _coordinates(state: EvseState) -> tuple[float, float] | None:
+    """Give (longitude, latitude) in degrees where the inventory has both."""
+    place = state.declarations.evse.get("coordinates") or {}
+    if "longitude" not in place or "latitude" not in place:
+        return None
+    return float(place["longitude"]), float(place["latitude"])

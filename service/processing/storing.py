@@ -1,0 +1,87 @@
+"""
+From what the view holds of an EVSE back to its state, and the packed form of the state.
+
+Closed days and spans are read from where dashboards read them: they stand in the view once.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+import orjson
+
+from schemas.view import PORT, parse_day_field
+from schemas.vocabulary import Status, TimeClass
+from service.domain.definitions import BUCKET
+from service.domain.packing import UnknownVersion, make_history, pack, unpack
+from service.domain.state import EvseState
+from service.domain.time import SECOND, Micros, micros_from
+from service.domain.track import Cause, Span
+from service.processing.ports import StoredEvse
+from service.processing.rendering import BUCKET_NAMES, COUNTER_NAMES
+
+__all__ = ["UnknownVersion", "pack_state", "restore"]
+
+_EPOCH = date(1970, 1, 1)
+_NUMBER_OF_BUCKET = {name: number for number, name in enumerate(BUCKET_NAMES)}
+_NUMBER_OF_COUNTER = {name: number for number, name in COUNTER_NAMES.items()}
+
+
+def pack_state(state: EvseState) -> bytes:
+    """Pack what only the worker reads; closed history is not in it."""
+    return orjson.dumps(pack(state))
+
+
+def restore(stored: StoredEvse) -> EvseState:
+    """Make the state of an EVSE from what the view holds of it; raise `UnknownVersion` where another version wrote it."""
+    days: list[tuple[str, int, dict[int, int]]] = []
+    port_days: dict[int, dict[TimeClass, Micros]] = {}
+    for name, value in stored.days.items():
+        uid, moment = parse_day_field(name)
+        day = (moment - _EPOCH).days
+        amounts: dict[str, float] = orjson.loads(value)
+        if uid == PORT:
+            port_days[day] = {TimeClass(word): _micros(seconds) for word, seconds in amounts.items()}
+        else:
+            days.append((uid, day, _buckets(amounts)))
+    spans = [_span(orjson.loads(value)) for value in stored.outages]
+    return unpack(orjson.loads(stored.state), make_history(days, spans), port_days)
+
+
+def _buckets(amounts: dict[str, float]) -> dict[int, int]:
+    buckets = {}
+    for name, amount in amounts.items():
+        counter = _NUMBER_OF_COUNTER.get(name)
+        if counter is None:
+            buckets[_NUMBER_OF_BUCKET[name]] = _micros(amount)
+        else:
+            buckets[counter] = int(amount)
+    return buckets
+
+
+def _micros(seconds: float) -> Micros:
+    """Undo the division by a million: exact for anything within a day."""
+    return round(seconds * SECOND)
+
+
+def _span(plain: dict[str, Any]) -> tuple[str, Span]:
+    status = None if plain["status"] is None else Status(plain["status"])
+    return plain["connector_uid"], Span(
+        _time(plain["from"]),
+        _time(plain["until"]),
+        BUCKET[status, plain["online"]],
+        plain["error_code"],
+        _cause(plain["began_by"]),
+        _cause(plain["ended_by"]),
+    )
+
+
+def _time(text: str) -> Micros:
+    return micros_from(datetime.fromisoformat(text))
+
+
+def _cause(plain: dict[str, Any] | None) -> Cause | None:
+    return None if plain is None else Cause(plain["event_id"], plain["position"])
+
+
