@@ -7,6 +7,7 @@ This module knows no model; it says how a single value is read and how it stands
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
@@ -17,17 +18,26 @@ from pydantic_core import PydanticCustomError
 MAX_UID_LENGTH = 255
 """Longest identifier, in characters: it becomes part of Redis keys and the key of Kafka records."""
 
-Uid = Annotated[
-    str,
-    Field(min_length=1, max_length=MAX_UID_LENGTH, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
-]
+_UID = r"^[^\x00-\x1f\x7f-\x9f]+$"
+
+Uid = Annotated[str, Field(min_length=1, max_length=MAX_UID_LENGTH, pattern=_UID)]
 """An identifier: 1 to 255 characters, none of them a control character. Compared as it stands."""
+
+_IS_UID = re.compile(_UID[:-1] + r"\Z")
+
+
+def is_uid(word: object) -> bool:
+    """Tell whether a value is a good identifier."""
+    return isinstance(word, str) and len(word) <= MAX_UID_LENGTH and _IS_UID.match(word) is not None
+
 
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:)([0-5]\d|60)(\.\d+)?"
     r"([Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)?",
     re.ASCII,
 )
+# What nearly every producer writes; fromisoformat alone would take dates, weeks and more.
+_PLAIN = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d+)?Z", re.ASCII)
 _FIRST = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
 
@@ -43,7 +53,12 @@ def parse_time(value: object) -> datetime:
     """
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-    match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        raise ValueError("no RFC 3339 time")  # noqa: TRY004 - one kind of error for whatever is no time
+    if _PLAIN.fullmatch(value):
+        with suppress(ValueError):  # a leap second, the year 0000, or no day of the calendar: below
+            return datetime.fromisoformat(value)
+    match = _RFC3339.fullmatch(value)
     if match is None:
         raise ValueError("no RFC 3339 time")
     date, to_minute, second, fraction, offset = match.groups()

@@ -73,8 +73,9 @@ def _file_name(model: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", model).lower()
 
 
-def write(folder: Path = FOLDER) -> list[Path]:
-    """Write every document, remove what no model gives any more, and name what changed."""
+def write(folder: Path | None = None) -> list[Path]:
+    """Write every document (by default into `FOLDER`), remove what no model gives, and name what changed."""
+    folder = folder or FOLDER
     changed = stale(folder)
     folder.mkdir(parents=True, exist_ok=True)
     wanted = documents()
@@ -86,8 +87,9 @@ def write(folder: Path = FOLDER) -> list[Path]:
     return changed
 
 
-def stale(folder: Path = FOLDER) -> list[Path]:
+def stale(folder: Path | None = None) -> list[Path]:
     """Name the files that are not what the models give: changed, missing, or of a model that is gone."""
+    folder = folder or FOLDER
     wanted = documents()
     found = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.json")}
     return [folder / name for name in sorted(wanted | found) if wanted.get(name) != found.get(name)]

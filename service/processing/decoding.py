@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from schemas import events as wire
 from schemas.errors import describe, is_missing, path_of, remedy_of
 from schemas.evse import EVSE, FieldWarning, StructureError, parse_evse
-from schemas.fields import MAX_UID_LENGTH
+from schemas.fields import is_uid
 from schemas.vocabulary import EventType, RejectionReason, Status
 from service.domain import events as domain
 from service.domain.time import CLOCK_TOLERANCE, EARLIEST, Micros, micros_from
@@ -36,6 +36,10 @@ Warn = Callable[[str, FieldWarning], None]
 _IGNORED = {"status", "online", "uptime", "reliability", "last_updated"}
 """What the fold decides of a connector; an inventory's word for it is ignored (design 2.1)."""
 
+_UNREAD = _IGNORED - {"status"}
+"""What is ignored whatever it is, so that nobody is warned of it; a status may be the first one."""
+
+_TYPES = frozenset(EventType)
 _STATUSES = {status.value: status for status in Status}
 
 
@@ -82,8 +86,8 @@ def decode(  # noqa: PLR0913 - all but the value are named
     return decoded
 
 
-def _identifier(word: object) -> str | None:
-    return word if isinstance(word, str) and 0 < len(word) <= MAX_UID_LENGTH and word.isprintable() else None
+def _identifier(word: Any) -> str | None:
+    return str(word) if is_uid(word) else None
 
 
 def _key_mismatch(key: bytes | None, uid: str) -> Rejected:
@@ -101,7 +105,7 @@ def _with_our_type(document: Document) -> Document:
         )
     if not isinstance(word, str):
         raise Rejected(RejectionReason.INVALID_FIELD, f"type must be a string, is {describe(word)}", "type")
-    name = our_name(word)
+    name = word if word in _TYPES else our_name(word)
     if name is None:
         known = ", ".join(EventType)
         raise Rejected(RejectionReason.UNKNOWN_TYPE, f"type {describe(word)} is none of {known}", "type")
@@ -109,7 +113,7 @@ def _with_our_type(document: Document) -> Document:
 
 
 def _validate(document: Document, warnings: list[FieldWarning]) -> wire.Event:
-    if document["type"] == EventType.EVSE_UPSERTED and isinstance(document.get("evse_uid"), str):
+    if document["type"] == EventType.EVSE_UPSERTED and is_uid(document.get("evse_uid")):
         document = _with_inventory(document, warnings)
     try:
         return wire.EVENT.validate_python(document)
@@ -145,7 +149,7 @@ def _with_inventory(document: Document, warnings: list[FieldWarning]) -> Documen
     warnings += [
         FieldWarning(f"evse.{warning.field}", warning.message)
         for warning in left_out
-        if warning.field.rpartition(".")[2] not in _IGNORED
+        if warning.field.rpartition(".")[2] not in _UNREAD
     ]
     return {**document, "evse": evse}
 
