@@ -1,0 +1,1 @@
+"""The validator of AsyncAPI documents, from its own project's packages."""
