@@ -82,12 +82,18 @@ def stop_at_signals(life: Life) -> None:
         loop.add_signal_handler(number, stop, number)
 
 
-async def run_watched(worker: Worker, clock: Clock, ended: Callable[[], None] = lambda: os._exit(1)) -> None:
+async def run_watched(
+    worker: Worker,
+    clock: Clock,
+    *,
+    last_chance_s: float = _LAST_CHANCE_S,
+    end_process: Callable[[], None] = lambda: os._exit(1),
+) -> None:
     """
     Run a worker and end it when it makes no progress.
 
-    Raises what ends it. If it cannot even be ended, since it is in a call that never comes back, `ended` ends
-    the process, so that it is started anew.
+    Raises what ends it. If it cannot even be ended, since it is in a call that never comes back, `end_process`
+    is called, so that the process is started anew.
     """
     working = asyncio.create_task(worker.run(), name="worker")
     watching = asyncio.create_task(watch(worker.health, clock), name="watchdog")
@@ -99,8 +105,8 @@ async def run_watched(worker: Worker, clock: Clock, ended: Callable[[], None] = 
         return
     stuck = watching.exception() or Stuck("the watchdog ended")
     working.cancel()
-    done, _ = await asyncio.wait((working,), timeout=_LAST_CHANCE_S)
+    done, _ = await asyncio.wait((working,), timeout=last_chance_s)
     if not done:
         _log.critical(f"The worker makes no progress: {stuck}. The process ends.", action="worker_stuck")
-        ended()
+        end_process()
     raise stuck

@@ -1,0 +1,113 @@
+"""What a dead letter says of itself, which are meant, and the record it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from schemas.vocabulary import RejectionReason
+from service.letters import Letter, Selection, sort_out
+from service.processing.dead_letters import OffsetRange, dead_letter
+from service.processing.ports import Headers, Message, Record
+from service.processing.rejection import Rejection
+
+TOPIC = "evse.dead-letters"
+
+
+def rejected(
+    offset: int = 17,
+    *,
+    partition: int = 3,
+    topic: str = "evse.events",
+    value: bytes | None = b"{oops",
+    headers: Headers = (("ce_id", b"1"),),
+    reason: RejectionReason = RejectionReason.NOT_JSON,
+    max_bytes: int = 1_000_000,
+) -> Letter:
+    """Make a dead letter as the worker does, and read it from the topic again."""
+    record = Record(topic, partition, offset, 1_767_571_200_000_000, b"charger-1", value, headers)
+    rejection = Rejection(reason, "the value is not JSON", None)
+    message = dead_letter(record, rejection, TOPIC, at=1_767_571_201_000_000, max_bytes=max_bytes)
+    return Letter.read(kept(message))
+
+
+def kept(message: Message) -> Record:
+    """Give a message as the dead-letter topic holds it."""
+    return Record(message.topic, message.partition, 0, 0, message.key, message.value, message.headers)
+
+
+def test_a_letter_says_why_and_from_where() -> None:
+    """What the worker wrote is read back."""
+    letter = rejected()
+
+    assert (letter.reason, letter.message) == ("not_json", "the value is not JSON")
+    assert letter.place == "evse.events:3:17"
+    assert not letter.cut
+
+
+def test_the_record_it_was_comes_back_unchanged() -> None:
+    """Key, value, headers, topic and partition; what the worker added is gone."""
+    assert rejected().restored() == Message("evse.events", 3, b"charger-1", b"{oops", (("ce_id", b"1"),))
+
+
+def test_a_letter_of_which_only_the_beginning_was_kept_is_not_sent_again() -> None:
+    """A cut value would be another record."""
+    letter = rejected(value=b"x" * 200_000, max_bytes=100_000)
+
+    chosen = sort_out([letter], {"evse.events": 12})
+
+    assert letter.cut
+    assert chosen.ready == ()
+    assert "only its beginning was kept" in chosen.left[0][1]
+
+
+@pytest.mark.parametrize(
+    ("letter", "obstacle"),
+    [
+        (rejected(topic="old.events"), "topic old.events is not among INPUT_TOPICS"),
+        (rejected(partition=12), "has no partition 12 any more"),
+        (Letter.read(Record(TOPIC, 0, 0, 0, None, b"not ours", ())), "do not say where it came from"),
+        (
+            Letter.read(Record(TOPIC, 0, 0, 0, None, b"", (("dl_topic", b"t"), ("dl_partition", b"x")))),
+            "do not say where it came from",
+        ),
+    ],
+)
+def test_what_cannot_be_sent_says_why(letter: Letter, obstacle: str) -> None:
+    """A letter is left with its reason, and costs the others nothing."""
+    chosen = sort_out([letter, rejected(1)], {"evse.events": 12})
+
+    assert [one.place for one in chosen.ready] == ["evse.events:3:1"]
+    assert obstacle in chosen.left[0][1]
+
+
+def test_letters_are_sent_once_and_in_the_order_of_the_log() -> None:
+    """A record that was read again after a crash was rejected twice, and counts once."""
+    chosen = sort_out([rejected(9), rejected(2), rejected(9)], {"evse.events": 12})
+
+    assert [letter.place for letter in chosen.ready] == ["evse.events:3:2", "evse.events:3:9"]
+
+
+def test_a_selection_takes_reasons_and_places_together() -> None:
+    """Given both, both must fit; given none, all do."""
+    letter = rejected()
+    here, there = OffsetRange.parse("evse.events:3:10-20"), OffsetRange.parse("evse.events:4:17")
+
+    assert letter in Selection()
+    assert letter in Selection(frozenset({"not_json"}), (there, here))
+    assert letter not in Selection(frozenset({"empty"}), (here,))
+    assert letter not in Selection(frozenset(), (there,))
+    assert Letter.read(Record(TOPIC, 0, 0, 0, None, b"", ())) not in Selection(frozenset(), (here,))
+
+
+@pytest.mark.parametrize(
+    ("value", "preview"),
+    [
+        (None, "(no value)"),
+        (b'{"a":\n  1}', '{"a": 1}'),
+        (b"\xff\xfe", r"\xff\xfe"),
+        (b"x" * 100, "x" * 59 + "…"),
+    ],
+)
+def test_a_preview_is_one_short_line(value: bytes | None, preview: str) -> None:
+    """Whatever the bytes are."""
+    assert rejected(value=value).preview() == preview
