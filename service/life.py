@@ -92,8 +92,8 @@ async def run_watched(
     """
     Run a worker and end it when it makes no progress.
 
-    Raises what ends it. If it cannot even be ended, since it is in a call that never comes back, `end_process`
-    is called, so that the process is started anew.
+    Raises what ends it. If it cannot even be ended, since it is in a call that never comes back,
+    `end_process` is called, so that the process is started anew.
     """
     working = asyncio.create_task(worker.run(), name="worker")
     watching = asyncio.create_task(watch(worker.health, clock), name="watchdog")

@@ -34,9 +34,9 @@ class Standing(MemoryLog):
         try:
             await self.released.wait()
         except asyncio.CancelledError:
-            if not self._stubborn:
-                raise
-            await self.released.wait()
+            if self._stubborn:
+                await self.released.wait()
+            raise
         return []
 
 
