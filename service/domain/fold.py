@@ -258,16 +258,11 @@ def _take_inventory(state: EvseState, event: events.InventoryUpserted, _sign: Mi
     named = [uid for uid in event.connectors or {} if recent.name_connector(state, uid, key)]
     placed = Placed((), frozenset(), refolded=False)
     statuses = {uid: Report(status, raw) for uid, (status, raw) in event.statuses.items()}
-    if named or any(_may_take(state.base.tracks[uid]) for uid in statuses):
-        effect = _begin_at_horizon(state, event, ItemKind.INVENTORY, (key, statuses))
+    if named or any(state.base.tracks[uid].status is None for uid in statuses):
+        effect = _begin_at_horizon(state, event, ItemKind.INVENTORY, statuses)
         placed = recent.place(state, [effect], refold=True)
     moved = bool(placed.changed) or _published_inventory(state) != before
     return _Change(Verdict.APPLIED if moved else Verdict.REFRESHED, evse_moved=moved, steps=placed.steps)
-
-
-def _may_take(track: Track) -> bool:
-    """Tell whether an inventory's status can still count for a track of the base (settled reading 12)."""
-    return track.status is None or track.inventory_key is not None
 
 
 def _published_inventory(state: EvseState) -> tuple[Any, ...]:

@@ -86,7 +86,7 @@ def _pack_track(track: Track) -> Plain:
     sums = track.sums
     return [
         [track.status, track.raw_status, track.error_code, track.vendor_error_code, track.status_since],
-        [track.status_key, track.inventory_key],
+        track.status_key,
         [track.online, track.online_since, track.online_key, track.online_turned],
         [track.bucket, track.since, track.since_key, _plain(track.began_by), track.began_error, track.poured],
         [track.attempt_from, track.charging_from],
@@ -102,12 +102,11 @@ def _plain(values: tuple[Any, ...] | None) -> Plain:
 
 
 def _unpack_track(plain: Plain) -> Track:
-    words, status_keys, online, segment, attempt, sums, days, spans = plain
+    words, status_key, online, segment, attempt, sums, days, spans = plain
     return Track(
         None if words[0] is None else Status(words[0]),
         *words[1:],
-        status_key=tuple(status_keys[0]),
-        inventory_key=_key(status_keys[1]),
+        status_key=tuple(status_key),
         online=online[0],
         online_since=online[1],
         online_key=tuple(online[2]),
@@ -124,10 +123,6 @@ def _unpack_track(plain: Plain) -> Track:
         days={day: dict(buckets) for day, buckets in days},
         spans=[Span(*span[:4], _cause(span[4]), _cause(span[5])) for span in spans],
     )
-
-
-def _key(plain: Plain) -> tuple[int, int] | None:
-    return None if plain is None else (plain[0], plain[1])
 
 
 def _cause(plain: Plain) -> Cause | None:
@@ -170,7 +165,7 @@ def _pack_item(item: Item) -> Plain:
     if isinstance(body, Report):
         body = list(body)
     elif item.kind is ItemKind.INVENTORY:
-        body = [body[0], {uid: list(report) for uid, report in body[1].items()}]
+        body = {uid: list(report) for uid, report in body.items()}
     return [*head, body]
 
 
@@ -182,7 +177,7 @@ def _unpack_item(plain: Plain) -> Item:
     elif kind is ItemKind.ONLINE:
         body = (body[0], body[1])
     elif kind is ItemKind.INVENTORY:
-        body = ((body[0][0], body[0][1]), {uid: _report(report) for uid, report in body[1].items()})
+        body = {uid: _report(report) for uid, report in body.items()}
     return Item(time, position, kind, event_id, connector_uid, body)
 
 

@@ -40,7 +40,7 @@ class Item(NamedTuple):
 
     `connector_uid` None is every connector. `body` by kind: STATUS and NOTE a `Report`; ONLINE
     (online, last_seen_at or None: with it, the event is a silence that may be void); INVENTORY
-    (true key, {connector_uid: Report}); else None.
+    {connector_uid: Report}; else None.
     """
 
     time: Micros
@@ -48,7 +48,7 @@ class Item(NamedTuple):
     kind: ItemKind
     event_id: str
     connector_uid: str | None = None
-    body: Report | tuple[bool | None, Micros | None] | tuple[Key, dict[str, Report]] | None = None
+    body: Report | tuple[bool | None, Micros | None] | dict[str, Report] | None = None
 
     @property
     def key(self) -> Key:
@@ -256,9 +256,9 @@ def _apply_note(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
 def _apply_inventory(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
     if timeline.removed:
         return
-    true_key, statuses = item.body  # type: ignore[misc]
-    for uid, report in statuses.items():
-        timeline.tracks[uid].take_inventory_status(item.key, true_key, item.event_id, report)
+    assert isinstance(item.body, dict)  # noqa: S101 - narrows the type; the kind says so
+    for uid, report in item.body.items():
+        timeline.tracks[uid].take_inventory_status(item.key, item.event_id, report)
 
 
 def _apply_removed(timeline: Timeline, item: Item, _minutes: Minutes) -> None:

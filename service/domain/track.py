@@ -67,8 +67,7 @@ class Track:
 
     `since` and `since_key` are the start of the current segment of constant (status, online); `poured` is
     the time up to which the segment is in `days`. `status_key` and `online_key` are the newest report of
-    each kind, repeats included; `online_turned` is the last change of online; `inventory_key` is set while
-    the status comes from an inventory.
+    each kind, repeats included; `online_turned` is the last change of online.
     """
 
     status: Status | None = None
@@ -77,7 +76,6 @@ class Track:
     vendor_error_code: str | None = None
     status_since: Micros | None = None
     status_key: Key = NEVER
-    inventory_key: Key | None = None
     online: bool | None = None
     online_since: Micros | None = None
     online_key: Key = NEVER
@@ -109,7 +107,6 @@ class Track:
             self.vendor_error_code,
             self.status_since,
             self.status_key,
-            self.inventory_key,
             self.online,
             self.online_since,
             self.online_key,
@@ -141,25 +138,15 @@ class Track:
 
     def report_status(self, key: Key, event_id: str | None, report: Report) -> None:
         """Take a status report, a repeat too: a repeat renews the words beside the status and nothing else."""
-        self.status_key, self.inventory_key = key, None
+        self.status_key = key
         self.vendor_error_code = report.vendor_error_code
         self._become(key, event_id, report)
 
-    def take_inventory_status(self, key: Key, inventory_key: Key, event_id: str, report: Report) -> bool:
-        """
-        Take an inventory's status where nothing else gave one (settled reading 12).
-
-        Of several inventories the earliest counts; `inventory_key` is when it truly applied, `key` when its
-        effect begins (later only where it applied before the horizon). Tells whether it was taken.
-        """
-        first = self.status is None
-        earlier = self.inventory_key is not None and inventory_key < self.inventory_key
-        if not (first or earlier):
-            return False
-        self.inventory_key = inventory_key
-        self.status_key = key
-        self._become(key, event_id, report)
-        return True
+    def take_inventory_status(self, key: Key, event_id: str, report: Report) -> None:
+        """Take an inventory's status where nothing earlier gave one (settled reading 12)."""
+        if self.status is None:
+            self.status_key = key
+            self._become(key, event_id, report)
 
     def report_online(self, key: Key, event_id: str | None, online: bool | None) -> None:
         """Take a report of online; null is a report too (settled reading 5)."""

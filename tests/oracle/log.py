@@ -92,8 +92,14 @@ class Entry:
 
     @property
     def begins(self) -> tuple[int, int]:
-        """Where the effect of an inventory or removal begins: never before the horizon (reading 3)."""
-        return (max(self.effective, self.horizon), self.position)
+        """
+        Where the effect of an inventory or removal begins: never before the horizon (reading 3).
+
+        One that truly applied before goes before all that the horizon's own instant holds.
+        """
+        if self.effective >= self.horizon:
+            return self.order
+        return (self.horizon, self.position - (1 << 62))
 
 
 @dataclass(frozen=True)
@@ -127,15 +133,14 @@ def read(events: Sequence[Event | tuple[int, Event]], as_of: int | None, latenes
             continue
         named = event["type"] != "evse.heartbeat"  # ids of heartbeats are neither kept nor compared
         event_id = str(event["event_id"])
-        if newest is not None:
-            remembered = {each: time for each, time in remembered.items() if time >= newest - lateness}
-        if named and event_id in remembered:
+        reached = max(effective, received) if newest is None else max(newest, effective, received)
+        horizon = reached - lateness
+        if named and remembered.get(event_id, horizon - 1) >= horizon:
             verdicts.append("duplicate")
             continue
-        newest = max(effective, received) if newest is None else max(newest, effective, received)
-        horizon = newest - lateness
+        newest = reached
         late = effective < horizon and event["type"] not in OBEYS_NO_LATENESS
-        if named and not late:
+        if named:
             remembered[event_id] = max(effective, received)
         entries.append(Entry(position, event, effective, received, horizon, late))
         verdicts.append("late" if late else "accepted")

@@ -127,7 +127,7 @@ class Story:
         if entry.event["online"] is not False:
             return False
         last_seen = parse(entry.event["last_seen_at"])
-        return any(last_seen < sign.time < entry.effective for sign in self.signs)
+        return any(last_seen < sign.time < entry.effective for sign in self.signs if sign.ends_spans)
 
     def inventories(self) -> list[dict[str, Any]]:
         """The upserted EVSEs, the one that stands last."""
@@ -178,7 +178,7 @@ class Story:
         for entry in self.of_kind("evse.upserted"):
             for each in entry.event["evse"].get("connectors") or []:
                 if each["uid"] == connector and each.get("status") is not None:
-                    key = (entry.begins[0], entry.effective, entry.position)
+                    key = entry.begins
                     candidates.append((key, entry, each["status"]))
         if not candidates:
             return None
