@@ -3,7 +3,7 @@
 --
 -- KEYS  three for each EVSE: private, days, outages (schemas/view.py tells what they hold)
 -- Reply for each EVSE an empty list if nothing is kept, or
---         {position, state, pending, {field, JSON, field, JSON, …} of its days, {JSON, …} of its outages by start}
+--         {position, state, pending, {field, JSON, field, JSON, …} of its days, {JSON, …} of its outages by end}
 --
 -- A script, since three commands for each EVSE cost the client two to three times the CPU (measured).
 

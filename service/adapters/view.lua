@@ -7,7 +7,7 @@
 --         state       what the worker goes on folding from
 --         pending     what it publishes again
 --         listed      what the lists show of the EVSE, as one word: only compared
---         kept        "from_us|YYYY-MM-DD": what starts before is deleted, once for each new day; or ""
+--         kept        "from_us|YYYY-MM-DD": what ended before is deleted, once for each new day; or ""
 --         counts      "days,dropped days,outages,exclusions,withdrawn exclusions,gaps"
 --         the values of the document, in the order of the names
 --         field, JSON for each closed day;  field for each dropped day;  start_us, JSON for each outage
@@ -64,7 +64,7 @@ local function run(command, key, count)
   end
 end
 
--- Delete what starts before `kept`; days by the date at the end of their field.
+-- Delete what ended before `kept`; days by the date at the end of their field.
 local function prune(kept, days, outages, gaps)
   local from_us, from_day = kept:match('^(%-?%d+)|(.*)$')
   redis.call('ZREMRANGEBYSCORE', outages, '-inf', '(' .. from_us)

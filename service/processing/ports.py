@@ -194,7 +194,7 @@ class StoredEvse:
     days: Mapping[str, bytes] = field(default_factory=dict)
     """The closed days as `ViewWrite.closed_days` wrote them; the state leaves them out."""
     outages: Sequence[bytes] = ()
-    """The closed spans as `ViewWrite.closed_outages` wrote them, by start."""
+    """The closed spans as `ViewWrite.closed_outages` wrote them, by end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +203,8 @@ class ViewWrite:
     Everything one save changes for one EVSE, written atomically under the guard of `position`.
 
     `document` holds the fields of the document hash as `schemas.view` names them. `closed_days` maps
-    `<connector_uid>/<YYYY-MM-DD>` to JSON; `closed_outages` holds (start in microseconds, JSON); `exclusions`
-    maps ids to JSON or to None (gone); `gaps` holds (from in microseconds, JSON); what starts before
+    `<connector_uid>/<YYYY-MM-DD>` to JSON; `closed_outages` holds (end in microseconds, JSON); `exclusions`
+    maps ids to JSON or to None (gone); `gaps` holds (end in microseconds, JSON); what ended before
     `keep_from_us` is deleted from days, outages and gaps. The last four fields feed the lists.
     """
 
