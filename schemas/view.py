@@ -12,9 +12,9 @@ key                    type    what it holds
 `evse:{U}`             hash    the document: the fields below
 `evse:{U}:days`        hash    closed days: `<connector_uid>/<YYYY-MM-DD>` -> day; an empty uid is the port
 `evse:{U}:outages`     zset    closed spans in which a connector was not plainly up -> outage,
-                               scored by their start in microseconds since 1970
+                               scored by their end in microseconds since 1970
 `evse:{U}:exclusions`  hash    exclusion id -> exclusion
-`evse:{U}:gaps`        zset    times in which nothing could be seen -> gap, scored by their start likewise
+`evse:{U}:gaps`        zset    times in which nothing could be seen -> gap, scored by their end likewise
 =====================  ======  ========================================================================
 
 The document `evse:{U}` has these fields:
@@ -35,11 +35,14 @@ The document `evse:{U}` has these fields:
 A **day** holds the seconds spent in each state, `{"AVAILABLE/true": 86000.5, "OUTOFORDER/null": 399.5}`:
 status, a slash, online; the status `-` is "nothing heard yet"; a key without a slash counts something and is
 no time. The port's day holds `up`, `down` and `unobserved`, before exclusions and gaps are taken out: it is
-up while any of its connectors is. A day that stands both in `days` and in `recent` is the sum of the two.
+up while any of its connectors is. What is left of a day was not heard of. A day stands whole in `days` or in
+`recent`, never in both.
 
 An **outage** is any span of a connector that is not plainly up, UNKNOWN, PLANNED and REMOVED included:
-`class_of(status, online)` says what it counts as. The full history of a connector is `outages` and then the
-`outages` of `recent`; where neither has a span since the connector was first heard, it was up.
+`class_of(status, online)` says what it counts as; one from 1970 reaches back to before anything was heard.
+The full history of a connector is `outages` and then the `outages` of `recent`; what neither covers, it was
+up. Since spans are scored by their end, a range from T on gives all that reach into the time since T. Days and
+spans under the connector U+001F are the worker's own: a stand-in for connectors not heard of yet.
 
 Lists that span EVSEs may lag a little and are for finding, not for counting to the unit:
 
@@ -77,7 +80,7 @@ the worker's own: its form changes without notice, and reading it promises nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -365,7 +368,7 @@ def parse_outages(members: Iterable[str | bytes]) -> tuple[Outage, ...]:
     return tuple(Outage.model_validate_json(member) for member in members)
 
 
-def parse_exclusions(fields: dict[Any, str | bytes]) -> dict[str, Exclusion]:
+def parse_exclusions(fields: Mapping[Any, str | bytes]) -> dict[str, Exclusion]:
     """Read the hash of exclusions, whether the client decodes names or not."""
     return {
         name.decode() if isinstance(name, bytes) else str(name): Exclusion.model_validate_json(value)
