@@ -41,8 +41,8 @@ up while any of its connectors is. What is left of a day was not heard of. A day
 An **outage** is any span of a connector that is not plainly up, UNKNOWN, PLANNED and REMOVED included:
 `class_of(status, online)` says what it counts as; one from 1970 reaches back to before anything was heard.
 The full history of a connector is `outages` and then the `outages` of `recent`; what neither covers, it was
-up. Since spans are scored by their end, a range from T on gives all that reach into the time since T. Days and
-spans under the connector U+001F are the worker's own: a stand-in for connectors not heard of yet.
+up. Since spans are scored by their end, a range from T on gives all that reach into the time since T. Days
+and spans under the connector U+001F are the worker's own: a stand-in for connectors not heard of yet.
 
 Lists that span EVSEs may lag a little and are for finding, not for counting to the unit:
 
