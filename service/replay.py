@@ -116,6 +116,8 @@ class Replay:
         """Events that were ignored because they apply after the cap."""
         self._rules = rules
         self._cap = cap
+        self.oldest: Micros | None = None
+        """When the first thing happened; None while no event was taken."""
         self._newest: Micros | None = None
         self._states: dict[str, EvseState] = {}
 
@@ -130,6 +132,7 @@ class Replay:
         for event in batch:
             newest = max(event.at, event.seen)
             self._newest = newest if self._newest is None else max(self._newest, newest)
+            self.oldest = event.at if self.oldest is None else min(self.oldest, event.at)
             if self._cap is not None and event.at > self._cap:
                 self.after_cap += 1
             else:

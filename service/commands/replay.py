@@ -17,8 +17,8 @@ from service.commands.console import CommandError, ConfigOption, notices, parse_
 from service.commands.files import opened_for_reading, opened_for_writing
 from service.domain.definitions import DEFINITIONS, OBSERVED, Definition
 from service.domain.events import Event
-from service.domain.rules import published_from
-from service.domain.time import Micros
+from service.domain.rules import KEPT_DAYS, published_from
+from service.domain.time import DAY, EARLIEST, Micros, rfc3339
 from service.processing.rejection import Rejection
 from service.replay import Format, Line, LogReader, Replay, ReplayError
 from service.settings import load_settings
@@ -33,7 +33,7 @@ _LINES_A_STEP = 2_000
 def replay(  # noqa: PLR0913, PLR0917 - a parameter for each option
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE…", help="Files, read as one log in this order; '-' is standard input."),
+        typer.Argument(metavar="FILE", help="Files, read as one log in this order; '-' is standard input."),
     ],
     form: Annotated[
         Format,
@@ -77,9 +77,11 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter for each option
     reader = LogReader(form, settings.max_record_bytes)
     with opened_for_writing(output) as sink:
         rejected = _fold(_lines_of(files, reader, console), job, batch_size, console)
-        for line in job.snapshots(_window(span, job.as_of)):
+        for line in job.snapshots(_window(span, job)):
             sink.write(line + b"\n")
     _show_counts(job, rejected, console, capped=as_of is not None)
+    if rejected and job.as_of is None and all(path.suffix == ".csv" for path in files):
+        console.print("No line was an event. For a charge point's log add --format ocpp16-csv.", markup=False)
     if strict and rejected:
         raise typer.Exit(1)
 
@@ -97,15 +99,23 @@ def _definitions(names: list[str]) -> tuple[Definition, ...]:
     return tuple(DEFINITIONS[name] for name in dict.fromkeys([OBSERVED.name, *names]))
 
 
-def _window(span: tuple[Micros | None, Micros | None], as_of: Micros | None) -> tuple[Micros, Micros] | None:
-    """Complete a window of which one end was given; raise where it is none."""
+def _window(span: tuple[Micros | None, Micros | None], job: Replay) -> tuple[Micros, Micros] | None:
+    """Complete a window of which one end was given; raise where it is none, or where history is gone."""
     start, end = span
-    if (start is None and end is None) or as_of is None:
+    if (start is None and end is None) or job.as_of is None or job.oldest is None:
         return None
-    end = as_of if end is None else end
+    end = job.as_of if end is None else end
     start = published_from(end) if start is None else start
     if start >= end:
         raise CommandError("the window ends before it begins; give a --from that lies before --until")
+    if start < EARLIEST:
+        raise CommandError("nothing is known of the time before 2010; give a later --from")
+    kept = (job.as_of // DAY - KEPT_DAYS) * DAY
+    if max(start, job.oldest) < kept:
+        raise CommandError(
+            f"history is kept for {KEPT_DAYS} days, here from {rfc3339(kept)}; "
+            "give a later --from or an earlier --as-of"
+        )
     return start, end
 
 
