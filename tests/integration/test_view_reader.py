@@ -1,0 +1,109 @@
+"""The reader finds what the store wrote, by the documented keys."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from service.adapters.redis import RedisViewStore
+from service.adapters.redis_connection import RedisSettings
+from service.adapters.view_reader import Page, ViewReader
+from service.processing.ports import Unavailable
+from tests.contract.stores import position, write
+from tests.processes import free_port
+
+OUTAGE = (
+    b'{"connector_uid":"c1","from":"2026-01-02T08:00:00Z","until":"2026-01-02T08:10:00Z",'
+    b'"status":"OUTOFORDER","online":true}'
+)
+OUTAGE_START = 1_767_340_800_000_000
+
+
+@pytest.fixture
+async def reader(redis_url: str) -> AsyncIterator[ViewReader]:
+    """Give a reader of a view with four EVSEs, updated one after the other."""
+    store = RedisViewStore(RedisSettings(redis_url))
+    statuses = ["AVAILABLE", "CHARGING", "CHARGING", "REMOVED"]
+    await store.save(
+        [
+            write(f"charger-{i}", status=status, last_updated_ms=i, removed=status == "REMOVED")
+            for i, status in enumerate(statuses)
+        ]
+    )
+    await store.save(
+        [
+            write(
+                "charger-2",
+                position(8),
+                status="CHARGING",
+                online="false",
+                last_updated_ms=10,
+                closed_days={"c1/2026-01-02": b'{"AVAILABLE/true":85800,"OUTOFORDER/true":600}'},
+                closed_outages=[(OUTAGE_START, OUTAGE)],
+                exclusions={
+                    "x": b'{"from":"2026-01-02T00:00:00Z","until":null,"reason":"vandalism",'
+                    b'"connector_uids":null,"note":null}'
+                },
+                gaps=[(1, b'{"from":"2026-01-03T00:00:00Z","until":"2026-01-03T01:00:00Z"}')],
+            )
+        ]
+    )
+    await store.stop()
+    reader = ViewReader(RedisSettings(redis_url))
+    yield reader
+    await reader.close()
+
+
+async def test_documents_are_text(reader: ViewReader) -> None:
+    """One, many or some fields of them; what is not there is left out."""
+    assert await reader.document("charger-1") == {
+        "snapshot": "snapshot a",
+        "status": "AVAILABLE",
+        "removed_at": "",
+    }
+    assert await reader.document("nobody") is None
+    assert await reader.documents(["nobody", "charger-0"], ["snapshot", "recent"]) == {
+        "charger-0": {"snapshot": "snapshot a"}
+    }
+    assert await reader.documents([]) == {}
+
+
+async def test_pages_begin_with_the_latest_update(reader: ViewReader) -> None:
+    """All, by status, by online or by both; a page knows how many there are."""
+    assert await reader.page(limit=2) == Page(4, ("charger-2", "charger-3"))
+    assert await reader.page(offset=2) == Page(4, ("charger-1", "charger-0"))
+    assert await reader.page(status="CHARGING") == Page(2, ("charger-2", "charger-1"))
+    assert await reader.page(status="CHARGING", offset=1) == Page(2, ("charger-1",))
+    assert await reader.page(status="CHARGING", online="true") == Page(1, ("charger-1",))
+    assert await reader.page(online="null") == Page(0, ())
+
+
+async def test_updates_come_in_their_order(reader: ViewReader) -> None:
+    """What changed since a time, the earliest first."""
+    assert await reader.updated_since(1, 2) == [("charger-1", 1), ("charger-3", 3)]
+    assert await reader.updated_since(11, 2) == []
+
+
+async def test_history_comes_as_the_models_of_the_view(reader: ViewReader) -> None:
+    """Days, spans, exclusions and gaps of one EVSE; spans within two times."""
+    (outage,) = await reader.outages("charger-2")
+    (gap,) = await reader.gaps("charger-2")
+
+    assert await reader.days("charger-2") == {
+        "c1/2026-01-02": {"AVAILABLE/true": 85_800.0, "OUTOFORDER/true": 600.0}
+    }
+    assert outage.connector_uid == "c1"
+    assert gap.from_ < gap.until
+    assert list(await reader.exclusions("charger-2")) == ["x"]
+    assert await reader.outages("charger-2", OUTAGE_START + 1) == ()
+    assert await reader.outages("charger-2", 0, OUTAGE_START) == (outage,)
+    assert await reader.outages("nobody") == ()
+
+
+async def test_a_view_out_of_reach_is_unavailable() -> None:
+    """The reader's errors are those of the ports."""
+    reader = ViewReader(RedisSettings(f"redis://127.0.0.1:{free_port()}/0", retries=0))
+    with pytest.raises(Unavailable):
+        await reader.document("charger-1")
+    await reader.close()
