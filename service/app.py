@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -22,6 +23,7 @@ from service.adapters.prometheus import PrometheusInstruments
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisSettings
 from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYTES, Cleanup, OutputTopic
+from service.adapters.view_reader import ViewReader
 from service.life import Life, run_watched, stop_at_signals
 from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Instruments
@@ -83,6 +85,16 @@ def view_store(settings: Settings) -> RedisViewStore:
     return RedisViewStore(redis_settings(settings))
 
 
+def view_reader(settings: Settings) -> ViewReader:
+    """Build what the commands read the view with."""
+    return ViewReader(redis_settings(settings))
+
+
+def system_clock() -> Clock:
+    """Give the machine's clock."""
+    return SystemClock()
+
+
 def topics_settings(settings: Settings) -> KafkaTopicsSettings:
     """Give what topics there have to be."""
     return KafkaTopicsSettings(
@@ -135,7 +147,13 @@ def build_worker(
     return Worker(ports, options, settings.rules(), instruments)
 
 
-async def run(settings: Settings, accepted: frozenset[OffsetRange] = frozenset()) -> None:
+TopicsCheck = Callable[[KafkaTopicsSettings], Awaitable[TopicsReport]]
+"""How the topics are looked at before the start; a broker without administration needs another way."""
+
+
+async def run(
+    settings: Settings, accepted: frozenset[OffsetRange] = frozenset(), check: TopicsCheck = check_topics
+) -> None:
     """
     Run one worker until SIGTERM or SIGINT, then drain, commit and return.
 
@@ -149,7 +167,7 @@ async def run(settings: Settings, accepted: frozenset[OffsetRange] = frozenset()
         server = HttpServer(pages, settings.http_host, settings.http_port)
         await server.start()
     try:
-        report = await _checked(lambda: check_topics(topics_settings(settings)), life)
+        report = await _checked(lambda: check(topics_settings(settings)), life)
         if report is not None:
             worker = build_worker(
                 settings, clock, instruments, accepted=accepted, largest_input=report.max_message_bytes
@@ -186,3 +204,25 @@ async def _checked(check: Callable[[], Awaitable[TopicsReport]], life: Life) -> 
                 _log.warning(warning, action="topic_checked")
             return report
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class TopicsLook:
+    """What a look at the topics found; `missing` will be created by the worker, which may do so."""
+
+    report: TopicsReport
+    missing: tuple[str, ...]
+
+
+async def look_at_topics(settings: Settings) -> TopicsLook:
+    """Check the topics and create none; raise `PortError` where Kafka does not answer or refuses."""
+    reader = kafka_reader(settings)
+    try:
+        await reader.start()
+        known = await reader.topics()
+    finally:
+        await reader.stop()
+    wanted = topics_settings(settings)
+    missing = tuple(one.name for one in wanted.outputs if settings.create_topics and one.name not in known)
+    outputs = [one for one in wanted.outputs if one.name not in missing]
+    return TopicsLook(await check_topics(replace(wanted, outputs=outputs, create=False)), missing)

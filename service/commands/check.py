@@ -1,0 +1,95 @@
+"""`check`: whether the settings are good and everything they name answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import typer
+from rich.text import Text
+
+from service import app
+from service.commands.console import ConfigOption, results
+from service.processing.ports import PortError
+from service.settings import Settings, load_settings
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the check: `word` is ok, warning or problem."""
+
+    word: str
+    part: str
+    text: str
+
+
+_STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+
+
+def check(config: ConfigOption = None) -> None:
+    """
+    Show the settings in effect, with secrets hidden, and try Kafka, its topics and Redis.
+
+    Nothing is created. Exits with 1 if there is a problem; each line says what helps.
+    """
+    settings = load_settings(config)
+    console = results()
+    for name, value in settings.effective():
+        console.print(Text(f"{name}={value}"))
+    console.print()
+    findings = asyncio.run(_look(settings))
+    for finding in findings:
+        line = Text.assemble((f"{finding.word:8}", _STYLES[finding.word]), f"{finding.part}: {finding.text}")
+        console.print(line)
+    if any(finding.word == "problem" for finding in findings):
+        raise typer.Exit(1)
+
+
+async def _look(settings: Settings) -> list[Finding]:
+    """Try the parts side by side, so that one that is silent does not delay the word of the others."""
+    kafka, redis = await asyncio.gather(_look_at_kafka(settings), _look_at_redis(settings))
+    return [*kafka, *redis]
+
+
+async def _look_at_kafka(settings: Settings) -> list[Finding]:
+    try:
+        found = await app.look_at_topics(settings)
+    except PortError as error:
+        return [Finding("problem", "Kafka", f"{error}; check {_kafka_variables(settings)}")]
+    servers = ",".join(settings.kafka_bootstrap_servers)
+    return [Finding("ok", "Kafka", f"{servers} answers"), *_topics(found, settings)]
+
+
+def _topics(found: app.TopicsLook, settings: Settings) -> Iterator[Finding]:
+    report = found.report
+    if report.partitions:
+        yield Finding(
+            "ok", "topics", f"{', '.join(settings.input_topics)} with {report.partitions} partitions"
+        )
+    for name in found.missing:
+        yield Finding("ok", "topics", f"{name} is missing, the worker will create it")
+    for text in report.warnings:
+        yield Finding("warning", "topics", text)
+    for text in report.problems:
+        yield Finding("problem", "topics", text)
+
+
+def _kafka_variables(settings: Settings) -> str:
+    names = ["EVSE_STATUS_KAFKA_BOOTSTRAP_SERVERS", "EVSE_STATUS_KAFKA_SECURITY_PROTOCOL"]
+    if settings.kafka_security_protocol.startswith("SASL"):
+        names.append("EVSE_STATUS_KAFKA_SASL_…")
+    return " and ".join(names)
+
+
+async def _look_at_redis(settings: Settings) -> list[Finding]:
+    try:
+        store = app.view_store(settings)
+        try:
+            await store.start()
+        finally:
+            await store.stop()
+    except PortError as error:
+        return [Finding("problem", "Redis", f"{error}; check EVSE_STATUS_REDIS_URL")]
+    url = dict(settings.effective())["EVSE_STATUS_REDIS_URL"]
+    return [Finding("ok", "Redis", f"{url} answers, takes writes and evicts nothing")]
