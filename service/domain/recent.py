@@ -92,7 +92,7 @@ def is_next(state: EvseState, item: Item) -> bool:
         return False
     if kind is ItemKind.NOTE:
         return tip.note is None or tip.note.at < item.time
-    if item.time < tip.port.since:
+    if item.time < tip.last_turn():
         return False
     tracks = tip.touched(item.connector_uid)
     if kind is ItemKind.STATUS:
@@ -104,6 +104,7 @@ def is_next(state: EvseState, item: Item) -> bool:
 
 
 def _sign_is_next(tip: Timeline, key: Key) -> bool:
+    last_turn = tip.last_turn()
     for track in tip.every():
         if key <= track.online_turned:
             return False

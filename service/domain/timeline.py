@@ -201,6 +201,15 @@ class Timeline:
         """Tell whether any track is offline, so that a sign of life matters."""
         return any(track.online is False for track in self.every())
 
+    def last_turn(self) -> Micros:
+        """
+        Give the newest time at which any track turned.
+
+        The port's class at a time is that of all tracks at that time: a change before this one cannot be
+        taken as the next.
+        """
+        return max((track.since for track in self.tracks.values()), default=0)
+
     def sync_port(self, at: Micros) -> None:
         """Bring the port's class up to date with the tracks."""
         classes = [OBSERVED.classes[track.bucket] for track in self.tracks.values()]
