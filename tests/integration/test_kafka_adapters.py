@@ -1,0 +1,215 @@
+"""What a real Kafka does to the log and the publisher: limits, transactions, zombies, silence."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from service.adapters.kafka import KafkaLog, KafkaLogSettings
+from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
+from service.processing.ports import (
+    Message,
+    OwnershipLost,
+    TooLarge,
+    TopicPartition,
+    Unavailable,
+)
+from tests.contract.brokers import SESSION, TURNS, Member
+from tests.local_kafka import JarsMissing, KafkaProcess, start_kafka
+from tests.processes import free_port
+from tests.services import Kafka
+
+pytestmark = pytest.mark.allow_error_logs
+
+
+def log_of(kafka: Kafka, topic: str, group: str, instance: str = "", call_timeout: float = 5.0) -> KafkaLog:
+    """Build a log."""
+    return KafkaLog(
+        KafkaLogSettings(
+            [kafka.bootstrap_servers],
+            group,
+            [topic],
+            instance_id=instance,
+            session_timeout=SESSION,
+            call_timeout=call_timeout,
+        )
+    )
+
+
+Joined = Callable[[KafkaLog], Awaitable[Member]]
+
+
+@pytest.fixture
+async def joined() -> AsyncIterator[Joined]:
+    """Give a function that starts a log as a member; all are stopped after the test."""
+    async with AsyncExitStack() as started:
+
+        async def join(log: KafkaLog) -> Member:
+            member = Member(log)
+            started.push_async_callback(log.stop)
+            await log.start(member.on_assigned, member.on_revoked)
+            return member
+
+        yield join
+
+
+@pytest.fixture
+async def publisher(kafka: Kafka) -> AsyncIterator[KafkaPublisher]:
+    """Give a started publisher."""
+    publisher = KafkaPublisher(KafkaPublisherSettings([kafka.bootstrap_servers]))
+    await publisher.start()
+    yield publisher
+    await publisher.stop()
+
+
+async def test_a_topics_own_limit_is_told_and_hinders_nothing_after(
+    kafka: Kafka, publisher: KafkaPublisher, joined: Joined
+) -> None:
+    """A message the topic refuses is `TooLarge`, and the partition takes what comes next."""
+    topic = await kafka.create_topic(config={"max.message.bytes": "10000"})
+    await publisher.publish([Message(topic, 0, b"a", b"first")])
+
+    with pytest.raises(TooLarge):
+        await publisher.publish([Message(topic, 0, b"a", b"x" * 20_000)])
+
+    for value in (b"second", b"third"):
+        await publisher.publish([Message(topic, 0, b"a", value)])
+    member = await joined(log_of(kafka, topic, kafka.unique("group")))
+    records = await member.read(3)
+    assert [one.value for one in records] == [b"first", b"second", b"third"]
+
+
+async def test_what_a_transaction_aborted_is_not_read(kafka: Kafka, joined: Joined) -> None:
+    """Aborted records were never said; the position passes them and the markers, so that no lag remains."""
+    topic = await kafka.create_topic()
+    place = TopicPartition(topic, 0)
+    async with AIOKafkaProducer(
+        bootstrap_servers=kafka.bootstrap_servers, transactional_id=kafka.unique("transaction")
+    ) as producer:
+        for value, commit in ((b"kept", True), (b"aborted", False)):
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic, value)
+            await (producer.commit_transaction() if commit else producer.abort_transaction())
+    member = await joined(log_of(kafka, topic, kafka.unique("group")))
+
+    records = await member.read(1)
+    ends = await member.log.end_offsets([place])
+    for _ in range(TURNS):
+        records += await member.log.fetch(0.5, 10)
+        if member.log.position(place) == ends[place]:
+            break
+
+    assert [one.value for one in records] == [b"kept"]
+    assert ends[place] == member.log.position(place) == 4
+
+
+async def test_whoever_was_replaced_commits_nothing(
+    kafka: Kafka, publisher: KafkaPublisher, joined: Joined
+) -> None:
+    """A second worker under the same instance id takes over, and the first one's commit is refused."""
+    topic, group = await kafka.create_topic(), kafka.unique("group")
+    place = TopicPartition(topic, 0)
+    await publisher.publish([Message(topic, 0, b"a", b"%d" % i) for i in range(5)])
+    first = await joined(log_of(kafka, topic, group, instance="worker-1"))
+    await first.read(5)
+    second = await joined(log_of(kafka, topic, group, instance="worker-1"))
+    await second.read(5)
+
+    with pytest.raises(OwnershipLost):
+        await first.log.commit({place: 5})
+
+    assert await second.log.committed([place]) == {place: None}
+
+
+async def test_a_static_member_comes_back_to_its_partitions(kafka: Kafka, joined: Joined) -> None:
+    """A restarted worker of the same instance id goes on without a rebalance of the others."""
+    topic, group = await kafka.create_topic(partitions=2), kafka.unique("group")
+    members = {name: await joined(log_of(kafka, topic, group, name)) for name in ("one", "two")}
+    while not all(len(member.log.assignment()) == 1 for member in members.values()):
+        for member in members.values():
+            await member.log.fetch(0.1, 1)
+    held = members["one"].log.assignment()
+    rebalances = len(members["two"].assigned)
+
+    await members["one"].log.stop()
+    members["one"] = await joined(log_of(kafka, topic, group, "one"))
+    await members["one"].until_assigned(*held)
+
+    assert len(members["two"].assigned) == rebalances
+
+
+async def test_nobody_at_the_address_is_unavailable(joined: Joined) -> None:
+    """A broker that is not up yet is worth waiting for, and leaves nothing behind."""
+    nobody = Kafka(f"127.0.0.1:{free_port()}")
+    log = log_of(nobody, "topic", "group")
+    publisher = KafkaPublisher(KafkaPublisherSettings([nobody.bootstrap_servers]))
+
+    with pytest.raises(Unavailable):
+        await joined(log)
+    with pytest.raises(Unavailable):
+        await publisher.start()
+    await publisher.stop()
+
+
+@pytest.fixture
+def own_kafka(kafka: Kafka) -> Iterator[tuple[Kafka, KafkaProcess]]:  # noqa: ARG001 - marks the test as one with services
+    """Give a broker that may be stopped; only a process of this machine can be."""
+    try:
+        process = start_kafka()
+    except JarsMissing as missing:
+        pytest.skip(f"no broker of our own to stop: {missing}")
+    yield Kafka(process.bootstrap_servers), process
+    process.close()
+
+
+@pytest.mark.slow
+async def test_a_broker_that_hangs_is_unavailable_and_loses_nothing(
+    own_kafka: tuple[Kafka, KafkaProcess], joined: Joined
+) -> None:
+    """Publish, commit and questions give up in time; when the broker answers again, all goes on in order."""
+    kafka, process = own_kafka
+    topic, group = await kafka.create_topic(), kafka.unique("group")
+    place = TopicPartition(topic, 0)
+    publisher = KafkaPublisher(
+        KafkaPublisherSettings([kafka.bootstrap_servers], request_timeout=2.0, ack_timeout=1.0)
+    )
+    await publisher.start()
+    await publisher.publish([Message(topic, 0, b"a", b"0")])
+    member = await joined(log_of(kafka, topic, group, call_timeout=1.0))
+    await member.read(1)
+    await member.log.commit({place: 1})
+
+    process.signal(signal.SIGSTOP)
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await publisher.publish([Message(topic, 0, b"a", b"1")])
+        with pytest.raises(Unavailable):
+            await member.log.commit({place: 0})
+        with pytest.raises(Unavailable):
+            await member.log.end_offsets([place])
+        assert await member.log.fetch(0.1, 10) == []
+    process.signal(signal.SIGCONT)
+
+    await _again(lambda: publisher.publish([Message(topic, 0, b"a", b"1")]))
+    await publisher.publish([Message(topic, 0, b"a", b"2")])
+    values = [one.value for one in await member.read(3)]
+    await _again(lambda: member.log.commit({place: 2}))
+    assert await member.log.committed([place]) == {place: 2}
+    # Sent twice, since nobody could know: but never out of order.
+    assert values == [b"1", b"1", b"2"]
+    await publisher.stop()
+
+
+async def _again(call: Callable[[], Awaitable[None]]) -> None:
+    """Make a call until it is answered, as the worker does."""
+    for _ in range(TURNS):
+        try:
+            await call()
+        except Unavailable:
+            continue
+        return
+    raise AssertionError("still unavailable")
