@@ -1,0 +1,128 @@
+"""The topics are checked, and the worker's own made, on a real Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from service.adapters.kafka_admin import KafkaTopicsSettings, check_topics, touch_topics
+from service.adapters.topic_rules import Cleanup, OutputTopic
+from service.processing.ports import Unavailable, Unusable
+from tests.processes import free_port
+from tests.services import Kafka
+
+LATENESS = timedelta(hours=48) // timedelta(microseconds=1)
+EVENTS = {"max.message.bytes": "2000000", "retention.ms": "-1"}
+
+
+def topics_of(kafka: Kafka, prefix: str) -> KafkaTopicsSettings:
+    """Name the topics of one installation."""
+    return KafkaTopicsSettings(
+        bootstrap_servers=[kafka.bootstrap_servers],
+        inputs=[f"{prefix}.events"],
+        outputs=[
+            OutputTopic(f"{prefix}.snapshots", Cleanup.COMPACT),
+            OutputTopic(f"{prefix}.transitions", Cleanup.DELETE),
+            OutputTopic(f"{prefix}.dead-letters", Cleanup.DELETE, carries_input=True),
+        ],
+        allowed_lateness_us=LATENESS,
+        call_timeout=5.0,
+    )
+
+
+async def test_missing_topics_are_made_as_they_have_to_be(kafka: Kafka) -> None:
+    """The worker's own topics get the input's partition count and pass the check that follows."""
+    settings = topics_of(kafka, kafka.unique("fleet"))
+    await kafka.create_topic(settings.inputs[0], partitions=3, config=EVENTS)
+
+    made = await check_topics(settings)
+    checked = await check_topics(replace(settings, create=False))
+
+    assert made.created == tuple(output.name for output in settings.outputs)
+    assert (made.partitions, made.max_message_bytes) == (3, 2_000_000)
+    assert made.problems == made.warnings == ()
+    assert checked.created == checked.problems == checked.warnings == ()
+    made.require()
+
+
+async def test_two_workers_may_make_the_topics_at_once(kafka: Kafka) -> None:
+    """Whoever comes second finds them there, which is no problem."""
+    settings = topics_of(kafka, kafka.unique("fleet"))
+    await kafka.create_topic(settings.inputs[0], config=EVENTS)
+
+    reports = await asyncio.gather(*(check_topics(settings) for _ in range(3)))
+
+    assert [report.problems for report in reports] == [()] * 3
+
+
+async def test_nothing_is_made_where_that_is_not_allowed(kafka: Kafka) -> None:
+    """Each missing topic is named with what it has to be like."""
+    settings = replace(topics_of(kafka, kafka.unique("fleet")), create=False)
+    await kafka.create_topic(settings.inputs[0], partitions=2, config=EVENTS)
+
+    report = await check_topics(settings)
+
+    assert len(report.problems) == 3
+    assert (
+        f"there is no topic {settings.outputs[0].name}: create it (cleanup.policy=compact, 2 partitions)"
+        in (report.problems[0])
+    )
+    with pytest.raises(Unusable, match="dead-letters"):
+        report.require()
+
+
+async def test_a_missing_input_is_named_and_never_made(kafka: Kafka) -> None:
+    """How many partitions it needs, only its owner knows."""
+    settings = topics_of(kafka, kafka.unique("fleet"))
+
+    report = await check_topics(settings)
+
+    (problem,) = report.problems
+    assert settings.inputs[0] in problem
+    assert report.created == ()
+    assert len((await check_topics(settings)).problems) == 1
+
+
+async def test_everything_wrong_is_said_at_once(kafka: Kafka) -> None:
+    """Wrong counts, policies, retention and sizes, each with its remedy."""
+    settings = topics_of(kafka, kafka.unique("fleet"))
+    snapshots, transitions, dead_letters = (output.name for output in settings.outputs)
+    await kafka.create_topic(settings.inputs[0], partitions=2, config={**EVENTS, "retention.ms": "3600000"})
+    await kafka.create_topic(snapshots, partitions=2, config={"cleanup.policy": "delete"})
+    await kafka.create_topic(transitions, partitions=1)
+    await kafka.create_topic(dead_letters, partitions=2, config={"max.message.bytes": "1000000"})
+
+    report = await check_topics(settings)
+
+    assert len(report.problems) == 3
+    text = "; ".join(report.problems)
+    assert f"{snapshots} --add-config cleanup.policy=compact" in text
+    assert f"{transitions} has 1 partitions" in text
+    assert "retention.ms=432000000" in text
+    (warning,) = report.warnings
+    assert "max.message.bytes=2065536" in warning
+
+
+async def test_asking_is_enough_where_the_broker_makes_topics_itself(kafka: Kafka) -> None:
+    """`touch_topics` needs no administration: it finds the counts, and names what is missing."""
+    settings = replace(topics_of(kafka, kafka.unique("fleet")), call_timeout=2.0)
+    for name in (settings.inputs[0], *(output.name for output in settings.outputs)):
+        await kafka.create_topic(name, partitions=2)
+    other = await kafka.create_topic(partitions=1)
+
+    assert (await touch_topics(settings)).partitions == 2
+    report = await touch_topics(replace(settings, outputs=[OutputTopic(other, Cleanup.COMPACT)]))
+    assert other in report.problems[0]
+
+
+@pytest.mark.allow_error_logs
+async def test_no_broker_is_unavailable() -> None:
+    """A broker that is not up yet is worth waiting for."""
+    nobody = topics_of(Kafka(f"127.0.0.1:{free_port()}"), "fleet")
+
+    for ask in (check_topics, touch_topics):
+        with pytest.raises(Unavailable):
+            await ask(nobody)
