@@ -12,6 +12,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.admin import AIOKafkaAdminClient
 
 from service.adapters.kafka_errors import Patience, translated
 from service.processing.ports import Record, Unusable
@@ -39,32 +40,42 @@ class KafkaReader:
         self._settings = settings
         self._patience = Patience("Kafka", settings.call_timeout)
         self._consumer: AIOKafkaConsumer | None = None
+        self._admin: AIOKafkaAdminClient | None = None
 
     async def start(self) -> None:
         """Connect; raise `Unavailable` or `Unusable`."""
+        common = {
+            "bootstrap_servers": list(self._settings.bootstrap_servers),
+            "client_id": "evse-status",
+            "request_timeout_ms": round(self._settings.call_timeout * 1_000),
+            **self._settings.security,
+        }
+        # Built here and not before: the clients bind themselves to the running loop.
         with translated():
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=list(self._settings.bootstrap_servers),
-                client_id="evse-status",
+            self._consumer = AIOKafkaConsumer(
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
-                request_timeout_ms=round(self._settings.call_timeout * 1_000),
                 isolation_level="read_committed",
-                **self._settings.security,
+                **common,
             )
-        self._consumer = consumer
-        await self._patience.answer(consumer.start())
+            self._admin = AIOKafkaAdminClient(**common)
+        await self._patience.answer(self._consumer.start())
+        await self._patience.answer(self._admin.start())
 
     async def stop(self) -> None:
         """Disconnect."""
         if self._consumer is not None:
             await self._patience.farewell(self._consumer.stop())
+        if self._admin is not None:
+            await self._patience.farewell(self._admin.close())
 
     async def topics(self) -> dict[str, int]:
         """Give the partition count of every topic this user may see."""
+        if self._admin is None:
+            raise RuntimeError("this reader was not started")
         # Asking for all topics creates none, which asking for one by name may do.
-        names = await self._patience.answer(self._running.topics())
-        return {name: len(self._running.partitions_for_topic(name) or ()) for name in names}
+        described = await self._patience.answer(self._admin.describe_topics())
+        return {topic["topic"]: len(topic["partitions"]) for topic in described}
 
     async def records(self, topic: str, newest: int | None = None) -> AsyncIterator[Record]:
         """

@@ -19,6 +19,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -144,6 +145,8 @@ class PrometheusInstruments:
     """The loop's instruments as Prometheus series, in a registry of their own."""
 
     def __init__(self) -> None:
+        # A second series for each, of when it was made, would double the exposition.
+        disable_created_metrics()  # type: ignore[no-untyped-call] - the library has no types there
         self._registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)

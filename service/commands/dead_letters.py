@@ -85,7 +85,7 @@ def replay_letters(
     within the allowed lateness; a record that is still wrong becomes a dead letter again.
     """
     if every == bool(reason or offset):
-        raise typer.BadParameter("say which: either --all, or --reason and/or --offset", param_hint="replay")
+        raise typer.BadParameter("say which: either --all, or --reason, --offset or both")
     settings = load_settings(config)
     selection = Selection(frozenset(reason or ()), tuple(_place(text) for text in offset or ()))
     asyncio.run(_replay(settings, selection, dry_run=dry_run, yes=yes))

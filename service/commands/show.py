@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from schemas.evse import Connector
-from schemas.snapshot import ConnectorState, Reliability, Snapshot
-from schemas.view import Outage, parse_recent
+from schemas.snapshot import ConnectorState, Reliability, Snapshot, Window
+from schemas.view import Outage, is_up, parse_recent
 from schemas.vocabulary import TimeClass
 from service import app
-from service.commands.console import CommandError, ConfigOption, results
+from service.commands.console import CommandError, ConfigOption, printable, results
 from service.commands.wording import in_words, moment, online_in_words, share
 from service.domain.time import datetime_from, micros_from
 from service.settings import Settings, load_settings
@@ -31,7 +32,7 @@ _STYLES = {"AVAILABLE": "green", "CHARGING": "blue", "OUTOFORDER": "red", "INOPE
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the view holds of one EVSE, as far as it is shown; `outages` newest first, times in UTC."""
+    """What the view holds of one EVSE, as far as it is shown; `outages` in no order."""
 
     snapshot: Snapshot
     removed_at: str
@@ -72,129 +73,128 @@ async def _read(settings: Settings, uid: str) -> tuple[dict[str, str], tuple[Out
     recent = parse_recent(document["recent"]) if document.get("recent") else None
     late = [outage for each in recent.connectors.values() for outage in each.outages] if recent else []
     down = [outage for outage in (*closed, *late) if outage.time_class is TimeClass.DOWN]
-    return document, tuple(sorted(down, key=lambda outage: outage.from_, reverse=True))
+    return document, tuple(down)
 
 
 def described(shown: Shown, now: datetime) -> RenderableType:
-    """Lay out an EVSE for people."""
-    return Group(
-        *_heading(shown, now),
-        "",
-        _connectors(shown.snapshot),
-        "",
-        *_ratings(shown.snapshot),
-        *_outages(shown, now),
-    )
+    """Lay out an EVSE for people; 80 columns are enough."""
+    return Group(*_heading(shown, now), *_connectors(shown.snapshot), Text(), *_outages(shown.outages, now))
 
 
 def _heading(shown: Shown, now: datetime) -> Iterator[Text]:
     snapshot = shown.snapshot
-    evse = snapshot.evse
-    online = [each.online for each in evse.connectors or ()]
-    words = "offline" if online and all(each is False for each in online) else None
-    title = Text.assemble((str(evse.uid), "bold"), "  ", _status(snapshot.status))
-    if words:
+    online = [each.online for each in snapshot.evse.connectors or ()]
+    title = Text.assemble((printable(snapshot.evse.uid), "bold"), "  ", _status(snapshot.status))
+    if online and all(each is False for each in online):
         title.append("  offline", "red")
-    if evse.evse_id:
-        title.append(f"  {evse.evse_id}", "dim")
+    if snapshot.evse.evse_id:
+        title.append(f"  {printable(snapshot.evse.evse_id)}", "dim")
     yield title
     seen = snapshot.last_seen_at
-    ago = "never" if seen is None else f"{in_words(max(now - seen, timedelta(0)))} ago ({moment(seen)})"
-    yield Text(f"last seen {ago} · revision {snapshot.revision} · as of {moment(snapshot.as_of)}")
+    ago = "never" if seen is None else f"{in_words(max(now - seen, timedelta(0)))} ago, {moment(seen)}"
+    yield Text(f"last seen {ago}")
+    yield Text(f"as of {moment(snapshot.as_of)}, revision {snapshot.revision}")
     if shown.removed_at:
         yield Text(f"removed at {shown.removed_at}", "yellow")
     if snapshot.note is not None:
         note = snapshot.note
         said = " ".join(filter(None, (note.raw_status or note.status, note.error_code)))
-        yield Text(f"the charger itself said {said} at {moment(note.at)}", "dim")
-    port = snapshot.windows[0]
-    yield Text(
-        f"uptime {share(port.uptime)} of the {share(port.coverage, 1)} observed, from {moment(port.from_)}"
-        if port.uptime is not None
-        else "uptime - (less than an hour was observed)"
-    )
+        yield Text(f"of the whole charger was said: {printable(said)}, {moment(note.at)}", "dim")
+    yield Text(f"uptime {_uptime(snapshot.windows[0])}, with at least one connector up")
 
 
-def _connectors(snapshot: Snapshot) -> RenderableType:
+def _uptime(window: Window) -> str:
+    if window.uptime is None:
+        return "not known (less than an hour was observed)"
+    observed = share(window.coverage, 1)
+    return f"{share(window.uptime)} since {window.from_:%Y-%m-%d}, of which {observed} was observed"
+
+
+def _connectors(snapshot: Snapshot) -> Iterator[Text]:
     if not snapshot.connectors:
-        return Text("no connector is known yet")
+        yield Text("\nno connector is known yet")
     published = {each.uid: each for each in snapshot.evse.connectors or ()}
-    table = Table(
-        "connector", "status", "since", "online", "since", "reported as", "error", "uptime", "coverage"
-    )
     for state in snapshot.connectors:
-        window = state.windows[0]
-        connector = published.get(state.connector_uid)
-        table.add_row(
-            Text(state.connector_uid),
-            _status(connector.status) if connector else Text("withdrawn", "dim"),
-            moment(state.status_since),
-            _online(connector),
-            moment(state.online_since),
-            Text(state.raw_status or "-"),
-            Text(state.error_code or "-"),
-            share(window.uptime),
-            share(window.coverage, 1),
-        )
-    return table
+        yield Text()
+        yield _now(state, published.get(state.connector_uid))
+        yield Text(f"  uptime {_uptime(state.windows[0])}")
+        yield from _rating(state.reliability)
 
 
-def _status(status: str | None) -> Text:
-    word = str(status or "UNKNOWN")
-    return Text(word, _STYLES.get(word, "yellow"))
-
-
-def _online(connector: Connector | None) -> Text:
+def _now(state: ConnectorState, connector: Connector | None) -> Text:
+    """Say how a connector is; None: the inventory no longer names it."""
+    text = Text.assemble((printable(state.connector_uid), "bold"), "  ")
     if connector is None:
-        return Text("-")
-    return Text(online_in_words(connector.online), "red" if connector.online is False else "")
-
-
-def _ratings(snapshot: Snapshot) -> Iterator[Text]:
-    for state in snapshot.connectors:
-        yield _rating(state)
-    if snapshot.connectors:
-        yield Text("")
-
-
-def _rating(state: ConnectorState) -> Text:
-    rating = state.reliability
-    value = "not yet (less than a day was observed)" if rating.value is None else f"{rating.value:.2f} of 10"
-    text = Text.assemble((state.connector_uid, "bold"), f"  reliability {value}")
-    text.append(
-        f"\n  works when a driver arrives: {share(rating.availability, 1)}"
-        f"\n  an hour of charging without an outage: {share(rating.continuity, 1)}"
-        f"\n  an attempt to charge succeeds: {share(rating.success, 1)}"
-    )
-    text.append(f"\n  {_basis(rating)}", "dim")
+        return text.append("no longer part of the EVSE", "dim")
+    text.append_text(_status(connector.status))
+    if state.status_since is not None:
+        text.append(f" since {moment(state.status_since)}")
+    text.append(f"\n  {online_in_words(connector.online)}", "red" if connector.online is False else "")
+    if state.online_since is not None:
+        text.append(f" since {moment(state.online_since)}")
+    for name, word in (("reported as", state.raw_status), ("error", state.error_code)):
+        if word:
+            text.append(f"\n  {name} {printable(word)}")
     return text
 
 
-def _basis(rating: Reliability) -> str:
-    attempts = rating.attempts
-    return (
-        f"from {in_words(timedelta(seconds=rating.observed_seconds))} observed, {rating.outages} outages, "
-        f"attempts: {attempts.succeeded} succeeded, {attempts.failed} failed, "
-        f"{attempts.abandoned} abandoned, {attempts.unknown} unknown"
+def _status(status: str | None) -> Text:
+    word = printable(str(status or "UNKNOWN"))
+    return Text(word, _STYLES.get(word, "yellow"))
+
+
+def _rating(rating: Reliability) -> Iterator[Text]:
+    if rating.value is None:
+        yield Text("  reliability not known (less than a day was observed)")
+        return
+    yield Text(f"  reliability {rating.value:.2f} of 10, the product of")
+    yield Text(f"    {share(rating.availability, 1):>7}  it works when a driver arrives")
+    yield Text(f"    {share(rating.continuity, 1):>7}  no outage begins in an hour of charging")
+    yield Text(f"    {share(rating.success, 1):>7}  the attempt to charge succeeds")
+    observed, attempts = in_words(timedelta(seconds=rating.observed_seconds)), rating.attempts
+    basis = (
+        f"    from {observed} observed with {rating.outages} outages; attempts: {attempts.succeeded} good,\n"
+        f"    {attempts.failed} failed, {attempts.abandoned} abandoned, {attempts.unknown} unknown"
     )
+    yield Text(basis, "dim")
 
 
-def _outages(shown: Shown, now: datetime) -> Iterator[RenderableType]:
-    if not shown.outages:
+def _outages(outages: Sequence[Outage], now: datetime) -> Iterator[RenderableType]:
+    joined = joined_outages(outages)
+    if not joined:
         yield Text("no outages in the last 30 days")
         return
-    table = Table("outage of", "from", "until", "lasted", "status", "online", "error")
-    for outage in shown.outages[:_OUTAGES_SHOWN]:
+    table = Table("outage of", "from", "lasted", "what", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for parts in joined[:_OUTAGES_SHOWN]:
+        end = parts[-1].until
+        lasted = in_words(max((end or now) - parts[0].from_, timedelta(0)))
         table.add_row(
-            Text(outage.connector_uid),
-            moment(outage.from_),
-            Text("still open", "red") if outage.until is None else moment(outage.until),
-            in_words(max((outage.until or now) - outage.from_, timedelta(0))),
-            _status(outage.status),
-            online_in_words(outage.online),
-            Text(outage.error_code or "-"),
+            Text(printable(parts[0].connector_uid)),
+            moment(parts[0].from_),
+            Text(lasted if end else f"{lasted}, open", "" if end else "red"),
+            Text(printable(_reason(parts))),
         )
     yield table
-    more = len(shown.outages) - _OUTAGES_SHOWN
+    more = len(joined) - _OUTAGES_SHOWN
     if more > 0:
         yield Text(f"and {more} more in the last 30 days", "dim")
+
+
+def joined_outages(outages: Sequence[Outage]) -> list[list[Outage]]:
+    """Join spans of one connector that follow each other without a moment up; the newest outage first."""
+    joined: list[list[Outage]] = []
+    for outage in sorted(outages, key=lambda outage: (outage.connector_uid, outage.from_)):
+        last = joined[-1][-1] if joined else None
+        if last and last.connector_uid == outage.connector_uid and last.until == outage.from_:
+            joined[-1].append(outage)
+        else:
+            joined.append([outage])
+    return sorted(joined, key=lambda parts: parts[0].from_, reverse=True)
+
+
+def _reason(parts: Sequence[Outage]) -> str:
+    """Name each status that was no service, offline where it was, and the error codes."""
+    down = [part.status for part in parts if part.status and not is_up(part.status, online=None)]
+    offline = ["offline"] if any(part.online is False for part in parts) else []
+    errors = [part.error_code for part in parts if part.error_code]
+    return ", ".join(dict.fromkeys([*down, *offline, *errors]))
