@@ -146,7 +146,7 @@ class PrometheusInstruments:
 
     def __init__(self) -> None:
         # A second series for each, of when it was made, would double the exposition.
-        disable_created_metrics()  # type: ignore[no-untyped-call] - the library has no types there
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # not annotated there
         self._registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)

@@ -1,0 +1,212 @@
+"""The commands on a real Kafka and a real Redis, each in a process of its own, as their user runs them."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from tests.acceptance.processes import command, worker
+from tests.builders import Json, heartbeat, online_reported, status_reported
+from tests.services import Kafka
+
+EVENTS: tuple[Json, ...] = (
+    online_reported(True, "00:00"),
+    status_reported("AVAILABLE", "00:00"),
+    status_reported("OUTOFORDER", "06:00", error_code="GroundFailure"),
+    status_reported("AVAILABLE", "12:00"),
+    status_reported("CHARGING", "18:00", uid="e2"),
+    heartbeat("23:00", uid="e2"),
+    heartbeat("23:30"),
+)
+GARBAGE: tuple[tuple[bytes | None, bytes | None], ...] = (
+    (b"e1", b"{oops"),
+    (b"e1", b'{"type": "connector.status"}'),
+    (b"e9", orjson.dumps(heartbeat("12:00"))),
+)
+
+
+def free_port() -> int:
+    """Find a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def settings(kafka: Kafka, redis7_url: str) -> dict[str, str]:
+    """Give settings that no other test shares."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "REDIS_URL": redis7_url,
+        "TOPIC_PREFIX": kafka.unique("evse") + ".",
+        "GROUP_ID": kafka.unique("group"),
+        "HTTP_PORT": str(free_port()),
+        "HTTP_HOST": "127.0.0.1",
+        "SESSION_TIMEOUT": "6s",
+    }
+
+
+async def write(kafka: Kafka, topic: str, records: Sequence[tuple[bytes | None, bytes | None]]) -> None:
+    """Write records, in order."""
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap_servers) as producer:
+        for key, value in records:
+            await producer.send_and_wait(topic, value, key=key, partition=0, headers=[("trace", b"17")])
+
+
+def as_records(events: Sequence[Json]) -> list[tuple[bytes | None, bytes | None]]:
+    """Give events as keys and values."""
+    return [(str(event["evse_uid"]).encode(), orjson.dumps(event)) for event in events]
+
+
+@pytest.mark.slow
+async def test_a_stranger_runs_it_and_looks_at_what_it_made(
+    kafka: Kafka, settings: dict[str, str], tmp_path: Path
+) -> None:
+    """Check, run, probe, stop, show, list, look at dead letters and send one again."""
+    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events")
+    await write(kafka, topic, [*as_records(EVENTS), *GARBAGE])
+
+    checked = await command("check", settings=settings)
+    assert checked.code == 0
+    assert f"{topic} with 1 partitions" in checked.out
+
+    async with worker(settings=settings) as running:
+        letters = await running.logs("dead_letters_written")
+        assert letters["count"] == 3
+        await running.logs("batch_processed")
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings['HTTP_PORT']}") as probe:
+            assert (await probe.get("/health/live")).json() == {"status": "ok", "reasons": []}
+            assert (await probe.get("/health/ready")).json() == {"status": "ok", "reasons": []}
+            metrics = (await probe.get("/metrics")).text
+        assert 'evse_status_rejections_total{reason="not_json"} 1.0' in metrics
+        assert await running.stop() == 0
+    assert running.lines[-1]["action"] == "worker_stopped"
+
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"\n".join(orjson.dumps(event) for event in EVENTS))
+    replayed = await command("replay", str(log), settings={"ALLOWED_LATENESS": "48h"})
+    ours = [json.loads(line) for line in replayed.out.splitlines()]
+    shown = [
+        json.loads((await command("show", uid, "--json", settings=settings)).out) for uid in ("e1", "e2")
+    ]
+    # In a file all EVSEs are shown as of one time, in the view each as of its own.
+    assert shown[0] == ours[0]
+    assert shown[1]["evse"]["connectors"][0]["status"] == ours[1]["evse"]["connectors"][0]["status"]
+
+    assert "e1  AVAILABLE" in (await command("show", "e1", settings=settings)).out
+    listed = await command("list", "--status", "CHARGING", "--json", settings=settings)
+    assert [json.loads(line)["uid"] for line in listed.out.splitlines()] == ["e2"]
+    nobody = await command("show", "nobody", settings=settings)
+    assert (nobody.code, len(nobody.err.splitlines())) == (1, 1)
+
+    await _look_at_letters(topic, settings)
+
+
+async def _look_at_letters(topic: str, settings: dict[str, str]) -> None:
+    listed = await command("dead-letters", "list", "--json", settings=settings)
+    found = [json.loads(line) for line in listed.out.splitlines()]
+    assert [one["reason"] for one in found] == ["not_json", "missing_field", "key_mismatch"]
+    assert [one["origin"] for one in found] == [f"{topic}:0:{offset}" for offset in (7, 8, 9)]
+    newest = await command("dead-letters", "list", "-n", "1", settings=settings)
+    assert "key_mismatch" in newest.out
+    assert len(newest.out.splitlines()) == 1
+
+    tried = await command("dead-letters", "replay", "--all", "--dry-run", settings=settings)
+    assert tried.out.count("would send: ") == 3
+    refused = await command("dead-letters", "replay", "--all", stdin=b"n\n", settings=settings)
+    assert refused.code == 1
+    assert "nothing was sent" in refused.err
+    sent = await command("dead-letters", "replay", "--offset", f"{topic}:0:7", "--yes", settings=settings)
+    assert sent.out == f"sent 1 to {topic}, partition 0\n"
+
+    async with worker(settings=settings) as running:
+        again = await running.logs("dead_letters_written")
+        assert (again["count"], again["offset"]) == (1, 10)
+        assert await running.stop() == 0
+    listed = await command("dead-letters", "list", "--reason", "not_json", "--json", settings=settings)
+    first, second = (json.loads(line) for line in listed.out.splitlines())
+    assert (first["value"], first["key"]) == (second["value"], second["key"])
+
+
+@pytest.mark.slow
+async def test_too_many_rejections_stop_the_worker_until_they_are_accepted(
+    kafka: Kafka, settings: dict[str, str]
+) -> None:
+    """The last word names the place and the option; with it the worker goes on."""
+    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events")
+    await write(kafka, topic, [*GARBAGE, *as_records(EVENTS)])
+    settings["MAX_REJECTIONS_IN_A_ROW"] = "3"
+
+    async with worker(settings=settings) as running:
+        assert await running.end() == 1
+    assert running.lines[-1]["action"] == "worker_failed"
+    assert f"--accept-rejections {topic}:0:2-2" in running.lines[-1]["message"]
+
+    async with worker("--accept-rejections", f"{topic}:0:2-2", settings=settings) as running:
+        await running.logs("batch_processed")
+        assert await running.stop() == 0
+    assert "e1  AVAILABLE" in (await command("show", "e1", settings=settings)).out
+
+
+@pytest.mark.slow
+async def test_a_missing_input_topic_is_the_users_to_create(settings: dict[str, str]) -> None:
+    """The worker ends with one line, and `check` says the same."""
+    async with worker(settings=settings) as running:
+        assert await running.end() == 1
+    assert "create it" in running.lines[-1]["message"]
+
+    checked = await command("check", settings=settings)
+
+    assert checked.code == 1
+    assert "problem topics: there is no input topic" in checked.out
+
+
+@pytest.mark.slow
+async def test_a_broker_that_does_not_answer_is_waited_for() -> None:
+    """The process is live, not ready, and stops when it is told to."""
+    port = free_port()
+    settings = {
+        "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}",
+        "HTTP_PORT": str(port),
+        "HTTP_HOST": "127.0.0.1",
+    }
+    async with worker(settings=settings) as running:
+        await running.logs("retry_scheduled")
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as probe:
+            assert (await probe.get("/health/live")).status_code == 200
+            ready = await probe.get("/health/ready")
+        assert await running.stop() == 0
+
+    assert ready.status_code == 503
+    assert "Kafka does not answer" in ready.json()["reasons"][0]
+
+
+async def test_check_names_everything_that_does_not_answer() -> None:
+    """One line for each part with what to look at, and no password."""
+    url = f"redis://:geheim@127.0.0.1:{free_port()}/0"
+
+    settings = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}", "REDIS_URL": url}
+    checked = await command("check", settings=settings)
+
+    assert checked.code == 1
+    problems = [line for line in checked.out.splitlines() if line.startswith("problem ")]
+    assert [line.split(":")[0] for line in problems] == ["problem Kafka", "problem Redis"]
+    assert "geheim" not in checked.out + checked.err
+    assert checked.err == ""
+
+
+async def test_an_unknown_view_is_one_line() -> None:
+    """`show` and `list` say what does not answer."""
+    for arguments in (["show", "e1"], ["list"]):
+        url = f"redis://127.0.0.1:{free_port()}/0"
+        done = await command(*arguments, settings={"REDIS_URL": url})
+        assert done.code == 1
+        assert len(done.err.splitlines()) == 1
+        assert "Redis does not answer" in done.err

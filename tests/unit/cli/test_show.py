@@ -1,0 +1,190 @@
+"""`show`: what people see of an EVSE."""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from rich.console import Console
+
+from schemas.snapshot import Snapshot
+from schemas.view import Outage, parse_recent
+from schemas.vocabulary import TimeClass
+from service.commands.show import Shown, described, joined_outages
+from service.commands.wording import in_words, share
+from service.domain.fold import fold
+from service.domain.rules import Rules
+from service.domain.state import EvseState
+from service.processing.decoding import decode
+from service.processing.rejection import Rejection
+from service.processing.rendering import document
+from tests.builders import MIDNIGHT, Json, heartbeat, online_reported, removed, status_reported
+
+NOW = MIDNIGHT + timedelta(days=2, minutes=5)
+
+
+def shown(*events: Json) -> Shown:
+    """Fold events as the worker does, and give what `show` reads of them."""
+    state = EvseState("e1")
+    for position, event in enumerate(events):
+        decoded = decode(
+            orjson.dumps(event), key=None, compare_key=False, position=position, record_time=None
+        )
+        assert not isinstance(decoded, Rejection)
+        fold(state, decoded, Rules())
+    fields: Any = document(state, state.as_of, Rules()).fields
+    recent = parse_recent(fields["recent"])
+    outages = [each for connector in recent.connectors.values() for each in connector.outages]
+    down = tuple(each for each in outages if each.time_class is TimeClass.DOWN)
+    return Shown(Snapshot.model_validate_json(fields["snapshot"]), fields["removed_at"].decode(), down)
+
+
+def seen(what: Shown) -> str:
+    """Render for a reader with 80 columns and no colours."""
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    console.print(described(what, NOW))
+    text: str = console.file.getvalue()  # type: ignore[attr-defined]
+    return text
+
+
+def test_a_charger_at_work_is_described() -> None:
+    """Status and online with their times, uptime with coverage, reliability with its terms."""
+    text = seen(
+        shown(
+            online_reported(True, "00:00"),
+            status_reported("AVAILABLE", "00:00"),
+            status_reported("CHARGING", "06:00", day=1, raw_status="SuspendedEV"),
+        )
+    )
+
+    assert "e1  CHARGING" in text
+    assert "last seen 18 h 5 min ago, 2026-01-06 06:00:00Z" in text
+    assert "c1  CHARGING since 2026-01-06 06:00:00Z" in text
+    assert "online since 2026-01-05 00:00:00Z" in text
+    assert "reported as SuspendedEV" in text
+    assert "uptime 100.00 % since 2025-12-07" in text
+    assert "it works when a driver arrives" in text
+    assert "no outages in the last 30 days" in text
+
+
+def test_an_open_outage_is_open() -> None:
+    """It lasts until now, with its status and error code."""
+    text = seen(
+        shown(
+            status_reported("AVAILABLE", "00:00"),
+            status_reported("OUTOFORDER", "12:00", day=1, error_code="GroundFailure"),
+            heartbeat("12:30", day=1),
+        )
+    )
+
+    assert "error GroundFailure" in text
+    assert "12 h 5 min, open" in text
+    assert "OUTOFORDER, " in text
+
+
+def test_a_charger_that_is_gone_says_so() -> None:
+    """Offline stands in the heading, a removal with its time."""
+    assert (
+        "offline"
+        in seen(shown(status_reported("AVAILABLE", "00:00"), online_reported(False, "06:00"))).splitlines()[0]
+    )
+    assert "removed at 2026-01-05T09:00:00Z" in seen(
+        shown(status_reported("AVAILABLE", "00:00"), removed("09:00"))
+    )
+
+
+def test_too_little_to_say_is_said() -> None:
+    """Nulls come out as words, not as numbers."""
+    text = seen(shown(status_reported("AVAILABLE", "00:00")))
+
+    assert "uptime not known (less than an hour was observed)" in text
+    assert "reliability not known (less than a day was observed)" in text
+
+
+def test_an_evse_without_connectors_is_described() -> None:
+    """An EVSE that only ever came online has no connector yet."""
+    assert "no connector is known yet" in seen(shown(online_reported(True, "00:00")))
+
+
+def test_no_line_is_wider_than_a_terminal() -> None:
+    """Whatever happened, 80 columns are enough."""
+    events = [
+        each
+        for minute in range(0, 50, 2)
+        for each in (
+            status_reported("OUTOFORDER", f"10:{minute:02}", error_code="InternalError"),
+            status_reported("AVAILABLE", f"10:{minute + 1:02}"),
+        )
+    ]
+
+    text = seen(shown(*events))
+
+    assert max(map(len, text.splitlines())) <= 80
+    assert "and 10 more in the last 30 days" in text
+
+
+def test_a_uid_cannot_steer_the_terminal() -> None:
+    """Control characters and markup in names come out as text."""
+    text = seen(shown(status_reported("AVAILABLE", "00:00", raw_status="[red]Free\u009b2J")))
+
+    assert "[red]Free\\x9b2J" in text
+
+
+def outage(connector: str, start: int, end: int | None) -> Outage:
+    """Make an outage of minutes after midnight."""
+
+    def at(minute: int) -> datetime:
+        return MIDNIGHT + timedelta(minutes=minute)
+
+    return Outage.model_validate(
+        {
+            "connector_uid": connector,
+            "from": at(start),
+            "until": None if end is None else at(end),
+            "status": "OUTOFORDER",
+            "online": None,
+        }
+    )
+
+
+def test_spans_without_a_moment_up_between_them_are_one_outage() -> None:
+    """Of one connector; the newest outage comes first."""
+    spans = [
+        outage("c1", 5, 8),
+        outage("c2", 3, 5),
+        outage("c1", 0, 3),
+        outage("c1", 3, 5),
+        outage("c1", 9, None),
+    ]
+
+    joined = joined_outages(spans)
+
+    assert [(parts[0].connector_uid, len(parts)) for parts in joined] == [("c1", 1), ("c2", 1), ("c1", 3)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0 s"),
+        (59, "59 s"),
+        (125, "2 min 5 s"),
+        (7500, "2 h 5 min"),
+        (93_600, "1 d 2 h"),
+        (321 * 86_400, "321 d"),
+    ],
+)
+def test_spans_are_written_with_two_units(seconds: float, words: str) -> None:
+    """As people say them."""
+    assert in_words(timedelta(seconds=seconds)) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(None, "-"), (1.0, "100.00 %"), (0.99999, "99.99 %"), (0.9875, "98.75 %"), (0.0, "0.00 %")],
+)
+def test_a_share_is_never_rounded_up_to_all(value: float | None, words: str) -> None:
+    """What is not 100 % is not written as 100 %."""
+    assert share(value) == words
