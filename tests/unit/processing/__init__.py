@@ -1,0 +1,1 @@
+"""The loop on values and in memory."""
