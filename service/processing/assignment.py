@@ -77,20 +77,22 @@ class Assignment:
         """
         return [record for record in records if partition_of(record) in self._progress]
 
-    def unrestored(self) -> list[TopicPartition]:
+    def unrestored(self) -> list[tuple[TopicPartition, Progress]]:
         """Give the partitions whose checkpoint has not been looked up."""
-        return [partition for partition, progress in self._progress.items() if not progress.restored]
+        return [each for each in self._progress.items() if not each[1].restored]
 
-    def progress(self, partition: TopicPartition) -> Progress:
-        """Give how far a partition has come; for one that is not owned, a progress nobody keeps."""
-        return self._progress.get(partition) or Progress()
+    def progress(self) -> dict[TopicPartition, Progress]:
+        """Give how far each owned partition has come; what went and comes back begins another progress."""
+        return dict(self._progress)
 
-    def checkpoints(self, next_offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Checkpoint]:
-        """Give the checkpoints of those partitions that are still owned."""
+    def checkpoints(
+        self, next_offsets: Mapping[TopicPartition, int], since: Mapping[TopicPartition, Progress]
+    ) -> dict[TopicPartition, Checkpoint]:
+        """Give the checkpoints of those partitions that have been owned without a break since then."""
         return {
-            partition: self._progress[partition].checkpoint(next_offset)
+            partition: since[partition].checkpoint(next_offset)
             for partition, next_offset in next_offsets.items()
-            if partition in self._progress
+            if partition in since and self._progress.get(partition) is since[partition]
         }
 
 

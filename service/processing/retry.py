@@ -107,8 +107,8 @@ class Retrying:
         )
 
     async def _wait(self, seconds: float) -> None:
-        until = self._clock.monotonic() + seconds
-        while (left := until - self._clock.monotonic()) > 0:
+        while seconds > 0:
             await self._hold()
-            await self._clock.sleep(min(SLICE_S, left))
+            await self._clock.sleep(min(SLICE_S, seconds))
+            seconds -= SLICE_S
         await self._hold()

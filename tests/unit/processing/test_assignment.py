@@ -1,0 +1,125 @@
+"""The partitions a worker owns, and the states it holds."""
+
+from __future__ import annotations
+
+from service.domain.state import EvseState
+from service.processing.assignment import Assignment
+from service.processing.ports import Checkpoint, Position, Record, StoredEvse, TopicPartition
+from service.processing.states import Held, States, new_position, position_of
+
+P0, P1, P2 = (TopicPartition("evse.events", number) for number in range(3))
+
+
+def record(partition: TopicPartition, offset: int = 0) -> Record:
+    """Give a record of a place."""
+    return Record(partition.topic, partition.partition, offset, 0, b"", b"")
+
+
+def held(partition: int | None) -> Held:
+    """Give a state that lives in a partition."""
+    return Held(EvseState("e", partition=partition), new_position(0, 1))
+
+
+def test_an_assignment_gives_what_is_new_in_it() -> None:
+    """What stays is not restored again."""
+    assignment = Assignment()
+
+    assert assignment.assign([P0, P1]) == {P0, P1}
+    assignment.progress()[P0].restore(None)
+    assert assignment.assign([P0, P1, P2]) == {P2}
+    assert {partition for partition, _ in assignment.unrestored()} == {P1, P2}
+    assert assignment.owned == {P0, P1, P2}
+
+
+def test_a_leaving_partition_is_owned_until_it_is_dropped() -> None:
+    """What is in hand may be committed; nothing is waited for any more."""
+    assignment = Assignment()
+    assignment.assign([P0, P1])
+    assignment.leave([P0, P2])
+
+    assert assignment.is_leaving([P1, P0])
+    assert not assignment.is_leaving([P1])
+    before = assignment.progress()
+    assert set(assignment.checkpoints({P0: 3}, before)) == {P0}
+    assignment.drop([P0])
+    assert assignment.owned == {P1}
+    assert assignment.is_leaving([P0])
+    assert assignment.checkpoints({P0: 3}, before) == {}
+
+
+def test_records_of_partitions_that_went_are_left_out() -> None:
+    """Those of the others stay, in order."""
+    assignment = Assignment()
+    assignment.assign([P0, P1])
+    assignment.drop([P0])
+
+    assert assignment.still_owned([record(P0), record(P1), record(P1, 1)]) == [record(P1), record(P1, 1)]
+
+
+def test_a_partition_that_came_back_is_new() -> None:
+    """Its checkpoint is looked up again, and what was begun before is not committed."""
+    assignment = Assignment()
+    assignment.assign([P0])
+    before = assignment.progress()
+    before[P0].restore(Checkpoint(5, 2))
+    assignment.drop([P0])
+
+    assert assignment.assign([P0]) == {P0}
+    assert assignment.unrestored() == [(P0, assignment.progress()[P0])]
+    assert assignment.progress()[P0].run.in_a_row == 0
+    assert assignment.checkpoints({P0: 7}, before) == {}
+
+
+def test_a_restored_partition_goes_on_counting_rejections() -> None:
+    """From the checkpoint on; what is read again below it is not counted again."""
+    assignment = Assignment()
+    assignment.assign([P0])
+    assignment.progress()[P0].restore(Checkpoint(next_offset=5, rejections_in_a_row=2))
+    run = assignment.progress()[P0].run
+
+    assert run.rejected(4, limit=3)
+    assert not run.rejected(5, limit=3)
+
+
+def test_a_checkpoint_never_goes_back() -> None:
+    """Records read again do not undo what was counted beyond them."""
+    assignment = Assignment()
+    assignment.assign([P0])
+    progress = assignment.progress()
+    progress[P0].restore(Checkpoint(10, 1))
+
+    assert assignment.checkpoints({P0: 7}, progress) == {P0: Checkpoint(10, 1)}
+    progress[P0].run.passed(10)
+    assert assignment.checkpoints({P0: 11}, progress) == {P0: Checkpoint(11, 0)}
+
+
+def test_the_least_recently_heard_go_first() -> None:
+    """Beyond the limit, when asked to shrink; a look that is no hearing does not count."""
+    states = States(limit=2)
+    for uid in "abc":
+        states.put(uid, held(0))
+    states.get("a")
+    states.peek("b")
+    assert len(states) == 3
+    states.shrink()
+
+    assert list(states) == ["c", "a"]
+    assert states.missing(["a", "b", "b", "d"]) == ["b", "d"]
+
+
+def test_states_go_with_their_partition() -> None:
+    """Those that never found a partition, too."""
+    states = States(limit=10)
+    for uid, partition in (("a", 0), ("b", 1), ("c", None), ("d", 2)):
+        states.put(uid, held(partition))
+    states.keep_partitions({0, 2})
+
+    assert list(states) == ["a", "d"]
+
+
+def test_a_position_has_room_for_topics_that_were_added() -> None:
+    """Of a topic that is new nothing has been applied."""
+    stored = StoredEvse(Position(1, (5,), 7), b"", b"")
+
+    assert position_of(stored, 1) == stored.position
+    assert position_of(stored, 3) == Position(1, (5, -1, -1), 7)
