@@ -1,0 +1,117 @@
+"""
+What is written to the output topics: snapshots, tombstones and transitions, as CloudEvents in binary mode.
+
+Ids are deterministic: what is published again has the id it had. This module knows neither when to publish
+nor what stands in a snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from schemas.snapshot import SNAPSHOT_TYPE, TRANSITION_TYPE
+from service.domain.fold import Transition
+from service.domain.time import SECOND, Micros, rfc3339
+from service.processing.instruments import OutputKind
+from service.processing.ports import Headers, Message, Position, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The names of the output topics, and who we are in `ce_source`."""
+
+    snapshots: str
+    transitions: str
+    dead_letters: str
+    source: str
+
+    @classmethod
+    def with_prefix(cls, prefix: str, source: str) -> Topics:
+        """Name the topics as design 2.3 does, behind a prefix."""
+        return cls(f"{prefix}snapshots", f"{prefix}transitions", f"{prefix}dead-letters", source)
+
+    def kind(self, message: Message) -> OutputKind:
+        """Tell what a message of ours is."""
+        if message.topic == self.dead_letters:
+            return OutputKind.DEAD_LETTER
+        if message.topic == self.transitions:
+            return OutputKind.TRANSITION
+        return OutputKind.TOMBSTONE if message.value is None else OutputKind.SNAPSHOT
+
+    def snapshot(self, uid: str, partition: int, position: Position, revision: int, value: bytes) -> Message:
+        """Make the message of a snapshot; its time is the `as_of` of the position."""
+        # The revision alone names no snapshot: the tick and a new note keep it. Position and revision do.
+        offsets = ".".join(map(str, position.offsets))
+        ce_id = f"{uid}:{revision}:{position.epoch}:{offsets}:{position.as_of_us}"
+        headers = self._headers(ce_id, SNAPSHOT_TYPE, uid, rfc3339(position.as_of_us))
+        return Message(self.snapshots, partition, uid.encode(), value, headers)
+
+    def tombstone(self, uid: str, partition: int, position: Position) -> Message:
+        """Make the message after which a compacted topic forgets the EVSE."""
+        headers = self._headers(f"{uid}:removed", SNAPSHOT_TYPE, uid, rfc3339(position.as_of_us))
+        return Message(self.snapshots, partition, uid.encode(), None, headers)
+
+    def transitions_from(self, uid: str, partition: int, pending: bytes) -> list[Message]:
+        """Make the messages of packed transitions."""
+        return [
+            Message(
+                self.transitions,
+                partition,
+                uid.encode(),
+                orjson.dumps(transition),
+                self._headers(transition["id"], TRANSITION_TYPE, uid, transition["at"]),
+            )
+            for transition in unpacked(pending)
+        ]
+
+    def _headers(self, ce_id: str, ce_type: str, subject: str, time: str) -> Headers:
+        words = {
+            "ce_specversion": "1.0",
+            "ce_id": ce_id,
+            "ce_type": ce_type,
+            "ce_source": self.source,
+            "ce_subject": subject,
+            "ce_time": time,
+            "content-type": "application/json",
+        }
+        return tuple((name, word.encode()) for name, word in words.items())
+
+
+def described(uid: str, record: Record, transitions: Sequence[Transition]) -> list[dict[str, Any]]:
+    """
+    Describe a record's transitions (`schemas.snapshot.TransitionRecord`), as they are kept with the state.
+
+    The id is the event's position in the log and the transition's number among those of the event.
+    """
+    place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+    return [
+        {
+            "id": f"{uid}:{transition.position}:{number}",
+            "evse_uid": uid,
+            "connector_uid": transition.connector_uid,
+            "from_status": transition.from_status,
+            "to_status": transition.to_status,
+            "at": rfc3339(transition.at),
+            "lasted_seconds": _seconds(transition.lasted),
+            "verdict": transition.verdict,
+            "event_id": transition.event_id,
+            "position": place,
+        }
+        for number, transition in enumerate(transitions)
+    ]
+
+
+def unpacked(pending: bytes) -> list[dict[str, Any]]:
+    """Read the transitions kept with the state; empty bytes are none."""
+    if not pending:
+        return []
+    transitions: list[dict[str, Any]] = orjson.loads(pending)
+    return transitions
+
+
+def _seconds(span: Micros | None) -> float | None:
+    return None if span is None else span / SECOND

@@ -1,0 +1,220 @@
+"""
+What the events of a batch ask to be done, as values: what is saved and what is published, an EVSE at a time.
+
+Nothing here waits or talks to anybody. States are folded in place, so a plan is carried out or its state is
+forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from service.domain.fold import Folded, fold
+from service.domain.rules import Rules
+from service.domain.time import Micros
+from service.processing import rendering, storing
+from service.processing.outputs import Topics, described, unpacked
+from service.processing.ports import Message, Position, Record, ViewWrite
+from service.processing.sifting import Item
+from service.processing.states import Held
+
+TOPIC_SHIFT = 48
+"""An event's position is `topic index << 48 | offset`: ties go to the later topic, then the later offset."""
+
+
+class Defect(Exception):
+    """
+    Our own code failed on a record: a bug, not bad input.
+
+    The worker stops with the record uncommitted, since going on could only lose what the record says.
+    """
+
+    def __init__(self, uid: str, record: Record | None) -> None:
+        place = (
+            f"at topic {record.topic}, partition {record.partition}, offset {record.offset} (not committed)"
+            if record
+            else "while it refreshed the numbers"
+        )
+        super().__init__(f"a bug of this program stopped it {place} (EVSE {uid!r}); report it with the trace")
+        self.uid = uid
+        self.record = record
+
+
+def grouped(items: Iterable[Item]) -> dict[str, list[Item]]:
+    """Group by EVSE, each group in log order."""
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(item.event.evse_uid, []).append(item)
+    return groups
+
+
+@dataclass(frozen=True, slots=True)
+class Planning:
+    """What planning asks: the rules of the fold, the input topics by their place, and how outputs look."""
+
+    rules: Rules
+    topics: Topics
+    inputs: tuple[str, ...]
+
+    def position(self, record: Record) -> int:
+        """Give the position of a record's event."""
+        return self.inputs.index(record.topic) << TOPIC_SHIFT | record.offset
+
+
+@dataclass(slots=True)
+class Plan:
+    """
+    What one EVSE's records ask for.
+
+    `write` is None where all of them had been applied before. `folded` holds what became of the new ones,
+    `repeated` counts the others. `messages` are in the order in which they are published.
+    """
+
+    uid: str
+    held: Held
+    items: Sequence[Item]
+    write: ViewWrite | None = None
+    rendered: rendering.RenderedEvse | None = None
+    folded: list[tuple[Item, Folded]] = field(default_factory=list)
+    repeated: int = 0
+    messages: list[Message] = field(default_factory=list)
+
+    def saved(self) -> None:
+        """Take over what the store now holds."""
+        if self.write is None or self.rendered is None:
+            return
+        self.held.position, self.held.pending = self.write.position, self.write.pending
+        self.held.acknowledged = False
+        self.rendered.mark_saved(self.held.state)
+
+    def published(self) -> None:
+        """Note that everything of the last save is written."""
+        self.held.acknowledged = True
+
+
+def plan(uid: str, items: Sequence[Item], held: Held, planning: Planning) -> Plan:
+    """
+    Fold the new ones of an EVSE's records, and say what to save and what to publish.
+
+    A record applied before asks for the current snapshot and the outputs of the last save once more: whoever
+    saved them may have gone before they were written. Raises `Defect` where our own code fails.
+    """
+    record = items[0].record
+    try:
+        made = Plan(uid, held, items)
+        if held.state.partition is None:
+            held.state.partition = record.partition
+        offsets = list(held.position.offsets)
+        for item in items:
+            record = item.record
+            index = planning.inputs.index(record.topic)
+            if offsets[index] >= record.offset:
+                made.repeated += 1
+                continue
+            made.folded.append((item, fold(held.state, item.event, planning.rules)))
+            offsets[index] = record.offset
+        _finish(made, offsets, planning)
+    except Exception as error:  # whatever it is, it is ours, and has to be told with the record it came from
+        raise Defect(uid, record) from error
+    return made
+
+
+def _finish(made: Plan, offsets: Sequence[int], planning: Planning) -> None:
+    held, topics = made.held, planning.topics
+    again = unpacked(held.pending) if made.repeated or _may_be_unwritten(held, planning) else []
+    fresh = [
+        transition
+        for item, folded in made.folded
+        for transition in described(made.uid, item.record, folded.transitions)
+    ]
+    position, pending = held.position, held.pending
+    if made.folded:
+        position = Position(position.epoch, tuple(offsets), held.state.as_of)
+        pending = orjson.dumps(again + fresh) if again or fresh else b""
+    publish = made.repeated > 0 or any(folded.publish for _, folded in made.folded)
+    if made.folded or publish:
+        made.rendered = rendering.document(held.state, position.as_of_us, planning.rules)
+    if made.folded and made.rendered is not None:
+        made.write = write(made.uid, held, made.rendered, position, pending)
+    if again or fresh:
+        made.messages += topics.transitions_from(made.uid, _home(held), pending)
+    if publish and made.rendered is not None:
+        removed_now = any(folded.removed_now for _, folded in made.folded)
+        made.messages += _snapshots(made.uid, held, made.rendered, position, topics, removed_now=removed_now)
+
+
+def _may_be_unwritten(held: Held, planning: Planning) -> bool:
+    """
+    Tell whether outputs of the last save may be missing although none of its records was read again.
+
+    With one topic they cannot: its records are read again before any newer one. With several they can.
+    """
+    return not held.acknowledged and len(planning.inputs) > 1
+
+
+def _snapshots(
+    uid: str,
+    held: Held,
+    rendered: rendering.RenderedEvse,
+    position: Position,
+    topics: Topics,
+    *,
+    removed_now: bool,
+) -> list[Message]:
+    """Make the snapshot's message; of a removed EVSE the tombstone, once with the last snapshot before."""
+    snapshot = topics.snapshot(uid, _home(held), position, held.state.revision, rendered.snapshot)
+    if not held.state.removed:
+        return [snapshot]
+    tombstone = topics.tombstone(uid, _home(held), position)
+    return [snapshot, tombstone] if removed_now else [tombstone]
+
+
+def tick(uid: str, held: Held, now: Micros, planning: Planning) -> Plan | None:
+    """
+    Plan the refresh of an EVSE's numbers as of `now`, under the same revision; None where nothing is newer.
+
+    Also None for a removed EVSE, which has no snapshot, and while outputs of its last save may be unwritten.
+    """
+    as_of = max(now, held.state.as_of)
+    if held.state.removed or not held.acknowledged or as_of <= held.position.as_of_us:
+        return None
+    position = Position(held.position.epoch, held.position.offsets, as_of)
+    made = Plan(uid, held, ())
+    try:
+        made.rendered = rendering.document(held.state, as_of, planning.rules)
+        made.write = write(uid, held, made.rendered, position, b"")
+        made.messages = _snapshots(uid, held, made.rendered, position, planning.topics, removed_now=False)
+    except Exception as error:  # as in `plan`
+        raise Defect(uid, None) from error
+    return made
+
+
+def write(
+    uid: str, held: Held, rendered: rendering.RenderedEvse, position: Position, pending: bytes
+) -> ViewWrite:
+    """Put together everything that one save changes."""
+    return ViewWrite(
+        uid=uid,
+        position=position,
+        state=storing.pack_state(held.state),
+        pending=pending,
+        document=rendered.fields,
+        closed_days=rendered.closed_days,
+        closed_outages=rendered.closed_outages,
+        exclusions=rendered.exclusions,
+        gaps=rendered.gaps,
+        drop_days=rendered.drop_days,
+        keep_from_us=rendered.keep_from_us,
+        status=rendered.status,
+        online=rendered.online,
+        last_updated_ms=rendered.last_updated_ms,
+        coordinates=rendered.coordinates,
+        removed=rendered.removed,
+    )
+
+
+def _home(held: Held) -> int:
+    return held.state.partition or 0
