@@ -1,0 +1,273 @@
+"""
+The worker: joins the group, takes batch after batch through the steps, and gives partitions up in order.
+
+One batch is in hand at a time. This module knows no vendor, and nothing of what a record says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+import structlog
+
+from service.domain.rules import Rules
+from service.processing.assignment import Assignment, partition_of
+from service.processing.health import Health
+from service.processing.instruments import Instruments, NoInstruments, Part, Step
+from service.processing.options import Options, Ports
+from service.processing.planning import Defect
+from service.processing.ports import Record, TopicPartition, Unavailable
+from service.processing.retry import Abandoned, Retrying, Stopping
+from service.processing.states import States
+from service.processing.steps import Steps
+from service.processing.tick import SlowTick
+
+_log = structlog.get_logger()
+
+
+class Worker:
+    """
+    Runs until it is stopped or something ends it.
+
+    `run` raises `TooManyRejections`, `Defect`, or what a part outside says that waiting does not heal
+    (`PortError`); each message is one line that names the remedy. `health` is asked by probes and watched
+    beside the loop (`health.watch`).
+    """
+
+    def __init__(
+        self,
+        ports: Ports,
+        options: Options | None = None,
+        rules: Rules | None = None,
+        instruments: Instruments | None = None,
+    ) -> None:
+        self._ports = ports
+        self._options = options or Options()
+        self._instruments = instruments or NoInstruments()
+        self._clock = ports.clock
+        now = self._clock.monotonic()
+        self.health = Health(self._options.health, now)
+        self._assignment = Assignment()
+        self._states = States(self._options.states_limit)
+        self._retrying = Retrying(
+            self._clock, self.health, self._instruments, self._options.backoff, self._hold
+        )
+        self._steps = Steps(
+            ports,
+            self._options,
+            rules or Rules(),
+            states=self._states,
+            assignment=self._assignment,
+            retrying=self._retrying,
+            instruments=self._instruments,
+        )
+        self._tick = SlowTick(self._options.tick_interval_s, self._options.tick_share, now)
+        self._next_survey_at = now
+        self._turn_in_hand = asyncio.Lock()
+        self._in_hand: frozenset[TopicPartition] = frozenset()
+        self._held_back: list[Record] = []
+        self._went = False
+        self._paused = False
+        self._reading = False
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Finish the batch in hand, commit it, and let `run` return; safe in a signal handler of the loop."""
+        self._stopping = True
+
+    async def run(self) -> None:
+        """Start, turn until `stop`, and give everything back in order."""
+        try:
+            await self.start()
+            while not self._stopping:
+                await self.turn()
+        except Stopping:
+            _log.info("Stopped while waiting; the batch in hand is read again.", action="batch_abandoned")
+        except Defect as defect:
+            record = defect.record
+            _log.critical(
+                str(defect),
+                action="defect",
+                evse_uid=defect.uid,
+                topic=record and record.topic,
+                partition=record and record.partition,
+                offset=record and record.offset,
+                key=record and record.key,
+                exc_info=True,
+            )
+            raise
+        finally:
+            await self.close()
+
+    async def start(self) -> None:
+        """Connect to the parts, waiting for those that do not answer yet, and join the group."""
+        await self._retrying(Part.STORE, self._ports.store.start)
+        await self._retrying(Part.PUBLISHER, self._ports.publisher.start)
+        await self._retrying(Part.LOG, lambda: self._ports.log.start(self._on_assigned, self._on_revoked))
+        self._reading = True
+        _log.info("The worker reads.", action="worker_started", topics=self._options.topics)
+
+    async def close(self) -> None:
+        """Leave the group first, so that others take over at once; then stop what was written to."""
+        self._reading = False
+        try:
+            await self._ports.log.stop()
+        finally:
+            try:
+                await self._ports.publisher.stop()
+            finally:
+                await self._ports.store.stop()
+        _log.info("The worker stopped.", action="worker_stopped")
+
+    async def turn(self) -> int:
+        """
+        Fetch once and take what came through all steps; give the number of records.
+
+        Raises what ends the worker; see the class.
+        """
+        began = self._clock.monotonic()
+        records = await self._fetch()
+        async with self._turn_in_hand:
+            records = self._assignment.still_owned(records)
+            self._in_hand = self._assignment.owned
+            try:
+                await self._restore()
+                if records:
+                    await self._steps.process(records)
+                await self._steps.refresh(self._tick.due(self._clock.monotonic(), lambda: self._states))
+                await self._survey()
+            except Abandoned as reason:
+                self._give_up(records, reason)
+            self._in_hand = frozenset()
+            self._resume()
+            self._forget_what_went()
+        now = self._clock.monotonic()
+        self.health.turned(now)
+        self._instruments.turned(self._clock.now(), now - began)
+        return len(records)
+
+    async def _fetch(self) -> Sequence[Record]:
+        if self._held_back:
+            records, self._held_back = self._held_back, []
+            return records
+        began = self._clock.monotonic()
+        fetched = await self._ports.log.fetch(self._options.fetch_timeout_s, self._options.max_batch_records)
+        if fetched:
+            self._instruments.step_took(Step.FETCH, self._clock.monotonic() - began)
+        return fetched
+
+    async def _restore(self) -> None:
+        """Look up how far the last owner of each new partition came."""
+        load = self._ports.store.load_checkpoint
+        for partition, progress in self._assignment.unrestored():
+            checkpoint = await self._retrying(Part.STORE, partial(load, partition))
+            progress.restore(checkpoint)
+            self.health.restored(partition)
+
+    async def _hold(self) -> None:
+        """
+        Go on being a member of the group while a part outside does not answer.
+
+        A consumer that does not fetch is put out of its group, so paused partitions are fetched from. What
+        comes nevertheless, from partitions assigned meanwhile, waits for the next turn.
+        """
+        self.health.turned(self._clock.monotonic())
+        if self._stopping:
+            raise Stopping
+        if self._assignment.is_leaving(self._in_hand):
+            raise Abandoned("a partition went while a part outside did not answer")
+        if self._reading:
+            self._ports.log.pause(self._ports.log.assignment())
+            self._paused = True
+            self._held_back += await self._ports.log.fetch(0.0, self._options.max_batch_records)
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._ports.log.resume(self._ports.log.assignment())
+            self._paused = False
+
+    def _forget_what_went(self) -> None:
+        """Drop the states of partitions that went; not while a batch is in hand, which holds on to them."""
+        if self._went:
+            self._went = False
+            self._states.keep_partitions({each.partition for each in self._assignment.owned})
+
+    def _give_up(self, records: Sequence[Record], reason: Abandoned) -> None:
+        """Forget what was half done, and read again what is still ours of it."""
+        self._instruments.abandoned()
+        _log.warning(
+            f"The batch in hand is given up: {reason}.", action="batch_abandoned", records=len(records)
+        )
+        self._states.forget(list(self._states))
+        first: dict[TopicPartition, int] = {}
+        for record in records:
+            first.setdefault(partition_of(record), record.offset)
+        self._held_back = [record for record in self._held_back if partition_of(record) not in first]
+        for partition, offset in first.items():
+            if not self._assignment.is_leaving([partition]):
+                self._ports.log.seek(partition, offset)
+
+    async def _on_assigned(self, partitions: frozenset[TopicPartition]) -> None:
+        new = self._assignment.assign(partitions)
+        self.health.assigned(new, self._clock.monotonic())
+        self._instruments.assigned(len(new))
+        _log.info("Partitions were assigned.", action="partitions_assigned", partitions=_names(partitions))
+
+    async def _on_revoked(self, partitions: frozenset[TopicPartition]) -> None:
+        """Finish the batch in hand, commit included, within the budget; then forget what goes."""
+        self._assignment.leave(partitions)
+        drained = await self._drained()
+        self._assignment.drop(partitions)
+        self._went = True
+        if drained:
+            self._forget_what_went()
+        self._held_back = self._assignment.still_owned(self._held_back)
+        self.health.revoked(partitions)
+        self._instruments.revoked(len(partitions))
+        for partition in partitions:
+            self._instruments.forget_lag(partition)
+        _log.info(
+            "Partitions were revoked.",
+            action="partitions_revoked",
+            partitions=_names(partitions),
+            drained=drained,
+        )
+
+    async def _drained(self) -> bool:
+        """Wait until no batch is in hand; tell whether that came within the budget."""
+        try:
+            async with asyncio.timeout(self._options.drain_budget_s):
+                async with self._turn_in_hand:
+                    return True
+        except TimeoutError:
+            return False
+
+    async def _survey(self) -> None:
+        """Ask now and then how far the log goes and whether the parts answer, for health and metrics."""
+        now = self._clock.monotonic()
+        if now < self._next_survey_at:
+            return
+        self._next_survey_at = now + self._options.survey_interval_s
+        log, owned = self._ports.log, self._assignment.owned
+        try:
+            ends = await log.end_offsets(owned)
+        except Unavailable as error:
+            self._retrying.unanswered(Part.LOG, error)
+        else:
+            self._retrying.answered(Part.LOG)
+            for partition, end in ends.items():
+                position = log.position(partition)
+                self.health.seen(partition, position, end, self._clock.monotonic())
+                self._instruments.lag(partition, max(0, end - (position or 0)))
+        try:
+            await self._ports.store.ping()
+        except Unavailable as error:
+            self._retrying.unanswered(Part.STORE, error)
+        else:
+            self._retrying.answered(Part.STORE)
+
+
+def _names(partitions: frozenset[TopicPartition]) -> list[str]:
+    return [f"{each.topic}[{each.partition}]" for each in sorted(partitions)]
