@@ -1,0 +1,92 @@
+"""Instruments that keep what they hear, for tests."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from schemas.vocabulary import RejectionReason, Verdict
+from service.processing.instruments import OutputKind, Part, Step
+from service.processing.ports import TopicPartition
+
+
+class RecordingInstruments:
+    """Counts by word, so that a test can ask what was counted; the newest value of what is a level."""
+
+    def __init__(self) -> None:
+        self.verdicts: Counter[Verdict] = Counter()
+        self.clocks_corrected = 0
+        self.repeats = 0
+        self.rejections: Counter[RejectionReason] = Counter()
+        self.delays: list[tuple[float, float]] = []
+        self.steps: Counter[Step] = Counter()
+        self.batches: list[tuple[int, int]] = []
+        self.outputs: Counter[OutputKind] = Counter()
+        self.ticks = 0
+        self.stale = 0
+        self.retries: Counter[Part] = Counter()
+        self.waiting: set[Part] = set()
+        self.assignments: list[int] = []
+        self.revocations: list[int] = []
+        self.given_up = 0
+        self.lags: dict[TopicPartition, int] = {}
+        self.states = 0
+        self.turns = 0
+
+    def judged(self, verdict: Verdict, *, clock_corrected: bool) -> None:
+        self.verdicts[verdict] += 1
+        self.clocks_corrected += clock_corrected
+
+    def repeated(self) -> None:
+        self.repeats += 1
+
+    def rejected(self, reason: RejectionReason) -> None:
+        self.rejections[reason] += 1
+
+    def delayed(self, since_event: float, since_receipt: float) -> None:
+        self.delays.append((since_event, since_receipt))
+
+    def step_took(self, step: Step, seconds: float) -> None:
+        assert seconds >= 0
+        self.steps[step] += 1
+
+    def batch_done(self, records: int, evses: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.batches.append((records, evses))
+
+    def published(self, kind: OutputKind, count: int) -> None:
+        self.outputs[kind] += count
+
+    def ticked(self, evses: int) -> None:
+        self.ticks += evses
+
+    def stale_writes(self, count: int) -> None:
+        self.stale += count
+
+    def retried(self, part: Part) -> None:
+        self.retries[part] += 1
+
+    def blocked(self, part: Part, *, waiting: bool) -> None:
+        (self.waiting.add if waiting else self.waiting.discard)(part)
+
+    def assigned(self, partitions: int) -> None:
+        self.assignments.append(partitions)
+
+    def revoked(self, partitions: int) -> None:
+        self.revocations.append(partitions)
+
+    def abandoned(self) -> None:
+        self.given_up += 1
+
+    def lag(self, partition: TopicPartition, records: int) -> None:
+        self.lags[partition] = records
+
+    def forget_lag(self, partition: TopicPartition) -> None:
+        self.lags.pop(partition, None)
+
+    def states_held(self, count: int) -> None:
+        self.states = count
+
+    def turned(self, now: int, seconds: float) -> None:
+        assert now > 0
+        assert seconds >= 0
+        self.turns += 1
