@@ -121,6 +121,9 @@ class Settings(BaseSettings):
         ge=1,
         description="Reports that one EVSE keeps for late events, at most; beyond it the horizon moves up.",
     )
+    status_rule: Literal["in_use_first"] = Field(
+        default="in_use_first", description="How an EVSE gets one status from those of its connectors."
+    )
     max_record_bytes: int = Field(
         default=1_048_576,
         ge=1024,
@@ -237,6 +240,7 @@ class Settings(BaseSettings):
             allowed_lateness=micros_of(self.allowed_lateness),
             recent_limit=self.recent_limit,
             definitions=definitions,
+            status_rule=self.status_rule,
         )
 
     def effective(self) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from service.domain.definitions import DEFINITIONS, OBSERVED, Definition
 from service.domain.events import Event
 from service.domain.rules import KEPT_DAYS, published_from
 from service.domain.time import DAY, EARLIEST, Micros, rfc3339
+from service.garbage import calm_collector
 from service.processing.rejection import Rejection
 from service.replay import Format, Line, LogReader, Replay, ReplayError
 from service.settings import load_settings
@@ -75,6 +76,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter for each option
     job = Replay(settings.rules(_definitions(definition or [])), _time("--as-of", as_of))
     span = (_time("--from", from_), _time("--until", until))
     reader = LogReader(form, settings.max_record_bytes)
+    calm_collector()
     with opened_for_writing(output) as sink:
         rejected = _fold(_lines_of(files, reader, console), job, batch_size, console)
         for line in job.snapshots(_window(span, job)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable
 from typing import Annotated
 
@@ -12,6 +11,7 @@ import typer
 
 from service import app
 from service.commands.console import ConfigOption
+from service.garbage import calm_collector
 from service.logs import configure_logs
 from service.processing.dead_letters import OffsetRange, TooManyRejections
 from service.processing.health import Stuck
@@ -20,9 +20,6 @@ from service.processing.ports import PortError
 from service.settings import Settings, load_settings
 
 _log = structlog.get_logger()
-
-_YOUNG_OBJECTS = 50_000
-"""Allocations before the garbage collector looks: with many states in memory it cost a third of the loop."""
 
 
 def run(
@@ -60,8 +57,7 @@ def _ended_well(settings: Settings, accepted: frozenset[OffsetRange]) -> bool:
     """Run to the end and give the last word where it was a bad one, in the form of the log."""
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            gc.freeze()
-            gc.set_threshold(_YOUNG_OBJECTS)
+            calm_collector()
             runner.run(app.run(settings, accepted))
     except Defect:
         return False  # the worker has told all of it, with the trace
