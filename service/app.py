@@ -28,7 +28,7 @@ from service.life import Life, run_watched, stop_at_signals
 from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Instruments
 from service.processing.options import Options, Ports
-from service.processing.ports import Clock, Unavailable
+from service.processing.ports import Clock, Unavailable, Unusable
 from service.processing.worker import Worker
 from service.settings import Settings, micros_of
 
@@ -39,11 +39,16 @@ _AGAIN_S = 2.0
 
 
 def kafka_security(settings: Settings) -> dict[str, Any]:
-    """Give what Kafka's client wants to know of TLS and SASL."""
+    """Give what Kafka's client wants to know of TLS and SASL; raise `Unusable` for a CA file that is none."""
     protocol = settings.kafka_security_protocol
     security: dict[str, Any] = {"security_protocol": protocol}
     if protocol.endswith("SSL"):
-        security["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ca_file)
+        try:
+            security["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ca_file)
+        except ssl.SSLError as error:
+            raise Unusable(
+                f"EVSE_STATUS_KAFKA_CA_FILE: {settings.kafka_ca_file} holds no certificates in PEM ({error})"
+            ) from error
     if protocol.startswith("SASL") and settings.kafka_sasl_password is not None:
         security |= {
             "sasl_mechanism": settings.kafka_sasl_mechanism,

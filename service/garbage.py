@@ -9,6 +9,6 @@ _YOUNG_OBJECTS = 50_000
 
 
 def calm_collector() -> None:
-    """Take what is loaded by now for permanent, and look for garbage seldom. Called once, by what runs long."""
+    """Take what is loaded by now for permanent, and look for garbage seldom; called by what runs long."""
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS)
