@@ -7,6 +7,7 @@ error. This module knows nothing of what the commands do.
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib.metadata import version
 from typing import Annotated, Any, NoReturn
@@ -15,9 +16,13 @@ import typer
 from typer.core import TyperGroup
 
 from service.commands import dead_letters
+from service.commands.check import check
+from service.commands.demo import demo
+from service.commands.list import list_evses
 from service.commands.replay import replay
 from service.commands.run import run
 from service.commands.schemas import schemas
+from service.commands.show import show
 from service.processing.ports import PortError
 from service.setting_problems import SettingsError
 
@@ -77,14 +82,22 @@ def _begin(
         typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
+    if not logging.getLogger().handlers:
+        # What a client library says would stand before our one line; who wants logs configures them.
+        logging.getLogger().addHandler(logging.NullHandler())
     if context.invoked_subcommand is None:
         context.get_help()  # prints it
         raise typer.Exit(2)
 
 
+app.command()(demo)
+# In the order of the help: the worker, what looks at its view, what works without it.
 app.command()(run)
-app.command()(replay)
+app.command()(check)
+app.command()(show)
+app.command("list")(list_evses)
 app.add_typer(dead_letters.commands, name="dead-letters")
+app.command()(replay)
 app.command()(schemas)
 
 

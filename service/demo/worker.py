@@ -1,0 +1,27 @@
+"""
+The worker of the demonstration, as a process of its own: `python -m service.demo.worker`.
+
+It is `evse-status run` in everything but one: the in-memory broker has no administration, so the topics are
+asked for instead of being described.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from service import app
+from service.adapters.kafka_admin import touch_topics
+from service.logs import configure_logs
+from service.settings import load_settings
+
+
+def main() -> None:
+    """Run until SIGTERM."""
+    settings = load_settings()
+    configure_logs(settings.log_level, settings.log_format)
+    asyncio.run(app.run(settings, check=touch_topics))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
