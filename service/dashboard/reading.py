@@ -1,0 +1,135 @@
+"""
+What the page reads of the view in Redis, and nothing else: a few lists, and one EVSE's keys at a time.
+
+Every call is bounded by its arguments. It writes nothing, and it does not look at the private keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+from redis.asyncio import Redis
+
+from schemas import view
+from schemas.vocabulary import Status
+from service.dashboard.rows import ROW_FIELDS, Fields
+from service.dashboard.totals import Counts
+
+Scored = Sequence[tuple[str, int]]
+"""EVSE uids with their `last_updated` in milliseconds since 1970."""
+
+OUTAGES_LIMIT = 5_000
+"""Spans that are read of one EVSE, the newest: more would be a flapping link drawn grey anyhow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """All that the view holds of one EVSE, as JSON text. `clipped`: there are older spans than those read."""
+
+    document: Mapping[str, str]
+    days: Mapping[str, str] = field(default_factory=dict)
+    outages: Sequence[str] = ()
+    exclusions: Mapping[str, str] = field(default_factory=dict)
+    gaps: Sequence[str] = ()
+    clipped: bool = False
+
+
+class View(Protocol):
+    """The view as the page needs it."""
+
+    async def counts(self) -> Counts:
+        """Give the sizes of the lists."""
+
+    async def newest(self, since_ms: int, limit: int) -> Scored:
+        """Give the EVSEs whose `last_updated` is not before a time, the newest first."""
+
+    async def scan(self, cursor: int, count: int) -> tuple[int, Scored]:
+        """Give about `count` EVSEs and the cursor to go on from; 0 begins, and 0 comes back at the end."""
+
+    async def summaries(self, uids: Sequence[str]) -> dict[str, Fields]:
+        """Give the fields of rows of those that exist, in one round trip."""
+
+    async def stored(self, uid: str, since_us: int) -> Stored | None:
+        """Give all of one EVSE, read at one instant; of gaps those begun since a time. None if unknown."""
+
+
+def _text(value: Any) -> str:
+    """Decode what Redis holds; a client may or may not decode by itself."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _texts(mapping: Mapping[Any, Any]) -> dict[str, str]:
+    return {_text(name): _text(value) for name, value in mapping.items()}
+
+
+def _scored(pairs: Sequence[tuple[Any, float]]) -> Scored:
+    return [(_text(uid), int(score)) for uid, score in pairs]
+
+
+class RedisView:
+    """The view in Redis or Valkey. The client belongs to the caller, who sets its timeouts and closes it."""
+
+    def __init__(self, redis: Redis, prefix: str) -> None:
+        self._redis = redis
+        self._prefix = prefix
+        self._all = view.index_all_key(prefix)
+
+    async def counts(self) -> Counts:
+        onlines = ("true", "false", "null")
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.zcard(self._all)
+            for status in Status:
+                pipe.scard(view.index_status_key(self._prefix, status))
+            for online in onlines:
+                pipe.scard(view.index_online_key(self._prefix, online))
+            evses, *sizes = await pipe.execute()
+        by_status = dict(zip((str(status) for status in Status), sizes, strict=False))
+        return Counts(evses, by_status, dict(zip(onlines, sizes[len(by_status) :], strict=True)))
+
+    async def newest(self, since_ms: int, limit: int) -> Scored:
+        pairs = await cast(
+            "Awaitable[Any]",
+            self._redis.zrevrangebyscore(self._all, "+inf", since_ms, start=0, num=limit, withscores=True),
+        )
+        return _scored(pairs)
+
+    async def scan(self, cursor: int, count: int) -> tuple[int, Scored]:
+        after, pairs = await cast("Awaitable[Any]", self._redis.zscan(self._all, cursor, count=count))
+        return int(after), _scored(pairs)
+
+    async def summaries(self, uids: Sequence[str]) -> dict[str, Fields]:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for uid in uids:
+                pipe.hmget(view.evse_key(self._prefix, uid), list(ROW_FIELDS))
+            answers = await pipe.execute()
+        return {
+            uid: {
+                name: _text(value)
+                for name, value in zip(ROW_FIELDS, answer, strict=True)
+                if value is not None
+            }
+            for uid, answer in zip(uids, answers, strict=True)
+            if answer[0] is not None
+        }
+
+    async def stored(self, uid: str, since_us: int) -> Stored | None:
+        # One transaction: the keys of an EVSE share a slot and are written together, so they agree.
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.hgetall(view.evse_key(self._prefix, uid))
+            pipe.hgetall(view.days_key(self._prefix, uid))
+            pipe.zrevrange(view.outages_key(self._prefix, uid), 0, OUTAGES_LIMIT)
+            pipe.hgetall(view.exclusions_key(self._prefix, uid))
+            pipe.zrangebyscore(view.gaps_key(self._prefix, uid), since_us, "+inf")
+            document, days, outages, exclusions, gaps = await pipe.execute()
+        if not document:
+            return None
+        return Stored(
+            document=_texts(document),
+            days=_texts(days),
+            outages=[_text(outage) for outage in outages[:OUTAGES_LIMIT]],
+            exclusions=_texts(exclusions),
+            gaps=[_text(gap) for gap in gaps],
+            clipped=len(outages) > OUTAGES_LIMIT,
+        )
