@@ -1,0 +1,95 @@
+"""The view in memory, for tests of the page that need no Redis: the same documents, found the same way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import httpx
+from redis.exceptions import ConnectionError as RedisConnectionError
+from starlette.applications import Starlette
+
+from service.dashboard.app import app_over
+from service.dashboard.reading import Scored, Stored
+from service.dashboard.rows import Fields
+from service.dashboard.totals import Counts
+from tests.unit.dashboard.stories import NOW, Seeded
+
+
+class MemoryView:
+    """Documents by uid; `down` makes it answer like a Redis that is not there."""
+
+    def __init__(self, evses: Iterable[Seeded] = ()) -> None:
+        self.evses = {seeded.uid: seeded for seeded in evses}
+        self.down = False
+        self.read: list[str] = []
+        self.asked = asyncio.Event()
+
+    def put(self, seeded: Seeded) -> None:
+        """Write an EVSE."""
+        self.evses[seeded.uid] = seeded
+
+    def _answer(self) -> None:
+        self.asked.set()
+        if self.down:
+            raise RedisConnectionError("Connection refused")
+
+    async def counts(self) -> Counts:
+        self._answer()
+        documents = [seeded.document for seeded in self.evses.values()]
+        return Counts(
+            len(documents),
+            Counter(document["status"] for document in documents),
+            Counter(document["online"] for document in documents),
+        )
+
+    async def newest(self, since_ms: int, limit: int) -> Scored:
+        self._answer()
+        found = [(seeded.uid, seeded.last_updated_ms) for seeded in self.evses.values()]
+        found.sort(key=lambda pair: -pair[1])
+        return [(uid, score) for uid, score in found if score >= since_ms][:limit]
+
+    async def scan(self, cursor: int, count: int) -> tuple[int, Scored]:
+        self._answer()
+        uids = sorted(self.evses)
+        piece = uids[cursor : cursor + count]
+        after = cursor + count
+        scores = [(uid, self.evses[uid].last_updated_ms) for uid in piece]
+        return (after if after < len(uids) else 0), scores
+
+    async def summaries(self, uids: Sequence[str]) -> dict[str, Fields]:
+        self._answer()
+        self.read += uids
+        return {uid: self.evses[uid].document for uid in uids if uid in self.evses}
+
+    async def stored(self, uid: str, since_us: int) -> Stored | None:
+        self._answer()
+        seeded = self.evses.get(uid)
+        if seeded is None:
+            return None
+        return Stored(
+            seeded.document,
+            seeded.days,
+            [line for _, line in sorted(seeded.outages, reverse=True)],
+            seeded.exclusions,
+            [line for start, line in seeded.gaps if start >= since_us],
+        )
+
+
+async def opened(
+    view: MemoryView, now: int = NOW, root_path: str = ""
+) -> tuple[Starlette, httpx.AsyncClient]:
+    """Make the page over a view, with the list read once, and a client that asks it without a network."""
+    app = app_over(view, clock=lambda: now)
+    while not app.state.poller.complete:
+        await app.state.poller.turn()
+    transport = httpx.ASGITransport(app, root_path=root_path)
+    return app, httpx.AsyncClient(transport=transport, base_url="http://page")
+
+
+async def asked(view: MemoryView, path: str, now: int = NOW) -> httpx.Response:
+    """Ask the page over a view for one address."""
+    _, client = await opened(view, now)
+    async with client:
+        return await client.get(path)

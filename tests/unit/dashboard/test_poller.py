@@ -1,0 +1,144 @@
+"""The poller: what changed is found, however it changed, and memory is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from schemas.vocabulary import Status
+from service.dashboard.poller import PULSE_TURNS, Change, Poller
+from service.dashboard.wording import DAY, HOUR, MINUTE
+from tests.unit.dashboard.memory import MemoryView
+from tests.unit.dashboard.seed import network
+from tests.unit.dashboard.stories import NOW, Known, Seeded, Story, evse
+
+
+def charger(uid: str, status: Status = Status.AVAILABLE, since: int = NOW - DAY, name: str = "") -> Seeded:
+    """Make an EVSE of one connector that has a status since a time."""
+    story = Story("c1")
+    story.say(NOW - 34 * DAY, Status.AVAILABLE)
+    story.say(since, status)
+    return evse(uid, [story], Known(name=name))
+
+
+async def until(reached: Callable[[], bool], view: MemoryView) -> None:
+    """Wait through the poller's turns until something is so."""
+    while not reached():
+        view.asked.clear()
+        await view.asked.wait()
+        await asyncio.sleep(0)
+
+
+async def polling(view: MemoryView, limit: int = 50_000) -> tuple[Poller, list[Change]]:
+    """Give a poller that has read the list once, and what it publishes from then on."""
+    poller = Poller(view, lambda: NOW, interval_s=0.001, limit=limit)
+    while not poller.complete:
+        await poller.turn()
+    changes: list[Change] = []
+    poller.publish = changes.append
+    return poller, changes
+
+
+async def test_a_change_is_published_at_the_next_turn() -> None:
+    """With the row and the new totals."""
+    view = MemoryView([charger("a"), charger("b")])
+    poller, changes = await polling(view)
+    view.put(charger("b", Status.OUTOFORDER, NOW - MINUTE))
+    await poller.turn()
+    (change,) = changes
+    assert [(row.uid, row.status) for row in change.rows] == [("b", "OUTOFORDER")]
+    assert change.totals is not None
+    assert (change.totals.faulty, change.totals.connectors) == (1, 2)
+
+
+async def test_a_change_far_from_the_newest_is_found_by_the_walk() -> None:
+    """`last_updated` is a time of the EVSE: one silent since yesterday is not among the newest."""
+    view = MemoryView([charger(f"e{number:04}") for number in range(600)])
+    poller, changes = await polling(view)
+    view.put(charger("e0590", Status.INOPERATIVE, NOW - 20 * HOUR))
+    for _ in range(3):
+        await poller.turn()
+    assert [row.uid for change in changes for row in change.rows] == ["e0590"]
+
+
+async def test_what_is_no_longer_listed_is_dropped() -> None:
+    """At the end of the next walk, and browsers are told."""
+    view = MemoryView([charger("a"), charger("b")])
+    poller, changes = await polling(view)
+    del view.evses["a"]
+    await poller.turn()
+    assert [change.gone for change in changes] == [("a",)]
+    assert len(poller.fleet) == 1
+
+
+async def test_a_document_that_cannot_be_read_costs_only_its_row() -> None:
+    """The others are shown."""
+    broken = charger("a")
+    broken.document["snapshot"] = "{"
+    poller, _ = await polling(MemoryView([broken, charger("b")]))
+    assert [row.uid for row in poller.fleet.rows] == ["b"]
+
+
+async def test_memory_is_bounded_by_keeping_what_changed_last() -> None:
+    """Totals of EVSEs still count all of them."""
+    evses = [charger(f"e{number:03}", since=NOW - (200 - number) * MINUTE) for number in range(200)]
+    view = MemoryView(evses)
+    poller, _ = await polling(view, limit=50)
+    assert len(poller.fleet) <= 50
+    assert min(row.uid for row in poller.fleet.rows) > "e149"
+    assert poller.totals.counts.evses == 200
+    view.read.clear()
+    await poller.turn()
+    assert len(view.read) <= 50
+    view.put(charger("e000", Status.CHARGING, NOW - 1))
+    await poller.turn()
+    assert poller.fleet.get("e000") is not None
+
+
+async def test_a_redis_that_does_not_answer_is_told_and_asked_again() -> None:
+    """What is in memory stays, and the return is told too."""
+    view = MemoryView([charger("a")])
+    poller, changes = await polling(view)
+    view.down = True
+    running = asyncio.create_task(poller.run())
+    await until(lambda: not poller.available, view)
+    view.down = False
+    await until(lambda: poller.available, view)
+    poller.stop()
+    await running
+    assert [change.available for change in changes[:2]] == [False, True]
+    assert len(poller.fleet) == 1
+
+
+async def test_a_quiet_network_still_has_a_pulse() -> None:
+    """A page can tell a quiet network from a poller that died."""
+    poller, changes = await polling(MemoryView([charger("a")]))
+    for _ in range(PULSE_TURNS + 1):
+        await poller.turn()
+    assert changes == [Change()]
+
+
+async def test_totals_are_those_of_the_network() -> None:
+    """Out of service counts in neither the connectors nor the mean, and coverage weighs by time."""
+    planned, new, good = Story("c1"), Story("c1"), Story("c1")
+    planned.say(NOW - 9 * DAY, Status.PLANNED, None)
+    new.say(NOW - 30 * MINUTE, Status.AVAILABLE)
+    good.say(NOW - 34 * DAY, Status.AVAILABLE)
+    view = MemoryView(
+        [evse("p", [planned]), evse("n", [new]), evse("g", [good]), charger("o", Status.OUTOFORDER)]
+    )
+    poller, _ = await polling(view)
+    totals = poller.totals
+    assert (totals.counts.evses, totals.in_service, totals.connectors, totals.rated) == (4, 3, 3, 2)
+    assert totals.online_share == 1.0
+    uptimes = [row.uptime for row in poller.fleet.rows if row.uptime is not None]
+    assert totals.uptime == sum(uptimes) / 2
+    assert totals.coverage is not None
+    assert 0.4 < totals.coverage < 0.8
+
+
+async def test_the_whole_network_of_the_seed_is_read() -> None:
+    """Forty-two EVSEs of every kind."""
+    poller, _ = await polling(MemoryView(network(42)))
+    assert len(poller.fleet) == 42
+    assert sum(poller.totals.counts.by_status.values()) == 42
