@@ -1,0 +1,123 @@
+"""The page over a real Redis and a real Valkey, served over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import orjson
+import redis
+import uvicorn
+from redis.asyncio import Redis
+
+from schemas.vocabulary import Status
+from service.dashboard.app import close_streams, create_app
+from service.dashboard.wording import DAY, MINUTE
+from tests.unit.dashboard.seed import network, write
+from tests.unit.dashboard.stories import NOW, Known, Story, evse
+
+
+class Quiet(uvicorn.Server):
+    """A server that says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+
+@asynccontextmanager
+async def served(
+    redis_url: str, *, decode: bool = False, prefix: str = "evse"
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve the page on a free port of the loopback, and stop it as a host would."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    async with Redis.from_url(redis_url, decode_responses=decode) as client:
+        app = create_app(client, prefix, clock=lambda: NOW)
+        server = Quiet(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=10))
+        serving = asyncio.create_task(server.serve([listener]))
+        await server.listening.wait()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with httpx.AsyncClient(base_url=url, timeout=20) as browser:
+            yield browser
+            close_streams(app)
+            server.should_exit = True
+            await serving
+
+
+async def loaded(browser: httpx.AsyncClient, count: int) -> None:
+    """Wait, by listening, until the list was read once."""
+    async with browser.stream("GET", "/events") as stream:
+        async for line in stream.aiter_lines():
+            if line.startswith("event: ") and (await browser.get("/api/totals")).json()["loaded"] == count:
+                return
+
+
+async def test_a_seeded_view_is_shown(redis_url: str) -> None:
+    """Totals from the lists, rows from the documents, one EVSE's page from all its keys."""
+    with redis.Redis.from_url(redis_url) as client:
+        write(client, network(42))
+    async with served(redis_url) as browser:
+        await loaded(browser, 42)
+        totals = (await browser.get("/api/totals")).json()
+        assert totals["evses"] == sum(totals["by_status"].values()) == sum(totals["by_online"].values()) == 42
+        assert (await browser.get("/?size=25")).text.count('<tr role="row" id=') == 25
+        page = await browser.get("/evse/evse-0007")
+        assert page.status_code == 200
+        assert "Scheduled maintenance" in page.text
+        assert page.text.count('<rect class="day"') == 31 * 2
+        assert (await browser.get("/evse/nobody")).status_code == 404
+
+
+async def test_a_client_that_decodes_serves_as_well(redis_url: str) -> None:
+    """Whatever the caller's client gives, and under a prefix of its own."""
+    with redis.Redis.from_url(redis_url) as client:
+        write(client, network(5), prefix="other")
+    async with served(redis_url, decode=True, prefix="other") as browser:
+        await loaded(browser, 5)
+        assert (await browser.get("/evse/evse-0001")).status_code == 200
+
+
+async def test_a_change_in_redis_reaches_an_open_page(redis_url: str) -> None:
+    """Through the stream, with the row and the totals, and without being asked for."""
+    story = Story("c1", "Gun A")
+    story.say(NOW - 34 * DAY, Status.AVAILABLE)
+    with redis.Redis.from_url(redis_url) as client:
+        write(client, [evse("{odd}%/uid", [story], Known(name="Bay 1"))])
+        async with served(redis_url) as browser:
+            await loaded(browser, 1)
+            async with browser.stream("GET", "/events") as stream:
+                assert stream.headers["content-type"].startswith("text/event-stream")
+                lines = stream.aiter_lines()
+                await anext(line async for line in lines if line.startswith("event: "))
+                story.say(NOW - MINUTE, Status.OUTOFORDER)
+                write(client, [evse("{odd}%/uid", [story], Known(name="Bay 1"))])
+                message = await anext(
+                    orjson.loads(line[6:])
+                    async for line in lines
+                    if line.startswith('data: {"now') and "rows" in line
+                )
+    assert "Out of order" in message["rows"]["{odd}%/uid"]
+    assert message["totals"]["texts"]["status-OUTOFORDER"] == "1"
+
+
+async def test_open_streams_do_not_keep_the_server_from_stopping(redis_url: str) -> None:
+    """Closing the streams ends them for their browsers, and the server stops by itself."""
+    listening = asyncio.Event()
+
+    async def listen(browser: httpx.AsyncClient) -> str:
+        async with browser.stream("GET", "/events") as stream:
+            async for _ in stream.aiter_lines():
+                listening.set()
+        return "ended"
+
+    async with served(redis_url) as browser:
+        browsing = asyncio.create_task(listen(browser))
+        await listening.wait()
+    assert await browsing == "ended"

@@ -1,0 +1,275 @@
+"""What the addresses answer: states, numbers, escaping, headers, links."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import orjson
+import pytest
+
+from schemas.vocabulary import Status
+from service.dashboard.feed import STREAMS_LIMIT
+from service.dashboard.wording import DAY, HOUR, MINUTE, STATUS_WORDS
+from tests.unit.dashboard.memory import MemoryView, asked, opened
+from tests.unit.dashboard.seed import network
+from tests.unit.dashboard.stories import NOW, Known, Seeded, Story, evse, stamp
+
+NARROW = "\u202f"
+
+
+def charger(uid: str, status: Status | None = Status.AVAILABLE, *, online: bool | None = True) -> Seeded:
+    """Make an EVSE of one connector with a month behind it."""
+    story = Story("c1", "Gun A")
+    if status is not None:
+        story.say(NOW - 34 * DAY, Status.AVAILABLE)
+        story.say(NOW - HOUR, status, online)
+    return evse(uid, [story], Known(name=f"Bay of {uid}"))
+
+
+def words(html: str) -> str:
+    """Give the text of a page without its tags, in single spaces."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split()).replace(NARROW, " ")
+
+
+def shown(html: str) -> list[str]:
+    """Give the uids of the table's rows, in order."""
+    return re.findall(r'<tr [^>]*data-uid="([^"]+)"', html)
+
+
+@pytest.mark.parametrize("status", list(Status))
+async def test_every_status_has_its_word_and_its_mark(status: Status) -> None:
+    """In the table, among the totals and on the EVSE's page: a dot of its own and the word."""
+    view = MemoryView([charger("a", status)])
+    for path in ("/", "/evse/a"):
+        answer = await asked(view, path)
+        assert answer.status_code == 200
+        assert re.search(rf'class="dot s-{status.lower()}[^"]*"></i>{STATUS_WORDS[status]}', answer.text)
+
+
+@pytest.mark.parametrize(("online", "word"), [(True, "Online"), (False, "Offline"), (None, "Not reported")])
+async def test_the_link_has_a_word_of_its_own(online: bool | None, word: str) -> None:
+    """Offline is said beside the status and does not replace it."""
+    view = MemoryView([charger("a", Status.AVAILABLE, online=online)])
+    row = (await asked(view, "/api/evses")).json()["evses"][0]
+    assert row["online"] is online
+    assert row["connectors"][0]["status"] == "AVAILABLE"
+    assert f"</i>{word}</span>" in (await asked(view, "/evse/a")).text
+
+
+async def test_what_a_charger_sends_is_escaped_everywhere() -> None:
+    """A name, an error code, a note or a uid that holds markup is text."""
+    evil = '"><script>alert(1)</script>'
+    story = Story(f"c{evil}", f"Gun{evil}", raw_status=evil)
+    story.say(NOW - 34 * DAY, Status.AVAILABLE)
+    story.say(NOW - HOUR, Status.OUTOFORDER, True, evil)
+    excused = {
+        evil: {
+            "from": stamp(NOW - DAY),
+            "until": None,
+            "reason": "other",
+            "connector_uids": [story.uid],
+            "note": evil,
+        }
+    }
+    note = {"status": evil, "raw_status": evil, "error_code": evil, "at": stamp(NOW)}
+    seeded = evse(f"e{evil}", [story], Known(evse_id=evil, name=evil, exclusions=excused, note=note))
+    view = MemoryView([seeded])
+    uid = httpx.URL("http://page").copy_with(path=f"/evse/{seeded.uid}").raw_path.decode()
+    for path in ("/", "/?q=%22%3E%3Cscript%3E&status=%22%3E%3Cscript%3E", uid, "/evse/%22%3E%3Cscript%3E"):
+        answer = await asked(view, path)
+        assert "<script>alert" not in answer.text
+        assert '"><script' not in answer.text
+    assert "&lt;script&gt;alert(1)" in (await asked(view, uid)).text
+
+
+async def test_every_answer_forbids_what_is_not_the_pages_own() -> None:
+    """A strict policy on pages, files, JSON and errors, and nothing inline that would need more."""
+    view = MemoryView(network(21))
+    for path in ("/", "/evse/evse-0008", "/evse/none", "/static/app.js", "/api/totals", "/nowhere"):
+        answer = await asked(view, path)
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'; script-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        if answer.headers["content-type"].startswith("text/html"):
+            assert answer.headers["cache-control"] == "no-store"
+            assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?![^>]* src=)", answer.text)
+            assert not re.search(r'(?:href|src)="(?:https?:)?//', answer.text)
+
+
+async def test_the_table_is_searched_sorted_and_paged_by_its_address() -> None:
+    """Without any script."""
+    view = MemoryView(network(42))
+    html = (await asked(view, "/?q=harbour&sort=-uid&size=25")).text
+    found = shown(html)
+    assert found == sorted(found, reverse=True)
+    assert f"1–{len(found)} of {len(found)}" in words(html)  # noqa: RUF001 - as it is shown
+    assert re.search(r'<th scope="col"[^>]*aria-sort="descending">\s*<a href="\?q=harbour&amp;sort=uid', html)
+    first, second = [(await asked(view, f"/?size=25&page={page}")).text for page in (1, 2)]
+    assert len({*shown(first), *shown(second)}) == 42
+    assert 'rel="next" href="?page=2&amp;size=25"' in first
+    assert 'rel="prev" href="?size=25"' in second
+
+
+async def test_a_filter_keeps_the_rest_of_the_query() -> None:
+    """And the chip in use takes it away again."""
+    html = (await asked(MemoryView(network(42)), "/?q=harbour&status=CHARGING")).text
+    assert re.search(r'href="\?q=harbour"[^>]*aria-current="true"><i class="dot s-charging"', html)
+    assert 'href="?q=harbour&amp;status=CHARGING&amp;online=false"' in html
+    assert '<input type="hidden" name="status" value="CHARGING">' in html
+
+
+async def test_a_fragment_is_what_lives_of_the_page() -> None:
+    """The same pieces under the same ids, without the frame."""
+    view = MemoryView(network(21))
+    for path in ("/?sort=uptime", "/evse/evse-0007?"):
+        whole, piece = [(await asked(view, path + extra)).text for extra in ("", "&fragment=1")]
+        names = re.findall(r'(?:<\w+ data-live id="|id=")([^"]+)"[^>]*?(?:data-live|>)', piece)
+        assert "<html" not in piece
+        assert names
+        assert all(f'id="{name}"' in whole for name in names)
+
+
+async def test_no_view_and_no_match_say_so() -> None:
+    """An empty table explains itself."""
+    assert "There is no EVSE in the view yet" in (await asked(MemoryView(), "/")).text
+    html = (await asked(MemoryView(network(5)), "/?q=no%2Fsuch")).text
+    assert '<a href="evse/no%2Fsuch">' in html
+
+
+async def test_an_unknown_uid_is_not_found() -> None:
+    """As a page, with the way back, and as JSON."""
+    answer = await asked(MemoryView(network(5)), "/evse/nobody")
+    assert answer.status_code == 404
+    assert "There is no EVSE with the uid “nobody”" in answer.text
+    assert 'href="../"' in answer.text
+    assert (await asked(MemoryView(), "/api/evses/nobody")).status_code == 404
+    assert (await asked(MemoryView(), "/nowhere")).status_code == 404
+
+
+async def test_numbers_that_are_null_are_words() -> None:
+    """Too little was seen: no zero, no empty cell."""
+    story = Story("c1", "Gun A")
+    story.say(NOW - 40 * MINUTE, Status.AVAILABLE)
+    view = MemoryView([evse("young", [story]), evse("bare", [])])
+    html = (await asked(view, "/")).text
+    assert html.count('<span class="none">not enough seen yet</span>') == 4
+    page = words((await asked(view, "/evse/young")).text)
+    assert "Not enough seen yet to state an uptime" in page
+    assert "a value is given once 24 hours were observed" in page
+    assert "No connector of this EVSE is known yet" in words((await asked(view, "/evse/bare")).text)
+
+
+async def test_uptime_never_stands_without_its_coverage() -> None:
+    """In words on the EVSE's page, small in the table."""
+    story = Story("c1", "Gun A")
+    story.say(NOW - 34 * DAY, Status.AVAILABLE)
+    story.say(NOW - 3 * DAY, Status.OUTOFORDER)
+    story.say(NOW - 2 * DAY, Status.AVAILABLE)
+    view = MemoryView([evse("e", [story], Known(gaps=[(NOW - 9 * DAY, NOW - 9 * DAY + 5 * HOUR)]))])
+    assert "96.71 % up — seen 99.3 % of the time" in words((await asked(view, "/evse/e")).text)
+    assert "96.71 % seen 99.3 %" in words((await asked(view, "/")).text)
+
+
+async def test_reliability_is_explained_by_its_terms() -> None:
+    """Each with its share and a sentence."""
+    page = words((await asked(MemoryView([charger("e")]), "/evse/e")).text)
+    for term, sentence in (
+        ("Availability", "finds the connector working"),
+        ("Continuity", "no outage begins"),
+        ("Success", "an attempt to charge succeeds"),
+    ):
+        assert re.search(rf"{term} [\d.]+ % [^.]*{sentence}", page)
+    assert re.search(r"[\d.]+ of 10 — ten times the product", page)
+    assert "attempts: 88 succeeded" in page
+
+
+async def test_an_outage_has_all_that_explains_it() -> None:
+    """When, how long, what it counts as, why, and the events at its ends."""
+    page = words((await asked(MemoryView([charger("e", Status.OUTOFORDER)]), "/evse/e")).text)
+    started = (NOW - HOUR) // 1_000_000
+    line = rf"30 Jan, 13:00 ongoing 1 h Gun A Down Out of order – c1:{started} at {started % 100_000}"  # noqa: RUF001
+    assert re.search(line, page)
+
+
+async def test_the_timeline_has_a_title_a_description_and_a_table() -> None:
+    """What the drawing tells is told without it too."""
+    html = (await asked(MemoryView(network(21)), "/evse/evse-0007")).text
+    drawings = re.findall(r'<svg[^>]*role="img" aria-labelledby="(\S+) (\S+)"', html)
+    assert len(drawings) == 2
+    assert all(f'id="{name}"' in html for pair in drawings for name in pair)
+    assert html.count('<rect class="day"') == 31 * 2
+    assert html.count('<table class="days">') == 2
+    assert 'class="t-down"' in html
+    assert 'class="t-excluded"' in html
+    assert 'class="t-unobserved"' in html
+
+
+async def test_links_are_relative_to_any_path() -> None:
+    """Behind a proxy or a mount, and with a uid that holds a slash."""
+    view = MemoryView([charger("site/1?x=#2")])
+    _, client = await opened(view, root_path="/tools/dash")
+    async with client:
+        html = (await client.get("/tools/dash/")).text
+        link = re.search(r'<a href="(evse/[^"]+)"', html)
+        assert link
+        assert link[1] == "evse/site%2F1%3Fx%3D%232"
+        answer = await client.get(f"/tools/dash/{link[1]}")
+    assert answer.status_code == 200
+    assert 'href="../static/base.css' in answer.text
+    assert 'data-uid="site/1?x=#2"' in answer.text
+
+
+async def test_without_redis_the_table_stays_and_says_as_of_when() -> None:
+    """What needs Redis is unavailable, as a page."""
+    view = MemoryView(network(5))
+    app, client = await opened(view)
+    async with client:
+        view.down = True
+        app.state.poller.available = False
+        index = await client.get("/")
+        assert len(shown(index.text)) == 5
+        assert "Redis does not answer; as of" in index.text
+        for path in ("/evse/evse-0001", "/api/evses/evse-0001"):
+            answer = await client.get(path)
+            assert answer.status_code == 503
+            assert "Redis does not answer" in answer.text
+
+
+async def test_the_api_gives_totals_and_the_snapshot_as_published() -> None:
+    """Small JSON for programs."""
+    seeded = charger("a", Status.CHARGING)
+    view = MemoryView([seeded])
+    totals = (await asked(view, "/api/totals")).json()
+    assert (totals["evses"], totals["by_status"], totals["connectors"]) == (1, {"CHARGING": 1}, 1)
+    assert (await asked(view, "/api/evses/a")).json() == orjson.loads(seeded.document["snapshot"])
+    assert (await asked(view, "/api/evses?q=zzz")).json()["matched"] == 0
+
+
+async def test_a_change_carries_the_row_as_the_table_has_it() -> None:
+    """A browser puts it in place of the old one; the totals come as they stand on the page."""
+    view = MemoryView([charger("a"), charger("b")])
+    app, client = await opened(view)
+    async with client:
+        position = app.state.feed.position
+        view.put(charger("b", Status.OUTOFORDER))
+        await app.state.poller.turn()
+        stream = app.state.feed.stream(position)
+        await anext(stream)
+        message = orjson.loads(re.findall(rb"data: (.*)\n", await anext(stream))[0])
+        table = (await client.get("/")).text
+    assert list(message["rows"]) == message["uids"] == ["b"]
+    assert " ".join(message["rows"]["b"].split()) in " ".join(table.split())
+    assert message["totals"]["texts"]["faulty"] == "1"
+    assert message["totals"]["bars"]["evses"]["OUTOFORDER"] == 1
+
+
+async def test_too_many_open_pages_are_told_to_wait() -> None:
+    """The page itself still works."""
+    app, client = await opened(MemoryView())
+    async with client:
+        app.state.feed.streams = STREAMS_LIMIT
+        answer = await client.get("/events")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "30"
