@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """Current status of a connector (published schema; OCPI's without BLOCKED, plus PREPARING and FINISHING)."""
+    """Current status of a connector: OCPI's without BLOCKED, plus PREPARING and FINISHING."""
 
     AVAILABLE = "AVAILABLE"
     PREPARING = "PREPARING"
@@ -127,7 +127,7 @@ class Verdict(StrEnum):
     """What became of an event (this project's own). Every event gets exactly one, and each is counted."""
 
     APPLIED = "applied"
-    """It changed the current state, or what is known beside it (an exclusion, a gap, an inventory, a note)."""
+    """It changed the state, or what is known beside it (an exclusion, a gap, an inventory, a note)."""
     REFRESHED = "refreshed"
     """It was a sign of life at most: a repeat, a heartbeat, a void silence, or it applies after a removal."""
     CORRECTED = "corrected"

@@ -281,3 +281,9 @@ def load_settings(config: Path | None = None) -> Settings:
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def environment_with(own: dict[str, str]) -> dict[str, str]:
+    """Give the environment of a child process: this one's without its settings, and the child's own ones."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return inherited | {PREFIX + name: value for name, value in own.items()}

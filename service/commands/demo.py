@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from typing import Annotated
 
 import typer
@@ -34,6 +35,7 @@ def demo(
             f"the demo needs the extra `demo` ({error.name} is missing): make install"
         ) from error
     configure_logs("warning", "console")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops everything, as Ctrl-C does
     try:
         asyncio.run(show(Demo(evses, days, host, port, seed), notices()))
     except KeyboardInterrupt:

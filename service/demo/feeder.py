@@ -30,7 +30,9 @@ Progress = Callable[[datetime, int], None]
 class Feeder:
     """Writes what a fleet does into the embedded broker."""
 
-    def __init__(self, fleet: Fleet, broker: EmbeddedBroker, topic: str, store: ViewStore, clock: Clock) -> None:
+    def __init__(
+        self, fleet: Fleet, broker: EmbeddedBroker, topic: str, store: ViewStore, clock: Clock
+    ) -> None:
         self._fleet = fleet
         self._broker = broker
         self._topic = topic

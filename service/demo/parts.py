@@ -92,7 +92,7 @@ class EmbeddedBroker:
 
 
 class WorkFolder:
-    """A temporary folder for the worker's log; kept where the demonstration failed, so that it can be read."""
+    """A temporary folder for the worker's log; kept where the worker failed, so that it can be read."""
 
     def __init__(self) -> None:
         self.path = Path(tempfile.mkdtemp(prefix="evse-status-demo-"))
@@ -100,6 +100,8 @@ class WorkFolder:
     def __enter__(self) -> Path:
         return self.path
 
-    def __exit__(self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
+    ) -> None:
         if kind is None or not issubclass(kind, PortError):
             shutil.rmtree(self.path, ignore_errors=True)

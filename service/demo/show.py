@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -22,13 +21,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service.adapters.clock import SystemClock
 from service.adapters.http import HttpServer, Served
-from service.app import view_store
+from service.adapters.redis import RedisViewStore
+from service.adapters.redis_connection import RedisSettings
 from service.dashboard.app import create_app
 from service.demo.feeder import Feeder, month_before
 from service.demo.parts import EmbeddedBroker, EmbeddedValkey, WorkFolder
 from service.domain.time import datetime_from
 from service.processing.ports import PortError
-from service.settings import PREFIX, Settings
+from service.settings import environment_with
 from service.simulation import Fleet
 
 _PAGE = Served("the page", "choose another port with --port", has_lifespan=True)
@@ -54,11 +54,10 @@ async def show(demo: Demo, console: Console) -> None:
     clock = SystemClock()
     with WorkFolder() as folder, EmbeddedValkey() as valkey:
         broker = EmbeddedBroker(_TOPIC)
-        settings = Settings.model_validate({"redis_url": valkey.url})
         environment = {"REDIS_URL": valkey.url, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_server}
         redis = Redis.from_url(valkey.url, decode_responses=False)
         page = HttpServer(create_app(redis, clock=clock.now), demo.host, demo.port, _PAGE)
-        store = view_store(settings)
+        store = RedisViewStore(RedisSettings(valkey.url))
         await page.start()
         await store.start()
         try:
@@ -79,13 +78,15 @@ def _announce(console: Console, demo: Demo, port: int) -> None:
     shown = "localhost" if demo.host in {"127.0.0.1", "0.0.0.0"} else demo.host  # noqa: S104 - a comparison
     console.print(f"\n  [bold]The page is at http://{shown}:{port}/[/bold]   (Ctrl-C stops everything)\n")
     console.print(
-        f"  {demo.evses} simulated chargers; their last {demo.days} days go through the log and the worker first:"
+        f"  {demo.evses} simulated chargers; their last {demo.days} days go through the worker first:"
     )
 
 
 async def _feed(feeder: Feeder, start: datetime, until: datetime, console: Console) -> None:
     columns = (TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, TextColumn("{task.fields[events]} events"), TimeElapsedColumn(), console=console) as bar:
+    with Progress(
+        *columns, TextColumn("{task.fields[events]} events"), TimeElapsedColumn(), console=console
+    ) as bar:
         task = bar.add_task(f"{start:%d %b} to today", total=(until - start).total_seconds(), events=0)
 
         def tell(arrival: datetime, events: int) -> None:
@@ -98,17 +99,15 @@ async def _feed(feeder: Feeder, start: datetime, until: datetime, console: Conso
 
 @contextlib.asynccontextmanager
 async def _worker(environment: dict[str, str], log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run the worker as a process of its own, its log in a file; SIGTERM at the end, as an orchestrator would."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    own = {PREFIX + name: value for name, value in environment.items()}
-    own |= {PREFIX + "HTTP_PORT": "0", PREFIX + "LOG_FORMAT": "json"}
+    """Run the worker as a process of its own, its log in a file; end it as an orchestrator would."""
+    own = environment | {"HTTP_PORT": "0", "LOG_FORMAT": "json"}
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "service.demo.worker",
-            env=inherited | own,
-            stdin=subprocess.DEVNULL,
+            env=environment_with(own),
+            stdin=subprocess.PIPE,  # closed when this process is gone, however it went: the worker ends then
             stdout=output,
             stderr=output,
             # Ctrl-C reaches the whole group: the worker is told by us, once, and in order.
@@ -129,7 +128,8 @@ async def _worker(environment: dict[str, str], log: Path) -> AsyncIterator[async
 async def _ends(worker: asyncio.subprocess.Process, log: Path) -> None:
     """Wait for the worker to end, which it must not do."""
     code = await worker.wait()
-    last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LAST_LINES:]
+    words = await asyncio.to_thread(log.read_text, encoding="utf-8", errors="replace")
+    last = words.splitlines()[-_LAST_LINES:]
     raise PortError(f"the worker ended with {code}; its last words, whole in {log}: {' | '.join(last)}")
 
 

@@ -8,7 +8,10 @@ asked for instead of being described.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import sys
+import threading
 
 from service import app
 from service.adapters.kafka_admin import touch_topics
@@ -17,11 +20,17 @@ from service.settings import load_settings
 
 
 def main() -> None:
-    """Run until SIGTERM."""
+    """Run until SIGTERM, or until whoever started it is gone and its end of standard input with it."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     asyncio.run(app.run(settings, check=touch_topics))
 
 
+def _end_with_parent() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

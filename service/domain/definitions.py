@@ -70,8 +70,10 @@ class Definition:
     def __post_init__(self) -> None:
         for pair, plainly_up, time_class in zip(PAIRS, PLAINLY_UP, self.classes, strict=True):
             if plainly_up and time_class is not TimeClass.UP:
-                msg = f"definition {self.name}: {pair[0]} with online {pair[1]} must be up, since history keeps no spans of it"
-                raise UnsupportedDefinition(msg)
+                raise UnsupportedDefinition(
+                    f"definition {self.name}: {pair[0]} with online {pair[1]} must be up, "
+                    "since history keeps no spans of it"
+                )
 
     def class_of(self, status: Status | None, online: bool | None) -> TimeClass:
         """Give the class of a moment with this status and online."""

@@ -20,7 +20,7 @@ from service.domain.recent import Placed, Step
 from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.domain.time import MINUTE, Micros
-from service.domain.timeline import Item, ItemKind
+from service.domain.timeline import Item, ItemKind, OnlineWord
 from service.domain.track import Key, Report, Track
 
 _LAST_UPDATED_STEP: Micros = 1000
@@ -152,7 +152,14 @@ def _conclude(
 def _transition(step: Step, event: events.Event, verdict: Verdict) -> Transition:
     lasted = None if step.from_since is None else event.at - step.from_since
     return Transition(
-        step.connector_uid, step.from_status, step.to_status, event.at, lasted, verdict, event.event_id, event.position
+        step.connector_uid,
+        step.from_status,
+        step.to_status,
+        event.at,
+        lasted,
+        verdict,
+        event.event_id,
+        event.position,
     )
 
 
@@ -190,7 +197,11 @@ def _judge(placed: Placed, *, newest: bool, moved: bool) -> Verdict:
 
 
 def _report(
-    state: EvseState, event: events.Event, items: list[Item], connector_uid: str | None, is_newest: Callable[[Track], bool]
+    state: EvseState,
+    event: events.Event,
+    items: list[Item],
+    connector_uid: str | None,
+    is_newest: Callable[[Track], bool],
 ) -> _Change:
     """Place the items of a report about one connector or all, and judge what they did."""
     key = (event.at, event.position)
@@ -218,7 +229,7 @@ def _take_online(state: EvseState, event: events.OnlineReported, sign: Micros | 
     if event.online is not None:
         state.has_reported_online = True
     last_seen_at = event.last_seen_at if event.silence else None
-    body = (event.online, last_seen_at)
+    body = OnlineWord(event.online, last_seen_at)
     effect = Item(event.at, event.position, ItemKind.ONLINE, event.event_id, event.connector_uid, body)
     items = _items(event, sign, effect)
     return _report(state, event, items, event.connector_uid, lambda track: track.online_key == effect.key)
@@ -307,7 +318,9 @@ def _take_withdrawal(state: EvseState, event: events.ExclusionWithdrawn, _sign: 
 
 
 def _declare(state: EvseState, exclusion_id: str, exclusion: Exclusion) -> _Change:
-    if _applies_after_removal(state, exclusion.key) or not state.declarations.declare(exclusion_id, exclusion):
+    if _applies_after_removal(state, exclusion.key) or not state.declarations.declare(
+        exclusion_id, exclusion
+    ):
         return _REFRESHED
     state.unsaved.exclusions.add(exclusion_id)
     return _Change(Verdict.APPLIED, publish=True)

@@ -16,6 +16,9 @@ from service.domain.intervals import Interval, merge
 from service.domain.time import Micros
 from service.domain.track import Key
 
+Document = Mapping[str, Any]
+"""Fields as published."""
+
 FOREVER: Micros = 1 << 62
 """The end of what is open."""
 
@@ -24,8 +27,8 @@ class Inventory(NamedTuple):
     """One upsert: the published fields of the EVSE and, by uid, of its connectors (None: not said)."""
 
     key: Key
-    evse: Mapping[str, Any]
-    connectors: Mapping[str, Mapping[str, Any]] | None
+    evse: Document
+    connectors: Mapping[str, Document] | None
 
 
 class Exclusion(NamedTuple):
@@ -65,17 +68,15 @@ class Declarations:
     merged_gaps: list[Interval] = field(default_factory=list)
 
     @property
-    def evse(self) -> Mapping[str, Any]:
+    def evse(self) -> Document:
         """The EVSE's fields by the standing inventory."""
         return self.inventories[-1].evse if self.inventories else {}
 
     @property
-    def connectors(self) -> Mapping[str, Mapping[str, Any]] | None:
+    def connectors(self) -> Mapping[str, Document] | None:
         """The connectors' fields by the standing inventory that speaks of connectors, None without any."""
-        for inventory in reversed(self.inventories):
-            if inventory.connectors is not None:
-                return inventory.connectors
-        return None
+        spoken = (each.connectors for each in reversed(self.inventories) if each.connectors is not None)
+        return next(spoken, None)
 
     def is_published(self, connector_uid: str) -> bool:
         """
@@ -95,7 +96,9 @@ class Declarations:
         if self.inventories:
             newest = self.inventories[-1]
             evse = newest.evse if newest.evse == inventory.evse else inventory.evse
-            connectors = newest.connectors if newest.connectors == inventory.connectors else inventory.connectors
+            connectors = (
+                newest.connectors if newest.connectors == inventory.connectors else inventory.connectors
+            )
             inventory = Inventory(inventory.key, evse, connectors)
         self.inventories.append(inventory)
         self.inventories.sort(key=lambda each: each.key)

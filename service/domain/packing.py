@@ -16,8 +16,8 @@ from service.domain.inventory import Declarations, Exclusion, Gap, Inventory
 from service.domain.reliability import Sums
 from service.domain.state import NAMELESS, EvseState, History
 from service.domain.time import Micros
-from service.domain.timeline import Item, ItemKind, Minutes, Note, PortTrack, Timeline
-from service.domain.track import Cause, Report, Span, Track
+from service.domain.timeline import Item, ItemKind, Minutes, Note, OnlineWord, PortTrack, Timeline
+from service.domain.track import Cause, Key, Report, Span, Track
 
 VERSION = 1
 """Stands first in every packed state; another version is refused."""
@@ -27,7 +27,7 @@ Plain = Any
 
 
 class UnknownVersion(ValueError):
-    """The state was packed by another version of this program: run the version that wrote it, or rebuild the view."""
+    """The state was packed by another version: run the one that wrote it, or rebuild the view."""
 
 
 def pack(state: EvseState) -> Plain:
@@ -57,24 +57,20 @@ def unpack(
     """Make the state again; raise `UnknownVersion` if another version packed it."""
     if plain[0] != VERSION:
         raise UnknownVersion(UnknownVersion.__doc__)
-    _, uid, partition, counts, times, removal_key, signs, base, items, minutes, ids, declarations, named = plain
-    state = EvseState(
-        uid,
-        partition,
-        *counts,
-        *times[:5],
-        removal_key=tuple(removal_key) if removal_key is not None else None,
-        heartbeat_interval_s=signs[0],
-        has_sent_heartbeat=signs[1],
-        has_reported_online=signs[2],
-        overflows=times[5],
-        base=_unpack_timeline(base),
-        recent=[_unpack_item(item) for item in items],
-        minutes=Minutes(minutes),
-        ids=dict(ids),
-        declarations=_unpack_declarations(declarations),
-        named={name: tuple(key) for name, key in named.items()},
+    _, uid, partition, counts, times, removal_key, signs, base, items, minutes, ids, declarations, named = (
+        plain
     )
+    state = EvseState(uid, partition)
+    state.revision, state.last_updated, state.connectors_updated = counts
+    state.as_of, state.last_seen_at, state.horizon, state.closed, state.days_closed, state.overflows = times
+    state.removal_key = None if removal_key is None else _key(removal_key)
+    state.heartbeat_interval_s, state.has_sent_heartbeat, state.has_reported_online = signs
+    state.base = _unpack_timeline(base)
+    state.recent = [_unpack_item(item) for item in items]
+    state.minutes = Minutes(minutes)
+    state.ids = dict(ids)
+    state.declarations = _unpack_declarations(declarations)
+    state.named = {name: _key(key) for name, key in named.items()}
     kept = history or {}
     state.history = {name: kept.get(name, History()) for name in (NAMELESS, *state.named)}
     state.port_days = port_days or {}
@@ -103,26 +99,24 @@ def _plain(values: tuple[Any, ...] | None) -> Plain:
 
 def _unpack_track(plain: Plain) -> Track:
     words, status_key, online, segment, attempt, sums, days, spans = plain
-    return Track(
-        None if words[0] is None else Status(words[0]),
-        *words[1:],
-        status_key=tuple(status_key),
-        online=online[0],
-        online_since=online[1],
-        online_key=tuple(online[2]),
-        online_turned=tuple(online[3]),
-        bucket=segment[0],
-        since=segment[1],
-        since_key=tuple(segment[2]),
-        began_by=_cause(segment[3]),
-        began_error=segment[4],
-        poured=segment[5],
-        attempt_from=attempt[0],
-        charging_from=attempt[1],
-        sums=Sums(*sums),
-        days={day: dict(buckets) for day, buckets in days},
-        spans=[Span(*span[:4], _cause(span[4]), _cause(span[5])) for span in spans],
-    )
+    track = Track(None if words[0] is None else Status(words[0]))
+    track.raw_status, track.error_code, track.vendor_error_code, track.status_since = words[1:]
+    track.status_key = _key(status_key)
+    track.online, track.online_since = online[:2]
+    track.online_key, track.online_turned = _key(online[2]), _key(online[3])
+    track.bucket, track.since, _, _, track.began_error, track.poured = segment
+    track.since_key, track.began_by = _key(segment[2]), _cause(segment[3])
+    track.attempt_from, track.charging_from = attempt
+    track.sums = Sums(*sums)
+    track.days = {day: dict(buckets) for day, buckets in days}
+    track.spans = [
+        Span(span[0], span[1], span[2], span[3], _cause(span[4]), _cause(span[5])) for span in spans
+    ]
+    return track
+
+
+def _key(plain: Plain) -> Key:
+    return (plain[0], plain[1])
 
 
 def _cause(plain: Plain) -> Cause | None:
@@ -134,9 +128,14 @@ def _pack_timeline(timeline: Timeline) -> Plain:
     return [
         _pack_track(timeline.nameless),
         {uid: _pack_track(track) for uid, track in timeline.tracks.items()},
-        [port.time_class, port.since, port.poured, [[day, _words(classes)] for day, classes in port.days.items()]],
+        [
+            port.time_class,
+            port.since,
+            port.poured,
+            [[day, _words(classes)] for day, classes in port.days.items()],
+        ],
         None if note is None else [list(note.report), note.at],
-        [timeline.removed, timeline.last_sign, timeline.sign_before],
+        [timeline.removed, timeline.last_sign, timeline.sign_before, timeline.is_offline],
     ]
 
 
@@ -161,12 +160,12 @@ def _report(plain: Plain) -> Report:
 
 
 def _pack_item(item: Item) -> Plain:
-    *head, body = item
-    if isinstance(body, Report):
-        body = list(body)
-    elif item.kind is ItemKind.INVENTORY:
+    body: Plain = item.body
+    if isinstance(body, dict):
         body = {uid: list(report) for uid, report in body.items()}
-    return [*head, body]
+    elif body is not None:
+        body = list(body)
+    return [item.time, item.position, item.kind, item.event_id, item.connector_uid, body]
 
 
 def _unpack_item(plain: Plain) -> Item:
@@ -175,7 +174,7 @@ def _unpack_item(plain: Plain) -> Item:
     if kind in {ItemKind.STATUS, ItemKind.NOTE}:
         body = _report(body)
     elif kind is ItemKind.ONLINE:
-        body = (body[0], body[1])
+        body = OnlineWord(*body)
     elif kind is ItemKind.INVENTORY:
         body = {uid: _report(report) for uid, report in body.items()}
     return Item(time, position, kind, event_id, connector_uid, body)
@@ -208,14 +207,16 @@ def _unpack_declarations(plain: Plain) -> Declarations:
     declarations = Declarations(
         [
             Inventory(
-                (key[0], key[1]), documents[evse], documents[connectors] if isinstance(connectors, int) else connectors
+                (key[0], key[1]),
+                documents[evse],
+                documents[connectors] if isinstance(connectors, int) else connectors,
             )
             for key, evse, connectors in inventories
         ],
         set(named_before),
         {key: [_exclusion(each) for each in versions] for key, versions in exclusions.items()},
     )
-    declarations.restore_gaps([Gap(*gap[:2], (gap[2][0], gap[2][1]), gap[3]) for gap in gaps])
+    declarations.restore_gaps([Gap(gap[0], gap[1], _key(gap[2]), gap[3]) for gap in gaps])
     return declarations
 
 
@@ -225,7 +226,9 @@ def _exclusion(plain: Plain) -> Exclusion:
     return Exclusion((key[0], key[1]), withdrawn, from_, until, ExclusionReason(reason), uids, note)
 
 
-def make_history(days: Iterable[tuple[str, int, dict[int, int]]], spans: Iterable[tuple[str, Span]]) -> dict[str, History]:
+def make_history(
+    days: Iterable[tuple[str, int, dict[int, int]]], spans: Iterable[tuple[str, Span]]
+) -> dict[str, History]:
     """Make the closed histories again from days (connector, day, buckets) and spans in order."""
     history: dict[str, History] = {}
     for uid, day, buckets in days:

@@ -8,7 +8,7 @@ Rule 2: the base takes only what no event within the allowed lateness can change
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from typing import NamedTuple
 
 from schemas.vocabulary import Status, TimeClass
@@ -16,8 +16,15 @@ from service.domain.definitions import OBSERVED, first_of
 from service.domain.rules import KEPT_DAYS, SETTLING, Rules
 from service.domain.state import NAMELESS, PORT, EvseState, History
 from service.domain.time import DAY, HOUR, Micros, day_of
-from service.domain.timeline import HEARTBEAT_POSITION, Item, ItemKind, PortTrack, Timeline
-from service.domain.track import Key, Track
+from service.domain.timeline import (
+    HEARTBEAT_POSITION,
+    Item,
+    ItemKind,
+    OnlineWord,
+    PortTrack,
+    Timeline,
+)
+from service.domain.track import Key, Report, Track
 
 
 class Step(NamedTuple):
@@ -46,11 +53,16 @@ def place(state: EvseState, items: list[Item], *, refold: bool = False) -> Place
     """Put items into their places and bring the tip up to date; `refold` forces folding again."""
     steps: list[Step] = []
     for item in items:
-        _insert(state.recent, item)
-        if not refold and is_next(state, item):
+        if refold:
+            _insert(state.recent, item)
+        elif is_next(state, item):
+            _insert(state.recent, item)
             steps += _apply_watched(state.tip, item, state)
         else:
-            refold = True
+            refold = not repeats_in_place(state, item)
+            _insert(state.recent, item)
+            if not refold:
+                _note_repeat(state.tip, item)
     if not refold:
         return Placed(tuple(steps), frozenset(), refolded=False)
     return fold_again(state, {item.key for item in items})
@@ -85,34 +97,60 @@ def fold_again(state: EvseState, watched: set[Key]) -> Placed:
 
 def is_next(state: EvseState, item: Item) -> bool:
     """Tell whether applying an item to the tip gives what folding again in order would give."""
-    tip, key, kind = state.tip, item.key, item.kind
+    tip, kind = state.tip, item.kind
     if kind is ItemKind.SIGN:
-        return _sign_is_next(tip, key)
+        return _sign_is_next(tip, item.key)
     if tip.removed or kind in {ItemKind.INVENTORY, ItemKind.REMOVED}:
         return False
     if kind is ItemKind.NOTE:
         return tip.note is None or tip.note.at < item.time
-    if item.time < tip.last_turn():
-        return False
+    return item.time >= tip.last_turn() and _report_is_next(state, item)
+
+
+def _report_is_next(state: EvseState, item: Item) -> bool:
+    tip, key = state.tip, item.key
     tracks = tip.touched(item.connector_uid)
-    if kind is ItemKind.STATUS:
+    if item.kind is ItemKind.STATUS:
         return all(key > track.status_key and key > track.since_key for track in tracks)
-    disconnects = item.body is not None and item.body[0] is False
+    disconnects = isinstance(item.body, OnlineWord) and item.body.online is False
     if disconnects and (tip.last_sign >= item.time or state.minutes.first_after(item.time) is not None):
         return False
     return all(key > track.online_key and key > track.since_key for track in tracks)
 
 
+def repeats_in_place(state: EvseState, item: Item) -> bool:
+    """
+    Tell whether a status report says in its place what the one before it said, so that it changes nothing.
+
+    Chargers re-send their statuses with the old times when they reconnect: most late reports are these.
+    """
+    if item.kind is not ItemKind.STATUS:
+        return False
+    for earlier in reversed(state.recent[: bisect_left(state.recent, item)]):
+        if earlier.kind is ItemKind.STATUS and earlier.connector_uid == item.connector_uid:
+            return earlier.body == item.body
+        if earlier.kind in {ItemKind.INVENTORY, ItemKind.REMOVED}:
+            return False
+    track = state.base.tracks.get(item.connector_uid or "")
+    if track is None or track.status is None or state.base.removed:
+        return False
+    return item.body == Report(track.status, track.raw_status, track.error_code, track.vendor_error_code)
+
+
 def _sign_is_next(tip: Timeline, key: Key) -> bool:
     last_turn = tip.last_turn()
     for track in tip.every():
-        if key <= track.online_turned:
+        if key < track.online_turned:
             return False
-        if track.online is False and (
-            key <= track.online_key or key <= track.since_key or key[0] < tip.port.since
-        ):
+        if track.online is False and (key <= max(track.online_key, track.since_key) or key[0] < last_turn):
             return False
     return True
+
+
+def _note_repeat(tip: Timeline, item: Item) -> None:
+    track = tip.tracks.get(item.connector_uid or "")  # none, where it was first named after a removal
+    if track is not None:
+        track.status_key = max(track.status_key, item.key)
 
 
 def _insert(recent: list[Item], item: Item) -> None:
@@ -170,7 +208,7 @@ def forget_connectors_after(state: EvseState, key: Key) -> None:
 
 
 def _recompute_port(state: EvseState) -> None:
-    """Account for the port once more, over all history kept, after the connectors it consists of have changed."""
+    """Account for the port again, over all history kept, after the connectors it consists of have changed."""
     changes: list[tuple[Micros, int, TimeClass]] = []
     for index, (uid, track) in enumerate(state.base.tracks.items()):
         spans = state.history[uid].spans

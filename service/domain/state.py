@@ -23,6 +23,9 @@ PORT = ""
 """Under this uid stand the closed days of the EVSE as a port."""
 
 
+_TOTALS_KEPT = 3
+
+
 @dataclass(slots=True)
 class History:
     """The closed history of one connector: whole days by bucket, and the spans that were not plainly up."""
@@ -48,7 +51,7 @@ class History:
                 if day >= first:
                     for bucket, amount in buckets.items():
                         totals[bucket] = totals.get(bucket, 0) + amount
-            if len(self._totals) > 3:
+            if len(self._totals) > _TOTALS_KEPT:
                 self._totals.clear()
             self._totals[first] = totals
         return totals

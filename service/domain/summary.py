@@ -68,7 +68,9 @@ def reliability(state: EvseState, uid: str, as_of: Micros) -> Reliability:
     """Rate a connector as of `as_of`: excluded time and gaps are left out of its sums."""
     sums, open_onsets = state.tip.tracks[uid].sums_at(as_of)
     totals = total_buckets(state, uid, as_of)
-    observed = sum(amount for bucket, amount in totals.items() if bucket < FIRST_COUNTER and COUNTS_OBSERVED[bucket])
+    observed = sum(
+        amount for bucket, amount in totals.items() if bucket < FIRST_COUNTER and COUNTS_OBSERVED[bucket]
+    )
     observed -= _leave_out(state, uid, sums, as_of)
     attempts = {outcome.name: totals.get(COUNTERS[outcome.name], 0) for outcome in OUTCOMES}
     return rate(sums, observed, attempts, totals.get(OUTAGES, 0) + open_onsets)
@@ -132,7 +134,9 @@ def summarize(state: EvseState, as_of: Micros, rules: Rules, period: Interval | 
     uids = state.connector_uids()
     connectors = []
     for uid in uids:
-        windows = tuple(connector_window(state, uid, definition, as_of, period) for definition in rules.definitions)
+        windows = tuple(
+            connector_window(state, uid, definition, as_of, period) for definition in rules.definitions
+        )
         observed = windows[0] if period is None and rules.definitions[0] is OBSERVED else None
         published = observed or connector_window(state, uid, OBSERVED, as_of)
         connectors.append(

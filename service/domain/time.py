@@ -47,12 +47,9 @@ def rfc3339(micros: Micros) -> str:
     """
     moment = datetime_from(micros)
     fraction = micros % SECOND
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S") if moment.year >= 1000 else moment.isoformat()[:19]
     if not fraction:
-        return text + "Z"
-    if fraction % 1000:
-        return f"{text}.{fraction:06d}Z"
-    return f"{text}.{fraction // 1000:03d}Z"
+        return moment.isoformat(timespec="seconds")[:-6] + "Z"
+    return moment.isoformat(timespec="microseconds" if fraction % 1000 else "milliseconds")[:-6] + "Z"
 
 
 def day_of(micros: Micros) -> int:

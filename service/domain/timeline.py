@@ -34,13 +34,19 @@ class ItemKind(IntEnum):
     SIGN = 5
 
 
+class OnlineWord(NamedTuple):
+    """What a report of online claims; with `last_seen_at` it is a silence, which may be void."""
+
+    online: bool | None
+    last_seen_at: Micros | None = None
+
+
 class Item(NamedTuple):
     """
     One step of the history; ordered by its first three fields, which are never equal for two items.
 
-    `connector_uid` None is every connector. `body` by kind: STATUS and NOTE a `Report`; ONLINE
-    (online, last_seen_at or None: with it, the event is a silence that may be void); INVENTORY
-    {connector_uid: Report}; else None.
+    `connector_uid` None is every connector. `body` by kind: STATUS and NOTE a `Report`; ONLINE an
+    `OnlineWord`; INVENTORY {connector_uid: Report}; else None.
     """
 
     time: Micros
@@ -48,7 +54,7 @@ class Item(NamedTuple):
     kind: ItemKind
     event_id: str
     connector_uid: str | None = None
-    body: Report | tuple[bool | None, Micros | None] | dict[str, Report] | None = None
+    body: Report | OnlineWord | dict[str, Report] | None = None
 
     @property
     def key(self) -> Key:
@@ -156,17 +162,18 @@ class Timeline:
     removed: bool = False
     last_sign: Micros = -1
     sign_before: Micros = -1
+    is_offline: bool = False
+    """Whether any track is offline, so that a sign of life matters."""
 
     def copy(self) -> Timeline:
         """Give an independent copy."""
         tracks = {uid: track.copy() for uid, track in self.tracks.items()}
-        twin = (self.note, self.removed, self.last_sign, self.sign_before)
+        twin = (self.note, self.removed, self.last_sign, self.sign_before, self.is_offline)
         return Timeline(self.nameless.copy(), tracks, self.port.copy(), *twin)
 
     def every(self) -> Iterator[Track]:
         """Give the nameless track and all others."""
-        yield self.nameless
-        yield from self.tracks.values()
+        return iter((self.nameless, *self.tracks.values()))
 
     def touched(self, connector_uid: str | None) -> Iterable[Track]:
         """Give the tracks that an item about `connector_uid` (None: all) concerns."""
@@ -176,16 +183,14 @@ class Timeline:
 
     def apply(self, item: Item, minutes: Minutes) -> None:
         """Take the next item in order; heartbeats before it take their effect first."""
-        self.settle(item.key, minutes)
+        if self.is_offline:
+            self.settle((item.time, item.position), minutes)
         _APPLY[item.kind](self, item, minutes)
-        self.sync_port(item.time)
 
     def settle(self, before: Key, minutes: Minutes) -> None:
         """Let the heartbeats before `before` end the offline spans they end."""
-        while True:
+        while self.is_offline:
             starts = [track.online_since for track in self.every() if track.online is False]
-            if not starts:
-                return
             minute = minutes.first_after(min(start for start in starts if start is not None))
             if minute is None or (minute, HEARTBEAT_POSITION) >= before:
                 return
@@ -193,13 +198,19 @@ class Timeline:
 
     def heartbeat(self, minute: Micros) -> None:
         """End the offline spans that began before `minute`."""
-        for track in self.every():
-            track.sign_of_life((minute, HEARTBEAT_POSITION), None)
-        self.sync_port(minute)
+        if self.is_offline:
+            self.hear((minute, HEARTBEAT_POSITION), None)
 
-    def is_offline(self) -> bool:
-        """Tell whether any track is offline, so that a sign of life matters."""
-        return any(track.online is False for track in self.every())
+    def hear(self, key: Key, event_id: str | None) -> None:
+        """Let a sign of life end the offline spans that began before it."""
+        for track in self.every():
+            track.sign_of_life(key, event_id)
+        self.turned(key[0])
+
+    def turned(self, at: Micros) -> None:
+        """Bring what is kept about all tracks up to date after some of them may have turned at `at`."""
+        self.is_offline = any(track.online is False for track in self.every())
+        self.sync_port(at)
 
     def last_turn(self) -> Micros:
         """
@@ -242,18 +253,23 @@ def _apply_status(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
     if timeline.removed:
         return
     assert isinstance(item.body, Report)  # noqa: S101 - narrows the type; the kind says so
+    key = (item.time, item.position)
     for track in timeline.touched(item.connector_uid):
-        track.report_status(item.key, item.event_id, item.body)
+        track.report_status(key, item.event_id, item.body)
+        if track.since_key == key:
+            timeline.sync_port(item.time)
 
 
 def _apply_online(timeline: Timeline, item: Item, minutes: Minutes) -> None:
     if timeline.removed:
         return
-    online, last_seen_at = item.body  # type: ignore[misc]
+    assert isinstance(item.body, OnlineWord)  # noqa: S101 - narrows the type; the kind says so
+    online, last_seen_at = item.body
     if last_seen_at is not None and timeline.is_void(last_seen_at, item.time, minutes):
         return
     for track in timeline.touched(item.connector_uid):
         track.report_online(item.key, item.event_id, online)
+    timeline.turned(item.time)
 
 
 def _apply_note(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
@@ -268,6 +284,7 @@ def _apply_inventory(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
     assert isinstance(item.body, dict)  # noqa: S101 - narrows the type; the kind says so
     for uid, report in item.body.items():
         timeline.tracks[uid].take_inventory_status(item.key, item.event_id, report)
+    timeline.sync_port(item.time)
 
 
 def _apply_removed(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
@@ -276,12 +293,13 @@ def _apply_removed(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
     timeline.removed = True
     for track in timeline.every():
         track.report_status(item.key, item.event_id, Report(Status.REMOVED))
+    timeline.sync_port(item.time)
 
 
 def _apply_sign(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
     timeline.see(item.time)
-    for track in timeline.every():
-        track.sign_of_life(item.key, item.event_id)
+    if timeline.is_offline:
+        timeline.hear(item.key, item.event_id)
 
 
 _APPLY: dict[ItemKind, Callable[[Timeline, Item, Minutes], None]] = {

@@ -7,7 +7,7 @@ It knows neither lateness nor arrival: whoever holds it sees to the order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.vocabulary import OPERATIONAL, Status
@@ -90,17 +90,13 @@ class Track:
 
     attempt_from: Micros | None = None
     charging_from: Micros | None = None
-    sums: Sums = None  # type: ignore[assignment]
-    days: dict[int, Buckets] = None  # type: ignore[assignment]
-    spans: list[Span] = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        if self.sums is None:
-            self.sums, self.days, self.spans = Sums(), {}, []
+    sums: Sums = field(default_factory=Sums)
+    days: dict[int, Buckets] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
 
     def copy(self) -> Track:
         """Give an independent copy."""
-        twin = Track(
+        return Track(
             self.status,
             self.raw_status,
             self.error_code,
@@ -123,7 +119,6 @@ class Track:
             {day: dict(buckets) for day, buckets in self.days.items()},
             list(self.spans),
         )
-        return twin
 
     def account(self, until: Micros) -> tuple[object, ...]:
         """Give all of the track that a correction may change, accounted up to `until`, to be compared."""
@@ -137,7 +132,7 @@ class Track:
         return (self.status, self.raw_status, self.error_code, self.online)
 
     def report_status(self, key: Key, event_id: str | None, report: Report) -> None:
-        """Take a status report, a repeat too: a repeat renews the words beside the status and nothing else."""
+        """Take a status report; a repeat renews the words beside the status and nothing else."""
         self.status_key = key
         self.vendor_error_code = report.vendor_error_code
         self._become(key, event_id, report)
@@ -183,8 +178,8 @@ class Track:
         buckets[counter] = buckets.get(counter, 0) + 1
 
     def open_span(self, until: Micros) -> Span | None:
-        """Give the current segment as a span up to `until`, None where it is plainly up or empty."""
-        if PLAINLY_UP[self.bucket] or until <= self.since:
+        """Give the current segment as a span up to `until`, None where it is plainly up."""
+        if PLAINLY_UP[self.bucket]:
             return None
         return Span(self.since, until, self.bucket, self.began_error, self.began_by, None)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from schemas.vocabulary import TimeClass
 from service.domain.definitions import OBSERVED, UNHEARD, Definition, first_of
@@ -85,7 +86,7 @@ class Amounts:
 
 
 def spans_of(state: EvseState, uid: str, until: Micros) -> list[Span]:
-    """Give all spans of a connector up to `until`: closed for good, correctable, and the open one, in order."""
+    """Give all spans of a connector up to `until`, in order: closed, correctable, and the open one."""
     track = state.tip.tracks[uid]
     open_span = track.open_span(until)
     return [*state.history[uid].spans, *track.spans, *([open_span] if open_span else [])]
@@ -112,7 +113,7 @@ def connector_window(
     """
     amounts = Amounts()
     wanted = period or (published_from(as_of), as_of)
-    seen = (wanted[0], max(wanted[0], min(wanted[1], as_of)))
+    seen = _seen(wanted, as_of)
     if period is None:
         for bucket, amount in _bucket_totals(state, uid, seen).items():
             if bucket < FIRST_COUNTER:
@@ -131,11 +132,13 @@ def connector_window(
     return amounts.window(definition.name, wanted)
 
 
-def port_window(state: EvseState, definition: Definition, as_of: Micros, period: Interval | None = None) -> Window:
+def port_window(
+    state: EvseState, definition: Definition, as_of: Micros, period: Interval | None = None
+) -> Window:
     """Account for the EVSE as a port: its moment is the first class that any connector in service has."""
     amounts = Amounts()
     wanted = period or (published_from(as_of), as_of)
-    seen = (wanted[0], max(wanted[0], min(wanted[1], as_of)))
+    seen = _seen(wanted, as_of)
     connectors = {uid: spans_of(state, uid, as_of) for uid in state.tip.tracks}
     if period is not None or definition is not OBSERVED:
         for amount, _, after in _sweep(state, connectors, definition, seen):
@@ -143,9 +146,8 @@ def port_window(state: EvseState, definition: Definition, as_of: Micros, period:
         return amounts.window(definition.name, wanted)
     for time_class, amount in _port_totals(state, seen).items():
         amounts.add(time_class, amount)
-    touched = [*state.declarations.merged_gaps]
-    for exclusion in state.declarations.all_standing().values():
-        touched.append((exclusion.from_, FOREVER if exclusion.until is None else exclusion.until))
+    declared = state.declarations.all_standing().values()
+    touched = [*state.declarations.merged_gaps, *map(span_of, declared)]
     for part in merge(clip(touched, *seen)):
         for amount, before, after in _sweep(state, connectors, definition, part):
             amounts.add(before, -amount)
@@ -153,13 +155,24 @@ def port_window(state: EvseState, definition: Definition, as_of: Micros, period:
     return amounts.window(definition.name, wanted)
 
 
+def _seen(period: Interval, as_of: Micros) -> Interval:
+    """Give the part of a period that can have been seen: from 1970, where history begins, to `as_of`."""
+    start = max(period[0], 0)
+    return start, max(start, min(period[1], as_of))
+
+
 def exclusions_of(state: EvseState, uid: str, definition: Definition) -> list[Interval]:
     """Give the union of the standing exclusions of a connector that count under a definition."""
     return merge(
-        (exclusion.from_, FOREVER if exclusion.until is None else exclusion.until)
+        span_of(exclusion)
         for exclusion in state.declarations.all_standing().values()
         if counts_for(exclusion, uid, definition)
     )
+
+
+def span_of(exclusion: Exclusion) -> Interval:
+    """Give the span that an exclusion declares."""
+    return exclusion.from_, FOREVER if exclusion.until is None else exclusion.until
 
 
 def counts_for(exclusion: Exclusion, uid: str, definition: Definition) -> bool:
@@ -218,8 +231,6 @@ def _port_totals(state: EvseState, period: Interval) -> dict[TimeClass, Micros]:
 def _add_spans(amounts: Amounts, spans: list[Span], definition: Definition, period: Interval) -> None:
     """Account for a period by spans alone: what is in none of them was plainly up."""
     left = period[1] - period[0]
-    if not spans or spans[-1].end == 0:
-        return
     for span in overlapping(spans, *period):
         amount = min(span.end, period[1]) - max(span.start, period[0])
         amounts.add(definition.classes[span.bucket], amount)
@@ -234,7 +245,9 @@ def _move(amounts: Amounts, spans: list[Span], definition: Definition, part: Int
         amount = min(span.end, part[1]) - max(span.start, part[0])
         left -= amount
         time_class = definition.classes[span.bucket]
-        if time_class is TimeClass.OUT_OF_SERVICE or (to is TimeClass.EXCLUDED and time_class is not TimeClass.DOWN):
+        if time_class is TimeClass.OUT_OF_SERVICE or (
+            to is TimeClass.EXCLUDED and time_class is not TimeClass.DOWN
+        ):
             continue
         amounts.add(time_class, -amount)
         amounts.add(to, amount)
@@ -245,17 +258,19 @@ def _move(amounts: Amounts, spans: list[Span], definition: Definition, part: Int
 def _sweep(
     state: EvseState, connectors: dict[str, list[Span]], definition: Definition, period: Interval
 ) -> Iterator[tuple[Micros, TimeClass, TimeClass]]:
-    """Give (amount, class before, class after exclusions and gaps) of the port, piece by piece of a period."""
+    """Give (amount, class before, class after exclusions and gaps) of the port, piece by piece."""
     gaps = clip(state.declarations.merged_gaps, *period)
     excluded = {uid: clip(exclusions_of(state, uid, definition), *period) for uid in connectors}
     bounds = {*period} | {bound for gap in gaps for bound in gap}
     inside = {uid: list(overlapping(spans, *period)) for uid, spans in connectors.items()}
     for uid, spans in inside.items():
-        bounds |= {min(max(bound, period[0]), period[1]) for span in spans for bound in (span.start, span.end)}
+        bounds |= {
+            min(max(bound, period[0]), period[1]) for span in spans for bound in (span.start, span.end)
+        }
         bounds |= {bound for interval in excluded[uid] for bound in interval}
     cursor = dict.fromkeys(connectors, 0)
     ordered = sorted(bounds)
-    for start, end in zip(ordered, ordered[1:], strict=False):
+    for start, end in pairwise(ordered):
         before: list[TimeClass] = []
         after: list[TimeClass] = []
         for uid, spans in inside.items():
@@ -264,7 +279,9 @@ def _sweep(
             covered = cursor[uid] < len(spans) and spans[cursor[uid]].start <= start
             plain = definition.classes[spans[cursor[uid]].bucket] if covered else TimeClass.UP
             before.append(plain)
-            after.append(_after(plain, in_gap=_covers(gaps, start), is_excluded=_covers(excluded[uid], start)))
+            after.append(
+                _after(plain, in_gap=_covers(gaps, start), is_excluded=_covers(excluded[uid], start))
+            )
         yield end - start, first_of(before), first_of(after)
 
 

@@ -31,7 +31,9 @@ _ONLINE = {None: "null", True: "true", False: "false"}
 BUCKET_NAMES: tuple[str, ...] = tuple(f"{status or NOT_HEARD}/{_ONLINE[online]}" for status, online in PAIRS)
 """How a day names its buckets: `AVAILABLE/true`."""
 
-COUNTER_NAMES: dict[int, str] = {number: f"attempts.{name}" for name, number in COUNTERS.items()} | {OUTAGES: "outages"}
+COUNTER_NAMES: dict[int, str] = {number: f"attempts.{name}" for name, number in COUNTERS.items()} | {
+    OUTAGES: "outages"
+}
 """How a day names what it counts."""
 
 
@@ -70,7 +72,9 @@ def _evse(state: EvseState, summary: Summary) -> dict[str, Any]:
         **state.declarations.evse,
         "uid": state.uid,
         "connectors": [
-            _connector(each, fields.get(each.uid, {}), state.connectors_updated.get(each.uid, state.last_updated))
+            _connector(
+                each, fields.get(each.uid, {}), state.connectors_updated.get(each.uid, state.last_updated)
+            )
             for each in summary.connectors
             if each.published
         ],
@@ -184,7 +188,9 @@ def _add_closed(rendered: RenderedEvse, state: EvseState) -> None:
         value = port_day_json(state.port_days[day]) if uid == PORT else day_json(state.history[uid].days[day])
         rendered.closed_days[_field(uid, day)] = orjson.dumps(value)
     rendered.drop_days = [_field(uid, day) for uid, day in sorted(unsaved.dropped_days)]
-    rendered.closed_outages = [(span.end, orjson.dumps(outage_json(uid, span))) for uid, span in unsaved.spans]
+    rendered.closed_outages = [
+        (span.end, orjson.dumps(outage_json(uid, span))) for uid, span in unsaved.spans
+    ]
     for exclusion_id in sorted(unsaved.exclusions):
         standing = state.declarations.standing(exclusion_id)
         rendered.exclusions[exclusion_id] = standing and orjson.dumps(_exclusion_json(standing))
@@ -260,7 +266,11 @@ def _recent(state: EvseState, as_of: Micros) -> dict[str, Any]:
     port_days = {day: port_day_json(classes) for day, classes in port.days.items()}
     named = None if port.time_class is TimeClass.UNOBSERVED else str(port.time_class)
     _pour_open(port_days, named, port.poured, as_of)
-    return {"from": rfc3339(max(state.closed, 0)), "connectors": connectors, "port": {"days": _dated(port_days)}}
+    return {
+        "from": rfc3339(max(state.closed, 0)),
+        "connectors": connectors,
+        "port": {"days": _dated(port_days)},
+    }
 
 
 def _pour_open(days: dict[int, dict[str, float]], name: str | None, start: Micros, until: Micros) -> None:

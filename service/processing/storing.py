@@ -34,7 +34,7 @@ def pack_state(state: EvseState) -> bytes:
 
 
 def restore(stored: StoredEvse) -> EvseState:
-    """Make the state of an EVSE from what the view holds of it; raise `UnknownVersion` where another version wrote it."""
+    """Make an EVSE's state from what the view holds; raise `UnknownVersion` if another version wrote it."""
     days: list[tuple[str, int, dict[int, int]]] = []
     port_days: dict[int, dict[TimeClass, Micros]] = {}
     for name, value in stored.days.items():
@@ -83,5 +83,3 @@ def _time(text: str) -> Micros:
 
 def _cause(plain: dict[str, Any] | None) -> Cause | None:
     return None if plain is None else Cause(plain["event_id"], plain["position"])
-
-

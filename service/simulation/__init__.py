@@ -1,5 +1,7 @@
 """A fleet of chargers that behaves like a real one."""
 
+from __future__ import annotations
+
 from service.simulation.fleet import Fleet
 
 __all__ = ["Fleet"]
