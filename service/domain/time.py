@@ -7,6 +7,7 @@ Integers make sums independent of their order. This module reads no clock.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 Micros = int
 """Microseconds since 1970-01-01T00:00:00Z, or a span of microseconds."""
@@ -38,9 +39,12 @@ def datetime_from(micros: Micros) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
+@lru_cache(maxsize=8192)
 def rfc3339(micros: Micros) -> str:
     """
     Write a time as RFC 3339 in UTC with `Z`, with as many decimals (0, 3 or 6) as it needs.
+
+    A snapshot names the same few times again and again, so the newest texts are kept.
 
     >>> rfc3339(1_767_571_200_000_000)
     '2026-01-05T00:00:00Z'

@@ -30,7 +30,14 @@ _NUMBER_OF_COUNTER = {name: number for number, name in COUNTER_NAMES.items()}
 
 def pack_state(state: EvseState) -> bytes:
     """Pack what only the worker reads; closed history is not in it."""
-    return orjson.dumps(pack(state))
+    return orjson.dumps(pack(state), default=_listed)
+
+
+def _listed(value: object) -> list[object]:
+    """Give a named tuple as a list, which is all that the packing asks of the encoder."""
+    if isinstance(value, tuple):
+        return list(value)
+    raise TypeError(f"a state holds no {type(value).__name__}")
 
 
 def restore(stored: StoredEvse) -> EvseState:
