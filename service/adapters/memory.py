@@ -171,6 +171,7 @@ class MemoryLog:
         self._on_assigned: Callback | None = None
         self._on_revoked: Callback | None = None
         self._assignment = _NONE
+        self._settled = False
         self._positions: dict[TopicPartition, int] = {}
         self._paused: set[TopicPartition] = set()
         self._failure: Exception | None = None
@@ -193,16 +194,18 @@ class MemoryLog:
 
     async def revoke(self) -> None:
         """Take everything away; called by the group."""
+        self._settled = False
         if self._assignment and self._on_revoked is not None:
             await self._tell(self._on_revoked, self._assignment)
         self._forget()
 
     async def assign(self, assignment: frozenset[TopicPartition]) -> None:
         """Give a whole new assignment; called by the group."""
-        self._assignment = assignment
+        self._assignment, self._settled = assignment, False
         self._positions = {one: self._group.committed.get(one, 0) for one in assignment}
         if self._on_assigned is not None:
             await self._tell(self._on_assigned, assignment)
+        self._settled = True
 
     async def fetch(self, timeout_s: float, max_records: int) -> list[Record]:
         if not (records := self._take(max_records)):
@@ -246,7 +249,7 @@ class MemoryLog:
         if self._failure is not None:
             raise self._failure
         taken: list[Record] = []
-        if not self._broker.available:
+        if not (self._settled and self._broker.available):
             return taken
         for partition in sorted(self._assignment - self._paused):
             position = self._positions[partition]

@@ -121,14 +121,27 @@ async def test_each_of_many_evses_is_judged_by_itself(subject: Subject) -> None:
     offered = [position(9), position(10), position(11), *(position(i) for i in range(len(uids) - 3))]
 
     outcomes = await subject.store.save(
-        [write(uid, at, word="b", closed_days={uid: b"1"}) for uid, at in zip(uids, offered, strict=True)]
+        [
+            write(
+                uid,
+                at,
+                word="b",
+                closed_days={uid: b"1", "more": b"2"},
+                drop_days=["gone", "gone too", "all gone"],
+                closed_outages=[(1, b"one"), (2, b"two")],
+                exclusions={"new": b"1", "old": None},
+                gaps=[(3, b"three")],
+            )
+            for uid, at in zip(uids, offered, strict=True)
+        ]
     )
 
     loaded = await subject.store.load(uids)
     assert [STALE, ALREADY, *[SAVED] * (len(uids) - 2)] == outcomes
     assert uids == list(loaded)
     assert [b"state a", b"state a", *[b"state b"] * (len(uids) - 2)] == [loaded[uid].state for uid in uids]
-    assert (await subject.kept(uids[-1])).days == {uids[-1]: b"1"}
+    assert (await subject.kept(uids[0])).days == {}
+    assert (await subject.kept(uids[-1])).days == {uids[-1]: b"1", "more": b"2"}
 
 
 async def test_documents_with_other_fields_go_together(subject: Subject) -> None:
