@@ -12,18 +12,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
+from redis.asyncio import Redis
 
 from service.adapters.clock import SystemClock
-from service.adapters.http import HttpServer, build_pages
+from service.adapters.http import HttpServer, Served, build_pages
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_admin import KafkaTopicsSettings, TopicsReport, check_topics
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
 from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
 from service.adapters.prometheus import PrometheusInstruments
 from service.adapters.redis import RedisViewStore
-from service.adapters.redis_connection import RedisSettings
+from service.adapters.redis_connection import RedisSettings, connect
 from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYTES, Cleanup, OutputTopic
 from service.adapters.view_reader import ViewReader
+from service.dashboard.app import create_app
 from service.life import Life, run_watched, stop_at_signals
 from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Instruments
@@ -231,3 +233,26 @@ async def look_at_topics(settings: Settings) -> TopicsLook:
     missing = tuple(one.name for one in wanted.outputs if settings.create_topics and one.name not in known)
     outputs = [one for one in wanted.outputs if one.name not in missing]
     return TopicsLook(await check_topics(replace(wanted, outputs=outputs, create=False)), missing)
+
+
+_PAGE = Served("the page", "choose another port with --port", has_lifespan=True)
+
+
+def page_server(client: Redis, prefix: str, host: str, port: int) -> HttpServer:
+    """Build the server of the read-only page over the view; the client stays the caller's to close."""
+    return HttpServer(create_app(client, prefix, clock=SystemClock().now), host, port, _PAGE)
+
+
+async def serve_page(settings: Settings, host: str, port: int, listening: Callable[[int], None]) -> None:
+    """Serve the page until SIGTERM or SIGINT; `listening` is told the port."""
+    life = Life()
+    stop_at_signals(life)
+    client = connect(redis_settings(settings))
+    server = page_server(client, settings.redis_prefix, host, port)
+    try:
+        await server.start()
+        listening(server.port)
+        await life.stopped.wait()
+        await server.stop()
+    finally:
+        await client.aclose()

@@ -17,6 +17,7 @@ from typer.core import TyperGroup
 
 from service.commands import dead_letters
 from service.commands.check import check
+from service.commands.dashboard import dashboard
 from service.commands.demo import demo
 from service.commands.list import list_evses
 from service.commands.replay import replay
@@ -91,6 +92,7 @@ def _begin(
 
 
 app.command()(demo)
+app.command()(dashboard)
 # In the order of the help: the worker, what looks at its view, what works without it.
 app.command()(run)
 app.command()(check)

@@ -19,11 +19,11 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from schemas.view import DEFAULT_PREFIX
 from service.adapters.clock import SystemClock
-from service.adapters.http import HttpServer, Served
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisSettings
-from service.dashboard.app import create_app
+from service.app import page_server
 from service.demo.feeder import Feeder, month_before
 from service.demo.parts import EmbeddedBroker, EmbeddedValkey, WorkFolder
 from service.domain.time import datetime_from
@@ -31,7 +31,6 @@ from service.processing.ports import PortError
 from service.settings import environment_with
 from service.simulation import Fleet
 
-_PAGE = Served("the page", "choose another port with --port", has_lifespan=True)
 _TOPIC = "evse.events"
 _LOG = "worker.log"
 _WORKER_ENDS_S = 20.0
@@ -56,7 +55,7 @@ async def show(demo: Demo, console: Console) -> None:
         broker = EmbeddedBroker(_TOPIC)
         environment = {"REDIS_URL": valkey.url, "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_server}
         redis = Redis.from_url(valkey.url, decode_responses=False)
-        page = HttpServer(create_app(redis, clock=clock.now), demo.host, demo.port, _PAGE)
+        page = page_server(redis, DEFAULT_PREFIX, demo.host, demo.port)
         store = RedisViewStore(RedisSettings(valkey.url))
         await page.start()
         await store.start()

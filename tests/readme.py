@@ -1,0 +1,39 @@
+"""
+The tables of README.md that are made from the code: settings and metrics.
+
+`python -m tests.readme` writes them; a test fails when they are stale.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from service.adapters.prometheus import markdown_table
+from service.settings import PREFIX, Settings
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def settings_table() -> str:
+    """Give a row for each setting: variable, default, meaning."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    defaults = dict(Settings.model_construct().effective())
+    for name, field in Settings.model_fields.items():
+        variable = PREFIX + name.upper()
+        default = f"`{defaults[variable]}`" if defaults[variable] else ""
+        rows.append(f"| `{variable}` | {default} | {field.description} |")
+    return "\n".join(rows)
+
+
+def with_tables(text: str) -> str:
+    """Put the tables between their marks."""
+    for name, table in (("settings", settings_table()), ("metrics", markdown_table().strip())):
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        pattern = re.compile(f"{begin}.*?{end}", re.DOTALL)
+        text = pattern.sub(lambda _, table=table, begin=begin, end=end: f"{begin}\n{table}\n{end}", text)
+    return text
+
+
+if __name__ == "__main__":
+    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
