@@ -104,7 +104,7 @@ class ViewReader:
         return {field.decode(): parse_day(day) for field, day in found.items()}
 
     async def outages(self, uid: str, from_us: int = 0, until_us: int = _FOREVER_US) -> tuple[Outage, ...]:
-        """Give the closed spans that began between two times (microseconds since 1970), in order."""
+        """Give the closed spans that ended between two times (microseconds since 1970), in order."""
         with translated():
             found = await self._client.zrangebyscore(self._keys.outages(uid), from_us, until_us)
         return parse_outages(found)
