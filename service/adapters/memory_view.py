@@ -127,12 +127,14 @@ def _change(kept: MemoryEvse, write: ViewWrite) -> None:
     kept.days.update(write.closed_days)
     for name in write.drop_days:
         kept.days.pop(name, None)
+    kept.outages = {one for one in kept.outages if one[1] not in write.drop_outages}
     kept.outages.update(write.closed_outages)
     for name, exclusion in write.exclusions.items():
         if exclusion is None:
             kept.exclusions.pop(name, None)
         else:
             kept.exclusions[name] = exclusion
+    kept.gaps = {one for one in kept.gaps if one[1] not in write.drop_gaps}
     kept.gaps.update(write.gaps)
     if write.keep_from_us > 0:
         _prune(kept, write.keep_from_us)

@@ -226,7 +226,16 @@ def _save_arguments(keys: Keys, writes: Sequence[ViewWrite]) -> tuple[list[str],
 def _guarded_values(write: ViewWrite) -> list[_Argument]:
     declared = {name: value for name, value in write.exclusions.items() if value is not None}
     withdrawn = [name for name, value in write.exclusions.items() if value is None]
-    written = (write.closed_days, write.drop_days, write.closed_outages, declared, withdrawn, write.gaps)
+    written = (
+        write.closed_days,
+        write.drop_days,
+        write.drop_outages,
+        write.closed_outages,
+        declared,
+        withdrawn,
+        write.drop_gaps,
+        write.gaps,
+    )
     return [
         _position_word(write.position),
         write.state,
@@ -237,9 +246,11 @@ def _guarded_values(write: ViewWrite) -> list[_Argument]:
         *write.document.values(),
         *_flat(write.closed_days.items()),
         *write.drop_days,
+        *write.drop_outages,
         *_flat(write.closed_outages),
         *_flat(declared.items()),
         *withdrawn,
+        *write.drop_gaps,
         *_flat(write.gaps),
     ]
 

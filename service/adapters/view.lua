@@ -8,10 +8,12 @@
 --         pending     what it publishes again
 --         listed      what the lists show of the EVSE, as one word: only compared
 --         kept        "from_us|YYYY-MM-DD": what ended before is deleted, once for each new day; or ""
---         counts      "days,dropped days,outages,exclusions,withdrawn exclusions,gaps"
+--         counts      of the eight that follow, in this order: "1,0,…"
 --         the values of the document, in the order of the names
---         field, JSON for each closed day;  field for each dropped day;  start_us, JSON for each outage
---         id, JSON for each exclusion;      id for each withdrawn one;   from_us, JSON for each gap
+--         field, JSON for each closed day;  field for each dropped day
+--         JSON for each dropped outage;     until_us, JSON for each outage
+--         id, JSON for each exclusion;      id for each withdrawn one
+--         JSON for each dropped gap;        until_us, JSON for each gap
 -- Reply one number for each EVSE: 0 stale, 1 already there, 2 saved, 3 saved and the lists have to follow
 --
 -- The guard is service.processing.ports.Position.judge, word for word: a contract test holds the two together.
@@ -91,7 +93,8 @@ local function save(first_key)
   local stored = redis.call('HMGET', private, 'position', 'listed', 'kept')
   local outcome = judge(stored[1], position)
   if outcome ~= SAVED then
-    at = at + #names + 2 * counts[1] + counts[2] + 2 * counts[3] + 2 * counts[4] + counts[5] + 2 * counts[6]
+    at = at + #names + 2 * counts[1] + counts[2] + counts[3] + 2 * counts[4]
+    at = at + 2 * counts[5] + counts[6] + counts[7] + 2 * counts[8]
     return outcome
   end
 
@@ -103,10 +106,12 @@ local function save(first_key)
   if #names > 0 then redis.call('HSET', document, unpack(fields)) end
   run('HSET', days, 2 * counts[1])
   run('HDEL', days, counts[2])
-  run('ZADD', outages, 2 * counts[3])
-  run('HSET', exclusions, 2 * counts[4])
-  run('HDEL', exclusions, counts[5])
-  run('ZADD', gaps, 2 * counts[6])
+  run('ZREM', outages, counts[3])
+  run('ZADD', outages, 2 * counts[4])
+  run('HSET', exclusions, 2 * counts[5])
+  run('HDEL', exclusions, counts[6])
+  run('ZREM', gaps, counts[7])
+  run('ZADD', gaps, 2 * counts[8])
   if kept ~= '' and kept ~= stored[3] then prune(kept, days, outages, gaps) end
   redis.call('HSET', private, 'position', position, 'state', state, 'pending', pending, 'listed', listed, 'kept', kept)
   return listed == stored[2] and SAVED or SAVED_LISTS_FOLLOW

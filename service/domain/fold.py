@@ -297,9 +297,9 @@ def _take_removal(state: EvseState, event: events.EvseRemoved, _sign: Micros | N
     again = state.removed
     state.removal_key = key
     gone = set(state.declarations.exclusions)
-    state.declarations.remove_after(key)
+    state.unsaved.dropped_gaps += state.declarations.remove_after(key)
+    state.unsaved.gaps = [gap for gap in state.unsaved.gaps if gap.key < key]
     state.unsaved.exclusions |= gone
-    state.unsaved.gaps = True
     recent.forget_connectors_after(state, key)
     placed = recent.place(state, [effect], refold=True)
     verdict = Verdict.CORRECTED if again and placed.changed else Verdict.APPLIED
@@ -329,10 +329,10 @@ def _declare(state: EvseState, exclusion_id: str, exclusion: Exclusion) -> _Chan
 def _take_gap(state: EvseState, event: events.GapObserved, _sign: Micros | None) -> _Change:
     key = (event.at, event.position)
     gap = Gap(event.from_, event.until, key, event.event_id)
-    if _applies_after_removal(state, key) or not state.declarations.observe_gap(gap):
+    if _applies_after_removal(state, key):
         return _REFRESHED
-    state.unsaved.gaps = True
-    return _Change(Verdict.APPLIED, publish=True)
+    state.unsaved.gaps.append(gap)
+    return _Change(Verdict.APPLIED, publish=True) if state.declarations.observe_gap(gap) else _REFRESHED
 
 
 _HANDLERS: dict[type[events.Event], Callable[[EvseState, Any, Micros | None], _Change]] = {

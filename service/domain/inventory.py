@@ -140,13 +140,16 @@ class Declarations:
         self.gaps = gaps
         self._merge_gaps()
 
-    def remove_after(self, key: Key) -> None:
-        """Forget what applies after a removal (settled reading 13)."""
+    def remove_after(self, key: Key) -> list[Gap]:
+        """Forget what applies after a removal (settled reading 13); give the gaps that are gone for it."""
         self.inventories = [each for each in self.inventories if each.key < key]
         for exclusion_id, versions in self.exclusions.items():
             self.exclusions[exclusion_id] = [each for each in versions if each.key < key]
-        self.gaps = [gap for gap in self.gaps if gap.key < key]
+        before = self.gaps
+        self.gaps = [gap for gap in before if gap.key < key]
         self._merge_gaps()
+        kept = {gap[:2] for gap in self.gaps}
+        return [gap for gap in before if gap[:2] not in kept]
 
     def settle(self, closed: Micros, keep_from: Micros) -> None:
         """Drop what nothing can bring back once history is closed up to `closed`, and what is too old."""

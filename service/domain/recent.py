@@ -191,7 +191,9 @@ def name_connector(state: EvseState, uid: str, key: Key) -> bool:
     state.named[uid] = key
     history = state.history[uid] = state.history[NAMELESS].copy()
     state.base.tracks[uid] = state.base.nameless.copy()
-    state.unsaved.days |= {(uid, day) for day in history.days}
+    days = {(uid, day) for day in history.days}
+    state.unsaved.days |= days
+    state.unsaved.dropped_days -= days
     state.unsaved.spans += [(uid, span) for span in history.spans]
     _recompute_port(state)
     return True
@@ -201,7 +203,9 @@ def forget_connectors_after(state: EvseState, key: Key) -> None:
     """Make those connectors unknown that were named only after a removal (settled reading 13)."""
     for uid in [uid for uid, named_at in state.named.items() if named_at > key]:
         del state.named[uid], state.base.tracks[uid]
-        state.unsaved.dropped_days |= {(uid, day) for day in state.history.pop(uid).days}
+        history = state.history.pop(uid)
+        state.unsaved.dropped_days |= {(uid, day) for day in history.days}
+        state.unsaved.dropped_spans += [(uid, span) for span in history.spans]
         state.unsaved.days = {(owner, day) for owner, day in state.unsaved.days if owner != uid}
         state.unsaved.spans = [(owner, span) for owner, span in state.unsaved.spans if owner != uid]
     _recompute_port(state)

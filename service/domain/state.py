@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from schemas.vocabulary import TimeClass
-from service.domain.inventory import Declarations
+from service.domain.inventory import Declarations, Gap
 from service.domain.time import Micros
 from service.domain.timeline import Item, Minutes, Timeline
 from service.domain.track import Buckets, Key, Span
@@ -68,16 +68,20 @@ class Unsaved:
     days: set[tuple[str, int]] = field(default_factory=set)
     spans: list[tuple[str, Span]] = field(default_factory=list)
     exclusions: set[str] = field(default_factory=set)
-    gaps: bool = False
+    gaps: list[Gap] = field(default_factory=list)
     dropped_days: set[tuple[str, int]] = field(default_factory=set)
+    dropped_spans: list[tuple[str, Span]] = field(default_factory=list)
+    dropped_gaps: list[Gap] = field(default_factory=list)
 
     def clear(self) -> None:
         """Forget all: it has been written."""
         self.days.clear()
         self.spans.clear()
         self.exclusions.clear()
+        self.gaps.clear()
         self.dropped_days.clear()
-        self.gaps = False
+        self.dropped_spans.clear()
+        self.dropped_gaps.clear()
 
 
 @dataclass(slots=True)

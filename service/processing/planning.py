@@ -207,6 +207,8 @@ def write(
         exclusions=rendered.exclusions,
         gaps=rendered.gaps,
         drop_days=rendered.drop_days,
+        drop_outages=rendered.drop_outages,
+        drop_gaps=rendered.drop_gaps,
         keep_from_us=rendered.keep_from_us,
         status=rendered.status,
         online=rendered.online,

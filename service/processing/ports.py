@@ -39,13 +39,19 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One record to be written, to an explicit partition. `value` None is a tombstone."""
+    """
+    One record to be written, to an explicit partition. `value` None is a tombstone.
+
+    `timestamp` is the record's own, in microseconds from 1970 on (Kafka keeps milliseconds); None: when it is
+    written.
+    """
 
     topic: str
     partition: int
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    timestamp: int | None = None
 
 
 class PortError(Exception):
@@ -218,6 +224,9 @@ class ViewWrite:
     exclusions: Mapping[str, bytes | None] = field(default_factory=dict)
     gaps: Sequence[tuple[int, bytes]] = ()
     drop_days: Sequence[str] = ()
+    drop_outages: Sequence[bytes] = ()
+    """Spans that turned out not to belong here (a removal came to apply earlier), as they were written."""
+    drop_gaps: Sequence[bytes] = ()
     keep_from_us: int = 0
     status: str = ""
     online: str = "null"

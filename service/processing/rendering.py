@@ -145,6 +145,8 @@ class RenderedEvse:
     exclusions: dict[str, bytes | None] = field(default_factory=dict)
     gaps: list[tuple[int, bytes]] = field(default_factory=list)
     drop_days: list[str] = field(default_factory=list)
+    drop_outages: list[bytes] = field(default_factory=list)
+    drop_gaps: list[bytes] = field(default_factory=list)
     keep_from_us: Micros = 0
     status: str = ""
     online: str = "null"
@@ -194,8 +196,9 @@ def _add_closed(rendered: RenderedEvse, state: EvseState) -> None:
     for exclusion_id in sorted(unsaved.exclusions):
         standing = state.declarations.standing(exclusion_id)
         rendered.exclusions[exclusion_id] = standing and orjson.dumps(_exclusion_json(standing))
-    if unsaved.gaps:
-        rendered.gaps = [(gap.until, orjson.dumps(_gap_json(gap))) for gap in state.declarations.gaps]
+    rendered.gaps = [(gap.until, orjson.dumps(_gap_json(gap))) for gap in unsaved.gaps]
+    rendered.drop_outages = [orjson.dumps(outage_json(uid, span)) for uid, span in unsaved.dropped_spans]
+    rendered.drop_gaps = [orjson.dumps(_gap_json(gap)) for gap in unsaved.dropped_gaps]
     rendered.keep_from_us = keep_from(state)
 
 
