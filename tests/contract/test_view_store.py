@@ -128,8 +128,10 @@ async def test_each_of_many_evses_is_judged_by_itself(subject: Subject) -> None:
                 word="b",
                 closed_days={uid: b"1", "more": b"2"},
                 drop_days=["gone", "gone too", "all gone"],
+                drop_outages=[b"void"],
                 closed_outages=[(1, b"one"), (2, b"two")],
                 exclusions={"new": b"1", "old": None},
+                drop_gaps=[b"void", b"void too"],
                 gaps=[(3, b"three")],
             )
             for uid, at in zip(uids, offered, strict=True)
@@ -208,6 +210,29 @@ async def test_what_was_never_saved_is_not_loaded(subject: Subject) -> None:
     assert list(await subject.store.load(["nobody", "a", "a"])) == ["a"]
     assert await subject.store.load([]) == {}
     assert await subject.store.save([]) == []
+
+
+async def test_spans_and_gaps_can_be_taken_back(subject: Subject) -> None:
+    """What is dropped goes before what is written, so that the same span may come back at once."""
+    await subject.store.save(
+        [write(at=position(1), closed_outages=[(1, b"x"), (2, b"y")], gaps=[(3, b"x"), (4, b"y")])]
+    )
+
+    await subject.store.save(
+        [
+            write(
+                at=position(2),
+                drop_outages=[b"x", b"y", b"never"],
+                closed_outages=[(2, b"y")],
+                drop_gaps=[b"x", b"y"],
+                gaps=[(4, b"y")],
+            )
+        ]
+    )
+
+    kept = await subject.kept("charger-1")
+    assert list(kept.outages) == [(2, b"y")]
+    assert list(kept.gaps) == [(4, b"y")]
 
 
 async def test_exclusions_and_days_can_be_taken_back(subject: Subject) -> None:
