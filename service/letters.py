@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
+from schemas.fields import parse_time
+from service.domain.time import Micros, micros_from
 from service.processing.dead_letters import OffsetRange
 from service.processing.ports import Message, Record
 
@@ -32,14 +34,15 @@ class Letter:
     """
     One record of the dead-letter topic, and what its `dl_` headers say.
 
-    `origin` is the record it was: topic, partition, offset; None where the headers do not say. `cut`: only
-    its beginning was kept, so it cannot be sent again.
+    `origin` is the record it was: topic, partition, offset; `timestamp` its own, in microseconds. Both are
+    None where the headers do not say. `cut`: only its beginning was kept, so it cannot be sent again.
     """
 
     record: Record
     reason: str
     message: str
     origin: tuple[str, int, int] | None
+    timestamp: Micros | None
     cut: bool
 
     @classmethod
@@ -53,6 +56,7 @@ class Letter:
             said.get("dl_reason", "unknown"),
             said.get("dl_message", ""),
             (topic, int(partition), int(offset)) if known else None,
+            _time(said.get("dl_timestamp", "")),
             any(name in said for name in ("dl_value_length", "dl_key_length", "dl_headers_dropped")),
         )
 
@@ -70,16 +74,28 @@ class Letter:
         return text if len(text) <= most else text[: most - 1] + "…"
 
     def restored(self) -> Message:
-        """Give the record it was, for where it came from: key, value and headers as they were."""
+        """
+        Give the record it was, for where it came from: key, value, headers and timestamp as they were.
+
+        The timestamp is the only time of an event that has none of its own: with another it would apply then.
+        """
         if self.origin is None:
             raise ValueError("this letter does not say where it came from")
         topic, partition, _ = self.origin
         headers = tuple((name, value) for name, value in self.record.headers if not _is_ours(name))
-        return Message(topic, partition, self.record.key, self.record.value, headers)
+        return Message(topic, partition, self.record.key, self.record.value, headers, self.timestamp)
 
 
 def _is_ours(name: str) -> bool:
     return name.startswith(_PREFIX)
+
+
+def _time(word: str) -> Micros | None:
+    try:
+        # A record from before 1970 had no time at all, which only the time zero can still say.
+        return max(0, micros_from(parse_time(word)))
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from service.adapters.kafka_errors import Patience, missing_topic, port_error, translated
 from service.processing.ports import Message, TooLarge, TopicPartition, Unavailable, Unusable
 
+_MICROS_PER_MILLI = 1_000
+
 # What a new producer, with a new identity, is not troubled by.
 _HEALED = (
     InvalidProducerEpoch,
@@ -161,8 +163,9 @@ async def _send(producer: AIOKafkaProducer, partition: TopicPartition, messages:
 
 
 def _append(batch: Any, message: Message) -> object | None:
+    at = None if message.timestamp is None else message.timestamp // _MICROS_PER_MILLI
     added: object | None = batch.append(
-        timestamp=None, key=message.key, value=message.value, headers=list(message.headers)
+        timestamp=at, key=message.key, value=message.value, headers=list(message.headers)
     )
     return added
 

@@ -294,4 +294,4 @@ class MemoryPublisher:
             self._broker.records(TopicPartition(message.topic, message.partition))
         for message in messages:
             partition = TopicPartition(message.topic, message.partition)
-            self._broker.append(partition, message.key, message.value, message.headers)
+            self._broker.append(partition, message.key, message.value, message.headers, message.timestamp)

@@ -36,6 +36,24 @@ async def test_tombstones_and_missing_keys_stay_what_they_are(world: World) -> N
     assert [(one.key, one.value) for one in records] == [(b"gone", None), (None, b"keyless"), (b"", b"")]
 
 
+async def test_a_message_keeps_the_time_it_is_given(world: World) -> None:
+    """One with a timestamp has it, in milliseconds; one without is dated when it is written."""
+    topic = await world.broker.topic()
+    given = 1_767_571_200_123_456
+
+    await (await world.publisher()).publish(
+        [
+            Message(topic, 0, b"a", b"then", timestamp=given),
+            Message(topic, 0, b"a", b"now"),
+            Message(topic, 0, b"a", b"never", timestamp=0),
+        ]
+    )
+
+    then, now, never = [one.timestamp for one in await (await world.member(topic)).read(3)]
+    assert (then, never) == (given // 1_000 * 1_000, 0)
+    assert now not in {0, then}
+
+
 async def test_messages_of_a_partition_keep_their_order(world: World) -> None:
     """More than fits a batch, spread over partitions and calls, comes out in the order it went in."""
     topic = await world.broker.topic(3)

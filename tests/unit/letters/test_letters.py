@@ -11,6 +11,7 @@ from service.processing.ports import Headers, Message, Record
 from service.processing.rejection import Rejection
 
 TOPIC = "evse.dead-letters"
+AT = 1_767_571_200_000_000
 
 
 def rejected(
@@ -24,7 +25,7 @@ def rejected(
     max_bytes: int = 1_000_000,
 ) -> Letter:
     """Make a dead letter as the worker does, and read it from the topic again."""
-    record = Record(topic, partition, offset, 1_767_571_200_000_000, b"charger-1", value, headers)
+    record = Record(topic, partition, offset, AT, b"charger-1", value, headers)
     rejection = Rejection(reason, "the value is not JSON", None)
     message = dead_letter(record, rejection, TOPIC, at=1_767_571_201_000_000, max_bytes=max_bytes)
     return Letter.read(kept(message))
@@ -45,8 +46,28 @@ def test_a_letter_says_why_and_from_where() -> None:
 
 
 def test_the_record_it_was_comes_back_unchanged() -> None:
-    """Key, value, headers, topic and partition; what the worker added is gone."""
-    assert rejected().restored() == Message("evse.events", 3, b"charger-1", b"{oops", (("ce_id", b"1"),))
+    """Key, value, headers, topic, partition and its own time; what the worker added is gone."""
+    restored = rejected().restored()
+
+    headers = (("ce_id", b"1"),)
+    assert restored == Message("evse.events", 3, b"charger-1", b"{oops", headers, AT)
+
+
+@pytest.mark.parametrize(
+    ("said", "timestamp"),
+    [
+        (b"2026-01-05T00:00:00.123Z", AT + 123_000),
+        (b"1969-12-31T23:59:59.999Z", 0),
+        (b"yesterday", None),
+        (b"", None),
+    ],
+)
+def test_a_time_that_is_none_is_not_sent(said: bytes, timestamp: int | None) -> None:
+    """A record without a time has -1 ms in Kafka, which no producer may write: 0 counts as no time, too."""
+    headers = (("dl_topic", b"evse.events"), ("dl_partition", b"3"), ("dl_offset", b"17"))
+    letter = Letter.read(Record(TOPIC, 0, 0, 0, None, b"", (*headers, ("dl_timestamp", said))))
+
+    assert letter.restored().timestamp == timestamp
 
 
 def test_a_letter_of_which_only_the_beginning_was_kept_is_not_sent_again() -> None:
