@@ -59,7 +59,12 @@ class Folded:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What a handler reports: the verdict, what moved, and which status steps were made."""
+    """
+    What a handler reports: the verdict, what moved, and which status steps were made.
+
+    `corrected` names connectors that moved although what they are now is the same: in their history, or in
+    what the inventory says of them.
+    """
 
     verdict: Verdict
     publish: bool = False
@@ -264,7 +269,7 @@ def _take_inventory(state: EvseState, event: events.InventoryUpserted, _sign: Mi
     if _applies_after_removal(state, key):
         return _REFRESHED
     declarations = state.declarations
-    before = _published_inventory(state)
+    before, fields = _published_inventory(state), declarations.connectors or {}
     declarations.upsert(Inventory(key, event.evse, event.connectors))
     named = [uid for uid in event.connectors or {} if recent.name_connector(state, uid, key)]
     placed = Placed((), frozenset(), refolded=False)
@@ -273,7 +278,15 @@ def _take_inventory(state: EvseState, event: events.InventoryUpserted, _sign: Mi
         effect = _begin_at_horizon(state, event, ItemKind.INVENTORY, statuses)
         placed = recent.place(state, [effect], refold=True)
     moved = bool(placed.changed) or _published_inventory(state) != before
-    return _Change(Verdict.APPLIED if moved else Verdict.REFRESHED, evse_moved=moved, steps=placed.steps)
+    described = {
+        uid for uid, described in (declarations.connectors or {}).items() if fields.get(uid) != described
+    }
+    return _Change(
+        Verdict.APPLIED if moved else Verdict.REFRESHED,
+        corrected=frozenset(described),
+        evse_moved=moved,
+        steps=placed.steps,
+    )
 
 
 def _published_inventory(state: EvseState) -> tuple[Any, ...]:
