@@ -15,6 +15,7 @@ from enum import StrEnum
 
 import orjson
 
+from schemas.evse import FieldWarning
 from schemas.vocabulary import RejectionReason, Verdict
 from service.domain.events import Event
 from service.domain.fold import fold
@@ -40,11 +41,12 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line that was not blank, and what it says."""
+    """One line that was not blank, what it says, and the fields of its inventory that had to be left out."""
 
     file: str
     number: int
     content: Event | Rejection
+    left_out: tuple[FieldWarning, ...] = ()
 
 
 @dataclass(slots=True)
@@ -77,21 +79,22 @@ class LogReader:
         for number, line in enumerate(lines, start=1):
             text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
             if text.strip():
-                yield Line(file, number, self._decode(text, self.lines_before))
+                yield Line(file, number, *self._decode(text, self.lines_before))
 
     def _read_csv(self, file: str, lines: Iterable[bytes]) -> Iterator[Line]:
         try:
             for row in read_log(lines):
                 if isinstance(row, LogEvent):
-                    content = self._decode(orjson.dumps(row.event), row.position)
+                    yield Line(file, row.line, *self._decode(orjson.dumps(row.event), row.position))
                 else:
-                    content = Rejection(RejectionReason.INVALID_FIELD, f"{row.field} {row.reason}", row.field)
-                yield Line(file, row.line, content)
+                    reason = f"{row.field} {row.reason}"
+                    yield Line(file, row.line, Rejection(RejectionReason.INVALID_FIELD, reason, row.field))
         except HeaderError as error:
             raise ReplayError(f"{file}: {error}") from error
 
-    def _decode(self, value: bytes, position: int) -> Event | Rejection:
-        return decode(
+    def _decode(self, value: bytes, position: int) -> tuple[Event | Rejection, tuple[FieldWarning, ...]]:
+        left_out: list[FieldWarning] = []
+        content = decode(
             value,
             key=None,
             compare_key=False,
@@ -99,7 +102,9 @@ class LogReader:
             position=position,
             record_time=None,
             max_bytes=self.max_bytes,
+            warn=lambda _, warning: left_out.append(warning),
         )
+        return content, tuple(left_out)
 
 
 class Replay:

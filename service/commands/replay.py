@@ -128,8 +128,10 @@ def _fold(lines: Iterator[Line], job: Replay, batch_size: int, console: Console)
     for line in lines:
         if isinstance(line.content, Rejection):
             rejected += 1
-            _show_rejection(line, line.content, console)
+            _tell(line, f"{line.content.reason}: {line.content.message}", console)
             continue
+        for warning in line.left_out:
+            _tell(line, f"{warning.field} is {warning.message}", console)
         batch.append(line.content)
         if len(batch) >= batch_size:
             job.take(batch)
@@ -167,9 +169,8 @@ def _lines_of(files: list[Path], reader: LogReader, console: Console) -> Iterato
             before += size
 
 
-def _show_rejection(line: Line, rejection: Rejection, console: Console) -> None:
-    text = f"{line.file}:{line.number}: {rejection.reason}: {rejection.message}"
-    console.print(printable(text), markup=False)
+def _tell(line: Line, text: str, console: Console) -> None:
+    console.print(printable(f"{line.file}:{line.number}: {text}"), markup=False)
 
 
 def _show_counts(job: Replay, rejected: int, console: Console, *, capped: bool) -> None:

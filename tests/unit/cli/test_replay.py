@@ -118,6 +118,26 @@ def test_a_rejected_line_is_named_and_costs_nobody_else(call: Call, tmp_path: Pa
     assert len(snapshots(result.stdout)) == 1
 
 
+def test_a_bad_field_of_an_inventory_is_told_and_costs_only_itself(call: Call, tmp_path: Path) -> None:
+    """Coordinates with too few decimals are left out, with the line, the field and the remedy."""
+    place = {"latitude": "1.2", "longitude": "3.00000"}
+    event = {
+        "type": "evse.upserted",
+        "event_id": "1",
+        "evse_uid": "u",
+        "occurred_at": "2026-01-05T00:00:00Z",
+        "evse": {"uid": "u", "floor_level": "2", "coordinates": place},
+    }
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps(event), encoding="utf-8")
+
+    result = call("replay", str(path))
+
+    evse = json.loads(result.stdout)["evse"]
+    assert (evse["floor_level"], evse.get("coordinates", {}).get("latitude")) == ("2", None)
+    assert f"{path}:1: evse.coordinates.latitude is left out: must be degrees" in result.stderr
+
+
 def test_strict_turns_a_rejected_line_into_exit_code_1(call: Call, tmp_path: Path) -> None:
     """The snapshots are written all the same."""
     path = tmp_path / "log.jsonl"
