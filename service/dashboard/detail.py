@@ -8,25 +8,25 @@ were computed from. Knows no Redis and no HTML.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import orjson
 
 from schemas import view
-from schemas.vocabulary import IN_USE, TimeClass
+from schemas.vocabulary import TimeClass
 from service.dashboard import timeline
+from service.dashboard.kept import Kept, excluded, history_of, in_use, micros, read_kept
 from service.dashboard.reading import Stored
 from service.dashboard.rows import Row, row_of
 from service.dashboard.timeline import History, Lane, Span
 from service.dashboard.wording import DAY, SECOND, parse_time
 
 WINDOW_DAYS = 30
-OUTAGES_SHOWN = 100
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+OUTAGES_SHOWN = 25
+"""Outages listed before all are asked for: a link that flaps has thousands."""
 
 Json = Mapping[str, Any]
 
@@ -40,9 +40,13 @@ class Fields(dict[str, Any]):
 
 @dataclass(frozen=True, slots=True)
 class OutageLine:
-    """One line of the list of outages; times in microseconds since 1970, `until` None while it goes on."""
+    """
+    One line of the list of outages; times in microseconds since 1970, `until` None while it goes on.
 
-    connector: str
+    What befell several connectors alike (the charger's link was down) is one line that names them all.
+    """
+
+    connectors: tuple[str, ...]
     start: int
     until: int | None
     length: int
@@ -95,21 +99,6 @@ class EvsePage:
     clipped: bool = False
 
 
-@dataclass(slots=True)
-class _Material:
-    """The stored texts, read."""
-
-    days: dict[str, dict[int, view.Day]] = field(default_factory=dict)
-    outages: list[view.Outage] = field(default_factory=list)
-    exclusions: list[view.Exclusion] = field(default_factory=list)
-    gaps: list[view.Gap] = field(default_factory=list)
-
-
-def micros(moment: datetime) -> int:
-    """Count microseconds since 1970 of an aware time."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
 def evse_page(uid: str, stored: Stored, *, all_outages: bool = False) -> EvsePage | None:
     """Assemble a page; None where the document is not whole. Raises ValueError for what cannot be read."""
     row = row_of(uid, stored.document)
@@ -117,14 +106,13 @@ def evse_page(uid: str, stored: Stored, *, all_outages: bool = False) -> EvsePag
         return None
     snapshot = _lenient(orjson.loads(stored.document["snapshot"]))
     as_of = parse_time(snapshot.get("as_of")) or parse_time(stored.document.get("as_of")) or 0
-    material = _read(stored)
+    kept = read_kept(stored)
     window = _window(snapshot, as_of)
-    parts = [
-        _connector(state, snapshot["evse"], material, window) for state in snapshot.get("connectors") or ()
-    ]
+    parts = [_connector(state, snapshot["evse"], kept, window) for state in snapshot.get("connectors") or ()]
     port = timeline.port_segments([part.lane.segments for part in parts], window)
     names = {part.uid: part.name for part in parts}
-    shown = _newest(material.outages, window[0], all_outages=all_outages)
+    groups = _alike(kept.outages)
+    shown = groups if all_outages else _latest(groups, window[0])
     return EvsePage(
         row=row,
         evse=snapshot["evse"],
@@ -134,10 +122,10 @@ def evse_page(uid: str, stored: Stored, *, all_outages: bool = False) -> EvsePag
         removed_at=parse_time(stored.document.get("removed_at")),
         connectors=parts,
         port=timeline.lane("Charging point", port, window),
-        outages=[_line(outage, material, as_of, names) for outage in shown],
-        outages_before=len(material.outages) - len(shown),
-        exclusions=_exclusions(material),
-        gaps=[Period(micros(gap.from_), micros(gap.until)) for gap in reversed(material.gaps)],
+        outages=[_line(alike, kept, as_of, names) for alike in shown],
+        outages_before=len(groups) - len(shown),
+        exclusions=_exclusions(kept),
+        gaps=[Period(micros(gap.from_), micros(gap.until)) for gap in reversed(kept.gaps)],
         clipped=stored.clipped,
     )
 
@@ -146,32 +134,6 @@ def _lenient(value: Any) -> Any:
     if isinstance(value, dict):
         return Fields((name, _lenient(part)) for name, part in value.items())
     return [_lenient(part) for part in value] if isinstance(value, list) else value
-
-
-def _read(stored: Stored) -> _Material:
-    """Read the closed history and the recent one as one; a day that is in both is the sum of the two."""
-    material = _Material(
-        outages=list(view.parse_outages(reversed(stored.outages))),
-        exclusions=list(view.parse_exclusions(dict(stored.exclusions)).values()),
-        gaps=list(view.parse_gaps(stored.gaps)),
-    )
-    for name, text in stored.days.items():
-        uid, date = view.parse_day_field(name)
-        _add_day(material, uid, date.isoformat(), view.parse_day(text))
-    recent = view.parse_recent(stored.document.get("recent") or '{"from": "1970-01-01T00:00:00Z"}')
-    for uid, connector in recent.connectors.items():
-        for date, day in connector.days.items():
-            _add_day(material, uid, date.isoformat(), day)
-        material.outages += connector.outages
-    material.outages.sort(key=lambda outage: outage.from_)
-    return material
-
-
-def _add_day(material: _Material, uid: str, date: str, day: view.Day) -> None:
-    start = micros(datetime.fromisoformat(date).replace(tzinfo=UTC))
-    known = material.days.setdefault(uid, {}).setdefault(start, {})
-    for key, seconds in day.items():
-        known[key] = known.get(key, 0) + seconds
 
 
 def _observed(described: Json) -> Json:
@@ -189,12 +151,12 @@ def _window(snapshot: Json, as_of: int) -> tuple[int, int]:
     return (start, max(until, start + SECOND))
 
 
-def _connector(state: Json, evse: Json, material: _Material, window: tuple[int, int]) -> ConnectorPart:
+def _connector(state: Json, evse: Json, kept: Kept, window: tuple[int, int]) -> ConnectorPart:
     uid = state["connector_uid"]
     published: Json = next(
         (part for part in evse.get("connectors") or () if part.get("uid") == uid), Fields()
     )
-    segments = timeline.connector_segments(_history(uid, material, window[1]), window)
+    segments = timeline.connector_segments(history_of(uid, kept, window[1]), window)
     name = published.get("physical_reference") or published.get("connector_id") or uid
     lane = timeline.lane(name, segments, window)
     status = published.get("status") or state.get("status")
@@ -206,88 +168,55 @@ def _connector(state: Json, evse: Json, material: _Material, window: tuple[int, 
         evse=published,
         state=state,
         window=_observed(state),
-        lane=_with_use(lane, material.days.get(uid, {})),
+        lane=_with_use(lane, kept.days.get(uid, {})),
     )
 
 
 def _with_use(lane: Lane, days: Mapping[int, view.Day]) -> Lane:
-    shares = [replace(share, in_use=_in_use(days.get(share.start // DAY * DAY))) for share in lane.days]
+    shares = [replace(share, in_use=in_use(days.get(share.start // DAY * DAY))) for share in lane.days]
     return replace(lane, days=shares)
 
 
-def _seconds(day: view.Day) -> dict[tuple[str | None, bool | None], float]:
-    """Keep of a day what is time."""
-    return {state: seconds for key, seconds in day.items() if (state := view.state_of(key)) is not None}
+def _alike(outages: Sequence[view.Outage]) -> list[list[view.Outage]]:
+    """Put together what differs by nothing but the connector, the newest first."""
+    groups: dict[view.Outage, list[view.Outage]] = {}
+    for outage in reversed(outages):
+        groups.setdefault(outage.model_copy(update={"connector_uid": ""}), []).append(outage)
+    return list(groups.values())
 
 
-def _in_use(day: view.Day | None) -> float | None:
-    """Say which share of a day's observed time a connector served somebody; None without any."""
-    if not day:
-        return None
-    seconds = _seconds(day)
-    known = sum(length for (status, _), length in seconds.items() if status not in (None, "UNKNOWN"))
-    used = sum(
-        length for (status, online), length in seconds.items() if status in IN_USE and online is not False
-    )
-    return used / known if known else None
-
-
-def _history(uid: str, material: _Material, end: int) -> History:
-    spans = [
-        Span(micros(outage.from_), end if outage.until is None else micros(outage.until), outage.time_class)
-        for outage in material.outages
-        if outage.connector_uid == uid
-    ]
-    return History(
-        known_from=_known_from(material.days.get(uid, {}), end),
-        spans=spans,
-        gaps=[(micros(gap.from_), micros(gap.until)) for gap in material.gaps],
-        exclusions=_excluded(uid, material, end),
-    )
-
-
-def _excluded(uid: str, material: _Material, end: int) -> list[tuple[int, int]]:
-    return [
-        (micros(exclusion.from_), end if exclusion.until is None else micros(exclusion.until))
-        for exclusion in material.exclusions
-        if exclusion.connector_uids is None or uid in exclusion.connector_uids
-    ]
-
-
-def _known_from(days: Mapping[int, view.Day], end: int) -> int | None:
-    """Find since when a connector is accounted for: its first day's seconds end with that day."""
-    if not days:
-        return None
-    first = min(days)
-    heard = sum(_seconds(days[first]).values())
-    return max(first, min(first + DAY, max(end, first)) - round(heard * SECOND))
-
-
-def _newest(outages: Sequence[view.Outage], since: int, *, all_outages: bool) -> list[view.Outage]:
-    """Choose what is listed, the newest first: all that is known, or the latest of the window."""
-    ordered = list(reversed(outages))
-    if all_outages:
-        return ordered
-    inside = (outage for outage in ordered if outage.until is None or micros(outage.until) > since)
+def _latest(groups: Sequence[list[view.Outage]], since: int) -> list[list[view.Outage]]:
+    """Choose what is listed unless all is asked for: the latest of the window."""
+    inside = (alike for alike in groups if alike[0].until is None or micros(alike[0].until) > since)
     return list(islice(inside, OUTAGES_SHOWN))
 
 
-def _line(outage: view.Outage, material: _Material, as_of: int, names: Mapping[str, str]) -> OutageLine:
+def _line(alike: Sequence[view.Outage], kept: Kept, as_of: int, names: Mapping[str, str]) -> OutageLine:
+    outage = alike[0]
     start = micros(outage.from_)
     until = None if outage.until is None else micros(outage.until)
     end = max(as_of, start) if until is None else until
+    kinds = [_kinds(each, start, end, kept) for each in alike]
+    worst = outage.time_class
+    if worst is TimeClass.DOWN and not any(TimeClass.DOWN in times for times in kinds):
+        worst = TimeClass.EXCLUDED
+    partly = worst is TimeClass.DOWN and any(TimeClass.EXCLUDED in times for times in kinds)
+    uids = sorted(each.connector_uid for each in alike)
+    return OutageLine(
+        tuple(names.get(uid, uid) for uid in uids), start, until, end - start, worst, partly, outage
+    )
+
+
+def _kinds(outage: view.Outage, start: int, end: int, kept: Kept) -> AbstractSet[TimeClass]:
+    """Say which classes a span has once exclusions are taken out."""
     kind = outage.time_class
-    excused = False
-    if kind is TimeClass.DOWN and start < end:
-        history = History(start, [Span(start, end, kind)], (), _excluded(outage.connector_uid, material, end))
-        times = timeline.tally(timeline.connector_segments(history, (start, end)), start, end)
-        kind = kind if TimeClass.DOWN in times else TimeClass.EXCLUDED
-        excused = TimeClass.EXCLUDED in times
-    name = names.get(outage.connector_uid, outage.connector_uid)
-    return OutageLine(name, start, until, end - start, kind, excused and kind is TimeClass.DOWN, outage)
+    if kind is not TimeClass.DOWN or start >= end:
+        return {kind}
+    history = History(start, [Span(start, end, kind)], (), excluded(outage.connector_uid, kept, end))
+    return {span.value for span in timeline.connector_segments(history, (start, end))}
 
 
-def _exclusions(material: _Material) -> list[Period]:
+def _exclusions(kept: Kept) -> list[Period]:
     periods = [
         Period(
             micros(exclusion.from_),
@@ -296,6 +225,6 @@ def _exclusions(material: _Material) -> list[Period]:
             exclusion.note or "",
             exclusion.connector_uids or (),
         )
-        for exclusion in material.exclusions
+        for exclusion in kept.exclusions
     ]
     return sorted(periods, key=lambda period: period.start, reverse=True)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from schemas.vocabulary import OPERATIONAL
 from service.dashboard import wording
 from service.dashboard.rows import Row
 from service.dashboard.wording import CLASS_WORDS, DAY, ONLINE_WORDS, REASON_WORDS
@@ -74,6 +75,7 @@ class Templates:
             "not_enough": wording.NOT_ENOUGH,
             "DAY": DAY,
             "classes": CLASS_WORDS,
+            "operational": OPERATIONAL,
         }
 
     def render(self, name: str, **context: Any) -> str:

@@ -105,11 +105,11 @@ def date_time(micros: int | None) -> str:
 
 
 def short_time(micros: int | None) -> str:
-    """Write a time in a list: `5 Jan, 14:03`."""
+    """Write a time in a list: `5 Jan, 14:03:07`."""
     if micros is None:
         return NEVER
     moment = moment_of(micros)
-    return f"{moment.day} {moment:%b, %H:%M}"
+    return f"{moment.day} {moment:%b, %H:%M:%S}"
 
 
 def day_name(micros: int) -> str:

@@ -71,7 +71,7 @@ async def test_a_seeded_view_is_shown(redis_url: str) -> None:
         page = await browser.get("/evse/evse-0007")
         assert page.status_code == 200
         assert "Scheduled maintenance" in page.text
-        assert page.text.count('<rect class="day"') == 31 * 2
+        assert page.text.count('<rect class="day"') == 31
         assert (await browser.get("/evse/nobody")).status_code == 404
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 import redis
 
@@ -88,10 +89,15 @@ def _flap(story: Story, at: int, draw: random.Random, times: int) -> int:
     return at
 
 
-def network(count: int = 42, *, now: int = NOW, seed: int = 7) -> list[Seeded]:
-    """Make a network: mostly good chargers, and at least one of each kind that is not."""
+@cache
+def _network(count: int, now: int, seed: int) -> tuple[Seeded, ...]:
     draw = random.Random(seed)
-    return [_charger(number, now, draw) for number in range(count)]
+    return tuple(_charger(number, now, draw) for number in range(count))
+
+
+def network(count: int = 42, *, now: int = NOW, seed: int = 7) -> list[Seeded]:
+    """Make a network: mostly good chargers, and at least one of each kind that is not. Not to be changed."""
+    return list(_network(count, now, seed))
 
 
 def _charger(number: int, now: int, draw: random.Random) -> Seeded:

@@ -93,6 +93,24 @@ def test_an_outage_says_what_it_counts_as() -> None:
     assert [period.connectors for period in page.exclusions] == [("c1",)] * 3
 
 
+def test_what_befell_several_connectors_alike_is_one_line() -> None:
+    """The link was down for both; what only one of them had is a line of its own."""
+    stories = [Story("c1", "Gun A"), Story("c2", "Gun B")]
+    for story in stories:
+        story.say(NOW - 34 * DAY, Status.AVAILABLE)
+        story.say(NOW - 3 * HOUR, Status.AVAILABLE, online=False)
+        story.say(NOW - 2 * HOUR, Status.AVAILABLE)
+    stories[0].say(NOW - HOUR, Status.OUTOFORDER)
+    seeded = evse("e", stories)
+    recent = orjson.loads(seeded.document["recent"])
+    for part in recent["connectors"].values():
+        for line in part["outages"]:
+            line |= {"began_by": None, "ended_by": None}
+    seeded.document["recent"] = orjson.dumps(recent).decode()
+    page = assembled(seeded)
+    assert [line.connectors for line in page.outages] == [("Gun A",), ("Gun A", "Gun B")]
+
+
 def test_outages_before_the_window_are_listed_when_asked_for() -> None:
     """The page shows those of the window, and says how many more are kept."""
     story = Story("c1")

@@ -189,18 +189,18 @@ async def test_an_outage_has_all_that_explains_it() -> None:
     """When, how long, what it counts as, why, and the events at its ends."""
     page = words((await asked(MemoryView([charger("e", Status.OUTOFORDER)]), "/evse/e")).text)
     started = (NOW - HOUR) // 1_000_000
-    line = rf"30 Jan, 13:00 ongoing 1 h Gun A Down Out of order – c1:{started} at {started % 100_000}"  # noqa: RUF001
+    line = rf"30 Jan, 13:00:00 ongoing 1 h Gun A Down Out of order – c1:{started} at {started % 100_000}"  # noqa: RUF001
     assert re.search(line, page)
 
 
 async def test_the_timeline_has_a_title_a_description_and_a_table() -> None:
     """What the drawing tells is told without it too."""
-    html = (await asked(MemoryView(network(21)), "/evse/evse-0007")).text
+    html = (await asked(MemoryView(network(21)), "/evse/evse-0004")).text
     drawings = re.findall(r'<svg[^>]*role="img" aria-labelledby="(\S+) (\S+)"', html)
-    assert len(drawings) == 2
+    assert len(drawings) == 3
     assert all(f'id="{name}"' in html for pair in drawings for name in pair)
-    assert html.count('<rect class="day"') == 31 * 2
-    assert html.count('<table class="days">') == 2
+    assert html.count('<rect class="day"') == 31 * 3
+    assert html.count('<table class="days">') == 3
     assert 'class="t-down"' in html
     assert 'class="t-excluded"' in html
     assert 'class="t-unobserved"' in html
