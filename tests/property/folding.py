@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import orjson
+from hypothesis import settings
 
 from service.domain.events import Event
 from service.domain.fold import Folded, fold
 from service.domain.rules import Rules
-from service.domain.state import EvseState
+from service.domain.state import NAMELESS, PORT, EvseState
 from service.domain.summary import Summary, summarize
 from service.domain.time import SECOND, Micros
+from service.domain.windows import spans_of
 from service.processing.decoding import Rejection, decode
+from service.processing.rendering import day_json, outage_json, port_day_json, snapshot
 
-Log = Sequence[dict[str, Any]]
+Json = dict[str, Any]
+Log = Sequence[Mapping[str, Any]]
+
+
+def tries(share: float) -> settings:
+    """Give a share of the examples that the profile at hand allows (`--hypothesis-profile`)."""
+    return settings(max_examples=max(1, round(share * settings().max_examples)))
 
 
 def decoded(log: Log, positions: Sequence[int] | None = None) -> list[Event]:
@@ -79,3 +88,44 @@ def what_is_said(events: Sequence[Event], using: Rules) -> dict[str, Any]:
     """Fold and say."""
     state, _ = folded(events, using)
     return said(state, summarize(state, state.as_of, using))
+
+
+def view(state: EvseState, using: Rules) -> bytes:
+    """Render the snapshot without what follows the order of publishing: revision and `last_updated`."""
+    value = snapshot(state, state.as_of, using)
+    del value["revision"], value["evse"]["last_updated"]
+    for connector in value["evse"]["connectors"]:
+        del connector["last_updated"]
+    return orjson.dumps(value)
+
+
+def ledger(
+    state: EvseState,
+    as_of: Micros | None = None,
+    *,
+    causes: Collection[str] = ("event_id", "position"),
+    nameless: bool = True,
+) -> bytes:
+    """
+    Render all days and spans, closed or not, with what is open accounted for up to `as_of`.
+
+    Of the events at the ends of spans it says what `causes` names. `nameless`: with what is kept for
+    connectors that may be named later.
+    """
+    as_of = state.as_of if as_of is None else as_of
+    tip = state.tip.copy()
+    tip.pour(as_of)
+    pairs = [*([(NAMELESS, tip.nameless)] if nameless else []), *tip.tracks.items()]
+    days = {
+        f"{uid} {day}": day_json(buckets)
+        for uid, track in pairs
+        for day, buckets in (state.history[uid].days | track.days).items()
+    }
+    days |= {
+        f"{PORT} {day}": port_day_json(classes) for day, classes in (state.port_days | tip.port.days).items()
+    }
+    spans = [outage_json(uid, span) for uid in sorted(tip.tracks) for span in spans_of(state, uid, as_of)]
+    for span in spans:
+        for end in ("began_by", "ended_by"):
+            span[end] = span[end] and {name: span[end][name] for name in causes}
+    return orjson.dumps([days, spans], option=orjson.OPT_SORT_KEYS)
