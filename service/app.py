@@ -25,7 +25,7 @@ from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisSettings, connect
 from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYTES, Cleanup, OutputTopic
 from service.adapters.view_reader import ViewReader
-from service.dashboard.app import create_app
+from service.dashboard.app import close_streams, create_app
 from service.life import Life, run_watched, stop_at_signals
 from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Instruments
@@ -235,12 +235,12 @@ async def look_at_topics(settings: Settings) -> TopicsLook:
     return TopicsLook(await check_topics(replace(wanted, outputs=outputs, create=False)), missing)
 
 
-_PAGE = Served("the page", "choose another port with --port", has_lifespan=True)
-
-
 def page_server(client: Redis, prefix: str, host: str, port: int) -> HttpServer:
     """Build the server of the read-only page over the view; the client stays the caller's to close."""
-    return HttpServer(create_app(client, prefix, clock=SystemClock().now), host, port, _PAGE)
+    page = create_app(client, prefix, clock=SystemClock().now)
+    remedy = "choose another port with --port"
+    served = Served("the page", remedy, has_lifespan=True, before_stop=lambda: close_streams(page))
+    return HttpServer(page, host, port, served)
 
 
 async def serve_page(settings: Settings, host: str, port: int, listening: Callable[[int], None]) -> None:

@@ -6,7 +6,6 @@ The tables of README.md that are made from the code: settings and metrics.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from service.adapters.prometheus import markdown_table
@@ -30,8 +29,8 @@ def with_tables(text: str) -> str:
     """Put the tables between their marks."""
     for name, table in (("settings", settings_table()), ("metrics", markdown_table().strip())):
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        pattern = re.compile(f"{begin}.*?{end}", re.DOTALL)
-        text = pattern.sub(lambda _, table=table, begin=begin, end=end: f"{begin}\n{table}\n{end}", text)
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
     return text
 
 

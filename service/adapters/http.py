@@ -83,6 +83,8 @@ class Served:
     what: str
     remedy: str
     has_lifespan: bool = False
+    before_stop: Callable[[], None] | None = None
+    """Ends what would else stay open as long as its readers do."""
 
 
 HEALTH = Served("health and metrics", "choose another HTTP_PORT, or 0 for none")
@@ -134,6 +136,8 @@ class HttpServer:
         """Answer what is in flight and close."""
         if self._serving is None:
             return
+        if self._served.before_stop is not None:
+            self._served.before_stop()
         self._server.should_exit = True
         await self._serving
         self._serving = None
