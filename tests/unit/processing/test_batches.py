@@ -39,11 +39,10 @@ def merge_gaps(driver: Driver) -> None:
     """
     Put the time that the listed gaps cover in the place of the list.
 
-    XXX: a gap that others cover is listed or not as batches are cut, and one that a later removal makes void
-    stays listed if it was written before; no number comes from the list.
+    XXX: a gap that others cover is listed or not as batches are cut; no number comes from the list.
     """
     for kept in driver.store.evses.values():
-        spans = [orjson.loads(gap) for _, gap in kept.gaps if not kept.document["removed_at"]]
+        spans = [orjson.loads(gap) for _, gap in kept.gaps]
         merged = merge((micros(span["from"]), micros(span["until"])) for span in spans)
         kept.gaps = {(end, b"%d" % start) for start, end in merged}
 
