@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
-import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.domain.intervals import merge
 from service.domain.rules import Rules
-from service.domain.time import HOUR, micros_from
+from service.domain.time import HOUR
 from tests.builders import Json
 from tests.driver import Driver, with_options
 from tests.oracle.strategies import logs
@@ -35,23 +31,6 @@ def fleets(draw: st.DrawFn) -> list[Json]:
     return mixed
 
 
-def merge_gaps(driver: Driver) -> None:
-    """
-    Put the time that the listed gaps cover in the place of the list.
-
-    XXX: a gap that others cover is listed or not as batches are cut; no number comes from the list.
-    """
-    for kept in driver.store.evses.values():
-        spans = [orjson.loads(gap) for _, gap in kept.gaps]
-        merged = merge((micros(span["from"]), micros(span["until"])) for span in spans)
-        kept.gaps = {(end, b"%d" % start) for start, end in merged}
-
-
-def micros(time: str) -> int:
-    """Read a time of the view."""
-    return micros_from(datetime.fromisoformat(time))
-
-
 @settings(max_examples=60)
 @given(events=fleets(), cuts=st.lists(st.integers(0, 60), max_size=5), batch=st.integers(1, 20))
 def test_the_view_is_the_same_whatever_the_batches(events: list[Json], cuts: list[int], batch: int) -> None:
@@ -70,6 +49,4 @@ def test_the_view_is_the_same_whatever_the_batches(events: list[Json], cuts: lis
             cut.restart()
     cut.settle()
 
-    for driver in (whole, cut):
-        merge_gaps(driver)
     assert outcome(cut) == outcome(whole)
