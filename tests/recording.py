@@ -15,6 +15,7 @@ class RecordingInstruments:
     def __init__(self) -> None:
         self.verdicts: Counter[Verdict] = Counter()
         self.clocks_corrected = 0
+        self.left_out = 0
         self.repeats = 0
         self.rejections: Counter[RejectionReason] = Counter()
         self.delays: list[tuple[float, float]] = []
@@ -35,6 +36,9 @@ class RecordingInstruments:
     def judged(self, verdict: Verdict, *, clock_corrected: bool) -> None:
         self.verdicts[verdict] += 1
         self.clocks_corrected += clock_corrected
+
+    def field_left_out(self) -> None:
+        self.left_out += 1
 
     def repeated(self) -> None:
         self.repeats += 1

@@ -75,6 +75,7 @@ def _histogram(name: str, text: str, buckets: Sequence[float], **labels: type[St
 
 EVENTS = _counter("events_total", "Events by what became of them.", verdict=Verdict)
 CLOCKS = _counter("clocks_corrected_total", "Events whose own time was not believed.")
+LEFT_OUT = _counter("fields_left_out_total", "Bad fields of an inventory that was good otherwise.")
 REPEATED = _counter("records_repeated_total", "Records applied before; their outputs were published again.")
 REJECTIONS = _counter("rejections_total", "Records that became dead letters.", reason=RejectionReason)
 EVENT_DELAY = _histogram(
@@ -103,6 +104,7 @@ TURNS = _histogram("turn_seconds", "One turn of the loop.", _WORK_SECONDS)
 TABLE: tuple[Metric, ...] = (
     EVENTS,
     CLOCKS,
+    LEFT_OUT,
     REPEATED,
     REJECTIONS,
     EVENT_DELAY,
@@ -186,6 +188,9 @@ class PrometheusInstruments:
         self._count(EVENTS, label=verdict)
         if clock_corrected:
             self._count(CLOCKS)
+
+    def field_left_out(self) -> None:
+        self._count(LEFT_OUT)
 
     def repeated(self) -> None:
         self._count(REPEATED)

@@ -55,6 +55,9 @@ class Instruments(Protocol):
     def judged(self, verdict: Verdict, *, clock_corrected: bool) -> None:
         """One event got its verdict; `clock_corrected`: its own time was not believed (P3)."""
 
+    def field_left_out(self) -> None:
+        """One bad field of an inventory was left out; the rest of it counted."""
+
     def repeated(self) -> None:
         """One record had been applied before; its outputs are published again."""
 
@@ -111,6 +114,8 @@ class NoInstruments:
     """Instruments that nobody reads."""
 
     def judged(self, verdict: Verdict, *, clock_corrected: bool) -> None: ...
+
+    def field_left_out(self) -> None: ...
 
     def repeated(self) -> None: ...
 

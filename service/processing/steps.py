@@ -122,6 +122,7 @@ class Steps:
             else:
                 decoded.append(Item(record, outcome))
         for uid, warning in warnings:
+            self._instruments.field_left_out()
             _log.debug(warning.message, action="field_left_out", evse_uid=uid, field=warning.field)
         return decoded
 

@@ -186,3 +186,17 @@ def test_the_survey_does_not_ask_at_every_turn(monkeypatch: pytest.MonkeyPatch) 
         driver.advance(timedelta(seconds=1))
 
     assert 3 <= len(asked) <= 5
+
+
+def test_a_bad_field_of_an_inventory_is_counted_and_costs_only_itself() -> None:
+    """Coordinates with too few decimals are left out of the view; the rest of the inventory counts."""
+    driver = Driver()
+    place = {"latitude": "1.2", "longitude": "3.00000"}
+
+    driver.pipe(event("evse.upserted", "12:00", evse={"uid": "e1", "floor_level": "2", "coordinates": place}))
+
+    (snapshot,) = driver.snapshots()
+    assert snapshot is not None
+    evse = snapshot["evse"]
+    assert (evse["floor_level"], "coordinates" in evse) == ("2", False)
+    assert driver.instruments.left_out == 1
