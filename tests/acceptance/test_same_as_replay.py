@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zlib import crc32
 
 import orjson
 import pytest
 
+from schemas.view import Day, Outage, parse_day, parse_outages
 from service.adapters.redis_connection import RedisSettings
 from service.adapters.view_reader import ViewReader
 from service.domain.events import Event
@@ -28,6 +30,7 @@ from service.translation.ocpp16_csv import LogEvent, read_log
 from tests.acceptance.processes import Running, command, worker
 from tests.acceptance.topics import Sent, ends_of, newest_snapshots, of_event, read, until_committed, write
 from tests.builders import Json
+from tests.driver import Driver
 from tests.services import Kafka
 
 REAL_LOG = Path(__file__).parents[3] / "shared" / "data" / "ocpp16_charger_a.csv"
@@ -175,11 +178,12 @@ class Simulated:
         prefix = settings["TOPIC_PREFIX"]
         published = newest_snapshots(await read(kafka, prefix + "snapshots"))
         view = await _view(settings["REDIS_URL"], self.uids)
+        assert await asyncio.to_thread(_undisturbed, self.records) == view
         assert self.uids == sorted(view)
         assert self.uids == sorted([*published, self.removed])
         for uid in self.uids:
             lines = [one.value or b"" for one in self.records if one.key == uid.encode()]
-            assert _replayed(lines) == view[uid]
+            assert _replayed(lines) == view[uid].snapshot
             if uid != self.removed:
                 # A sign of life alone publishes nothing: what is in the topic may be of an earlier time.
                 assert _replayed(lines, as_of=published[uid]["as_of"]) == published[uid]
@@ -214,13 +218,49 @@ def _changes(sent: Sequence[Sent], topic: str) -> dict[str, Json]:
     return changes
 
 
-async def _view(url: str, uids: Sequence[str]) -> dict[str, Json]:
+@dataclass(frozen=True)
+class Viewed:
+    """What readers may see of one EVSE."""
+
+    snapshot: Json
+    document: dict[str, str]
+    days: dict[str, Day]
+    outages: tuple[Outage, ...]
+
+
+async def _view(url: str, uids: Sequence[str]) -> dict[str, Viewed]:
     reader = ViewReader(RedisSettings(url))
     try:
-        documents = await reader.documents(uids)
+        return {
+            uid: Viewed(
+                orjson.loads(document["snapshot"]),
+                document,
+                await reader.days(uid),
+                await reader.outages(uid),
+            )
+            for uid, document in (await reader.documents(uids)).items()
+        }
     finally:
         await reader.close()
-    return {uid: orjson.loads(document["snapshot"]) for uid, document in documents.items()}
+
+
+def _undisturbed(sent: Sequence[Sent]) -> dict[str, Viewed]:
+    """Give the view that one worker makes on memory, without an accident."""
+    driver = Driver(partitions=PARTITIONS)
+    driver.advance(timedelta(days=30))  # no clock of the fleet is ahead of the log's
+    for one in sent:
+        driver.write(one.value, key=one.key, partition=one.partition)
+    driver.settle()
+    driver.stop()
+    return {
+        uid: Viewed(
+            orjson.loads(kept.document["snapshot"]),
+            {name: value.decode() for name, value in kept.document.items()},
+            {name: parse_day(day) for name, day in kept.days.items()},
+            parse_outages(outage for _, outage in sorted(kept.outages)),
+        )
+        for uid, kept in driver.store.evses.items()
+    }
 
 
 def _replayed(lines: Sequence[bytes], as_of: str | None = None) -> Json:
