@@ -1,0 +1,1 @@
+"""The pure fold, module by module, and each settled reading."""
