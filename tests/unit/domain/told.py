@@ -54,6 +54,15 @@ class Evse:
         more.setdefault("connector_uid", "c1")
         return self.take(events.StatusReported(status=Status(word), **self.head(at, received, more)))
 
+    def status_capped(self, word: str, at: str, received: str, cap: str) -> Folded:
+        """Report the status of `c1` to a fold that ends at a time."""
+        head = self.head(at, received, {"connector_uid": "c1"})
+        return self.take(events.StatusReported(status=Status(word), **head), cap)
+
+    def heartbeat_capped(self, at: str, received: str, cap: str) -> Folded:
+        """Send a heartbeat to a fold that ends at a time."""
+        return self.take(events.HeartbeatReceived(**self.head(at, received, {})), cap)
+
     def statuses(self, words: str) -> None:
         """Report statuses of `c1`, such as `10:00 AVAILABLE, 11:00 CHARGING`."""
         for each in words.split(", "):
