@@ -254,6 +254,41 @@ def test_a_removal_takes_back_the_days_of_a_connector_it_forgets() -> None:
     assert evse.state.port_days == {}
 
 
+# What is applied directly, and what is folded again
+
+
+def test_a_repeat_of_what_was_closed_long_ago_changes_nothing() -> None:
+    """A charger re-sends its last status; the one before it is in the base by now."""
+    evse = Evse(allowed_lateness=HOUR)
+    evse.statuses("09:00 AVAILABLE, 11:00 CHARGING")
+
+    assert evse.status("AVAILABLE", "10:30").verdict is Verdict.REFRESHED
+    assert evse.status("OUTOFORDER", "10:30").verdict is Verdict.CORRECTED
+
+
+def test_a_sign_of_life_between_two_disconnects_ends_the_first() -> None:
+    """The second was a repeat when it came, and is a disconnect now."""
+    evse = Evse()
+    evse.status("AVAILABLE", "09:00")
+    evse.online(False, "10:00")
+    evse.online(False, "11:00")
+
+    assert evse.heartbeat("10:30").moved
+    assert evse.window("09:00", "12:00") == (5_400, 5_400, 0, 0)
+    assert evse.since()[1] == "11:00:00Z"
+
+
+def test_repeats_after_a_removal_name_no_connector() -> None:
+    """However often they come, and in any order."""
+    evse = Evse()
+    evse.status("AVAILABLE", "09:00")
+    evse.remove("10:00")
+    for at in ("12:00", "11:00", "11:30"):
+        assert evse.status("CHARGING", at, connector_uid="c2").verdict is Verdict.REFRESHED
+
+    assert list(evse.state.tip.tracks) == ["c1"]
+
+
 # The limit
 
 

@@ -157,3 +157,16 @@ def test_exclusions_and_gaps_outside_a_window_leave_it_plain() -> None:
     published = evse.summary("12:00")
     assert in_seconds(published.windows[0])[1] == 3 * H
     assert published.connectors[0].windows[0].down == 3 * HOUR
+
+
+def test_the_published_window_can_be_asked_for_at_any_later_time() -> None:
+    """Time passes without an event; what is before its first day is in it no more."""
+    evse = Evse(allowed_lateness=HOUR)
+    evse.statuses("09:00 OUTOFORDER, 1 09:00 AVAILABLE, 2 10:00 AVAILABLE")
+    evse.status("OUTOFORDER", "2 11:00")
+
+    downs = [
+        evse.summary(f"{day} 00:00").connectors[0].windows[0].down // HOUR for day in (3, 30, 31, 32, 33, 60)
+    ]
+
+    assert downs == [15 + 9 + 13, 24 + 13 + 27 * 24, 9 + 13 + 28 * 24, 13 + 29 * 24, 30 * 24, 30 * 24]
