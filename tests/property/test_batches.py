@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import date
 from random import Random
@@ -29,20 +30,27 @@ CUTS = 3
 
 @dataclass
 class Shelf:
-    """Keeps what a save writes, as the view does: days by field, closed outages by their end."""
+    """Keeps what a save writes, as the view does: closed outages and gaps are sets in order of their end."""
 
     state: bytes = b""
     days: dict[str, bytes] = field(default_factory=dict)
     outages: set[tuple[int, bytes]] = field(default_factory=set)
+    exclusions: dict[str, bytes] = field(default_factory=dict)
+    gaps: set[tuple[int, bytes]] = field(default_factory=set)
 
     def save(self, state: EvseState, using: Rules) -> None:
-        """Write what a save writes."""
+        """Write what a save writes, in the order in which the view does."""
         rendered = document(state, state.as_of, using)
+        self.days |= rendered.closed_days
         for name in rendered.drop_days:
             self.days.pop(name, None)
-        self.days |= rendered.closed_days
+        self.outages = {each for each in self.outages if each[1] not in rendered.drop_outages}
         self.outages |= set(rendered.closed_outages)
-        self.outages = {each for each in self.outages if each[0] >= rendered.keep_from_us}
+        for exclusion_id, value in rendered.exclusions.items():
+            self.exclusions.pop(exclusion_id, None)
+            if value is not None:
+                self.exclusions[exclusion_id] = value
+        self.gaps = {each for each in self.gaps if each[1] not in rendered.drop_gaps} | set(rendered.gaps)
         rendered.mark_saved(state)
         self.state = pack_state(state)
 
@@ -52,7 +60,7 @@ class Shelf:
         return restore(StoredEvse(Position(0, (0,), 0), self.state, b"", self.days, outages))
 
 
-def fold_in_batches(events: list[Event], using: Rules, dice: Random) -> tuple[EvseState, list[Folded]]:
+def fold_in_batches(events: list[Event], using: Rules, dice: Random) -> tuple[EvseState, list[Folded], Shelf]:
     """Fold batches of one to five events, each onto the state that was stored after the one before."""
     shelf, state, outcomes = Shelf(), EvseState("evse-1"), []
     left = list(events)
@@ -64,19 +72,22 @@ def fold_in_batches(events: list[Event], using: Rules, dice: Random) -> tuple[Ev
         assert pack_state(state) == pack_state(loaded)
         assert ledger(state) == ledger(loaded)
         state = loaded
-    return state, outcomes
+    return state, outcomes, shelf
 
 
 def assert_cuts_do_not_matter(events: list[Event], using: Rules, seed: int) -> None:
     """Compare some cuts with no cut at all: view, ledger, state and what was said of each event."""
     dice = Random(seed)
     whole, expected = folded(events, using)
+    written = Shelf()
+    written.save(deepcopy(whole), using)
     for _ in range(CUTS):
-        cut, outcomes = fold_in_batches(events, using, dice)
+        cut, outcomes, shelf = fold_in_batches(events, using, dice)
         assert view(whole, using) == view(cut, using)
         assert ledger(whole) == ledger(cut)
         assert pack_state(whole) == pack_state(cut)
         assert expected == outcomes
+        assert written == shelf
 
 
 @given(logs(FINE), SEEDS)
