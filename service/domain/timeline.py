@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from schemas.vocabulary import Status, TimeClass
 from service.domain.definitions import OBSERVED, first_of
+from service.domain.rules import KEPT_DAYS
 from service.domain.time import DAY, Micros
 from service.domain.track import NEVER, Key, Report, Track
 
@@ -98,6 +99,8 @@ class PortTrack:
         self.poured = until
         if self.time_class is TimeClass.UNOBSERVED:
             return
+        # A clock in the year 9999 would else cost three million days, to be forgotten at once.
+        start = max(start, (until // DAY - KEPT_DAYS) * DAY)
         while start < until:
             day = start // DAY
             end = min(until, (day + 1) * DAY)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from schemas.vocabulary import OPERATIONAL, Status
 from service.domain.definitions import BUCKET, PAIRS, PLAINLY_UP, UNHEARD
 from service.domain.reliability import ONSET_AFTER, OUTCOMES, Sums, faded, outcome_of
+from service.domain.rules import KEPT_DAYS
 from service.domain.time import DAY, Micros
 
 Buckets = dict[int, int]
@@ -163,6 +164,8 @@ class Track:
         if self.bucket == UNHEARD:
             return
         days, bucket = self.days, self.bucket
+        # A clock in the year 9999 would else cost three million days, to be forgotten at once.
+        start = max(start, (until // DAY - KEPT_DAYS) * DAY)
         while start < until:
             day = start // DAY
             end = min(until, (day + 1) * DAY)
