@@ -25,12 +25,12 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, UnknownTopicOrPartitionError
 
 from service.adapters.kafka_errors import Patience, missing_topic, translated
+from service.adapters.kafka_records import record_from
 from service.processing.ports import OwnershipLost, Record, TopicPartition
 
 Callback = Callable[[frozenset[TopicPartition]], Awaitable[None]]
 
 _NONE: frozenset[TopicPartition] = frozenset()
-_MICROS_PER_MILLI = 1_000
 _HEARTBEATS_PER_SESSION = 5
 # Seconds that a poll is given beyond its own timeout to come back by itself.
 _GRACE = 0.2
@@ -183,7 +183,7 @@ class KafkaLog:
                 if partition in self._running.assignment():
                     self._running.seek(partition, records[0].offset)
             batches = {}
-        return _Found(self._group.generation, [_record(one) for some in batches.values() for one in some])
+        return _Found(self._group.generation, [record_from(one) for some in batches.values() for one in some])
 
     def _raise_failure(self) -> None:
         if (failure := self._failure or self._group.failure) is not None:
@@ -258,18 +258,6 @@ def _consumer(settings: KafkaLogSettings) -> AIOKafkaConsumer:
         # What a producer's transaction aborted was never said.
         isolation_level="read_committed",
         **settings.security,
-    )
-
-
-def _record(record: Any) -> Record:
-    return Record(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp * _MICROS_PER_MILLI,
-        record.key,
-        record.value,
-        tuple((name, value or b"") for name, value in record.headers) if record.headers else (),
     )
 
 

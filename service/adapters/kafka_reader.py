@@ -15,9 +15,9 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from service.adapters.kafka_errors import Patience, translated
+from service.adapters.kafka_records import record_from
 from service.processing.ports import Record, Unusable
 
-_MICROS_PER_MILLI = 1_000
 _POLL_MS = 500
 _MAX_RECORDS = 1_000
 
@@ -111,7 +111,7 @@ class KafkaReader:
             self._running.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
         )
         return [
-            _record(record)
+            record_from(record)
             for partition, records in fetched.items()
             for record in records
             if record.offset < ends[partition]
@@ -122,15 +122,3 @@ class KafkaReader:
         if self._consumer is None:
             raise RuntimeError("this reader was not started")
         return self._consumer
-
-
-def _record(record: Any) -> Record:
-    return Record(
-        record.topic,
-        record.partition,
-        record.offset,
-        record.timestamp * _MICROS_PER_MILLI,
-        record.key,
-        record.value,
-        tuple((name, value or b"") for name, value in record.headers),
-    )

@@ -26,7 +26,11 @@ class TopicPartition:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of an input topic. `timestamp` is the record's own, in microseconds since 1970."""
+    """
+    One record of an input topic.
+
+    `timestamp` is the record's own, in microseconds since 1970, always a time that the calendar has; 0: none.
+    """
 
     topic: str
     partition: int
