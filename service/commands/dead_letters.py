@@ -135,13 +135,20 @@ async def _replay(settings: Settings, selection: Selection, *, dry_run: bool, ye
             return
         if not yes and not typer.confirm(f"Send {len(chosen.ready)} records again?", err=True):
             raise CommandError("nothing was sent")
-        publisher = app.kafka_publisher(settings)
+        messages = [letter.restored() for letter in chosen.ready]
+        # What was in the topic once fits in it; the producer has a limit of its own, which knows no topic.
+        publisher = app.kafka_publisher(settings, max(map(_size, messages)))
         stack.push_async_callback(publisher.stop)
         await publisher.start()
-        messages = iter([letter.restored() for letter in chosen.ready])
-        while batch := list(islice(messages, _SENT_TOGETHER)):
+        waiting = iter(messages)
+        while batch := list(islice(waiting, _SENT_TOGETHER)):
             await publisher.publish(batch)
-        _show_sent([letter.restored() for letter in chosen.ready])
+        _show_sent(messages)
+
+
+def _size(message: Message) -> int:
+    headers = sum(len(name) + len(value) for name, value in message.headers)
+    return len(message.key or b"") + len(message.value or b"") + headers
 
 
 def _show_choice(chosen: Sorted, *, dry_run: bool) -> None:
