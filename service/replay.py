@@ -123,20 +123,19 @@ class Replay:
         self._cap = cap
         self.oldest: Micros | None = None
         """When the first thing happened; None while no event was taken."""
-        self._newest: Micros | None = None
         self._states: dict[str, EvseState] = {}
 
     @property
     def as_of(self) -> Micros | None:
         """When the snapshots are of; None while no event gives a time."""
-        return self._newest if self._cap is None else self._cap
+        if self._cap is not None:
+            return self._cap
+        return max((state.as_of for state in self._states.values()), default=None)
 
     def take(self, batch: Sequence[Event]) -> None:
         """Fold a batch, grouped by EVSE as the worker does, each in the order of the log."""
         by_evse: dict[str, list[Event]] = defaultdict(list)
         for event in batch:
-            newest = max(event.at, event.seen)
-            self._newest = newest if self._newest is None else max(self._newest, newest)
             self.oldest = event.at if self.oldest is None else min(self.oldest, event.at)
             if self._cap is not None and event.at > self._cap:
                 self.after_cap += 1

@@ -19,6 +19,7 @@ from service.domain.inventory import Exclusion, Gap, Inventory
 from service.domain.recent import Placed, Step
 from service.domain.rules import Rules
 from service.domain.state import EvseState
+from service.domain.summary import rolled_up_status
 from service.domain.time import MINUTE, Micros
 from service.domain.timeline import Item, ItemKind, OnlineWord
 from service.domain.track import Key, Report, Track
@@ -85,15 +86,16 @@ def fold(state: EvseState, event: events.Event, rules: Rules, *, cap: Micros | N
     """
     if cap is not None and event.at > cap:
         return Folded(Verdict.REFRESHED)
-    newest = max(state.as_of, event.at, event.seen)
-    horizon = max(state.horizon, newest - rules.allowed_lateness)
+    horizon = max(state.horizon, max(event.at, event.seen) - rules.allowed_lateness)
     if not isinstance(event, events.HeartbeatReceived):
         digest = _digest(event.event_id)
         if state.ids.get(digest, -1) >= horizon:
             return Folded(Verdict.DUPLICATE)
         state.ids[digest] = max(event.at, event.seen)
-    state.as_of, state.horizon = newest, horizon
+    state.as_of = max(state.as_of, event.at, event.seen if cap is None else min(event.seen, cap))
+    state.horizon = horizon
     was_removed, before = state.removed, _contents(state)
+    status_before = rolled_up_status(state.tip.tracks.values(), rules.status_rule)
 
     sign = event.seen if _is_sign(event) and (cap is None or event.seen <= cap) else None
     if sign is not None:
@@ -103,15 +105,26 @@ def fold(state: EvseState, event: events.Event, rules: Rules, *, cap: Micros | N
     else:
         change = _HANDLERS[type(event)](state, event, sign)
     recent.advance(state, rules)
-    return _conclude(state, event, change, before, was_removed=was_removed, cap=cap)
+    status_moved = rolled_up_status(state.tip.tracks.values(), rules.status_rule) is not status_before
+    return _conclude(state, event, change, before, was_removed=was_removed, status_moved=status_moved)
 
 
 def _digest(event_id: str) -> int:
     return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "big")
 
 
-def _contents(state: EvseState) -> dict[str, tuple[Any, ...]]:
+def _tracks(state: EvseState) -> dict[str, tuple[Any, ...]]:
+    """Give what each connector says of itself, published or not."""
     return {uid: track.content() for uid, track in state.tip.tracks.items()}
+
+
+def _contents(state: EvseState) -> dict[str, tuple[Any, ...]]:
+    """Give the published content of each connector (promise P10): its words alone, if it is taken out."""
+    taken_out = state.declarations.taken_out
+    return {
+        uid: track.content()[1:3] if uid in taken_out else track.content()
+        for uid, track in state.tip.tracks.items()
+    }
 
 
 _LATENESS_APPLIES = (
@@ -136,18 +149,18 @@ def _conclude(
     before: dict[str, tuple[Any, ...]],
     *,
     was_removed: bool,
-    cap: Micros | None,
+    status_moved: bool,
 ) -> Folded:
     """Step revision and `last_updated` if the content moved, and put the outcome together."""
     after = _contents(state)
     moved = {uid for uid, content in after.items() if before.get(uid) != content} | change.corrected
     first = state.revision == 0
     removed_now = state.removed and not was_removed
-    evse_moved = bool(moved) or change.evse_moved or first or before.keys() != after.keys() or removed_now
+    evse_moved = bool(moved) or change.evse_moved or first or before.keys() != after.keys()
+    evse_moved = evse_moved or removed_now or status_moved
     if evse_moved:
-        as_of = state.as_of if cap is None else min(state.as_of, cap)
         state.revision += 1
-        state.last_updated = max(as_of, state.last_updated + _LAST_UPDATED_STEP) if not first else as_of
+        state.last_updated = max(state.as_of, 0 if first else state.last_updated + _LAST_UPDATED_STEP)
         for uid in moved & after.keys():
             state.connectors_updated[uid] = state.last_updated
     transitions = tuple(_transition(step, event, change.verdict) for step in change.steps)
@@ -155,12 +168,12 @@ def _conclude(
 
 
 def _transition(step: Step, event: events.Event, verdict: Verdict) -> Transition:
-    lasted = None if step.from_since is None else event.at - step.from_since
+    lasted = None if step.from_since is None else step.at - step.from_since
     return Transition(
         step.connector_uid,
         step.from_status,
         step.to_status,
-        event.at,
+        step.at,
         lasted,
         verdict,
         event.event_id,
@@ -210,17 +223,18 @@ def _report(
 ) -> _Change:
     """Place the items of a report about one connector or all, and judge what they did."""
     key = (event.at, event.position)
-    if connector_uid is not None and connector_uid not in state.named and _applies_after_removal(state, key):
+    is_gone = state.removed_from is not None and key > state.removed_from
+    if connector_uid is not None and connector_uid not in state.named and is_gone:
         recent.place(state, items)
         return _REFRESHED
     named = connector_uid is not None and recent.name_connector(state, connector_uid, key)
-    before = _contents(state)
+    before = _tracks(state)
     placed = recent.place(state, items, refold=named)
-    moved = _contents(state) != before
+    moved = _tracks(state) != before
     newest = any(is_newest(track) for track in state.tip.touched(connector_uid))
     verdict = _judge(placed, newest=newest, moved=moved)
     corrected = placed.changed if verdict is Verdict.CORRECTED else frozenset()
-    return _Change(verdict, corrected=corrected, publish=bool(placed.changed), steps=placed.steps)
+    return _Change(verdict, corrected=corrected, publish=moved or bool(placed.changed), steps=placed.steps)
 
 
 def _take_status(state: EvseState, event: events.StatusReported, sign: Micros | None) -> _Change:
@@ -243,12 +257,12 @@ def _take_online(state: EvseState, event: events.OnlineReported, sign: Micros | 
 def _take_note(state: EvseState, event: events.ChargerNoted, sign: Micros | None) -> _Change:
     report = Report(event.status, event.raw_status, event.error_code, event.vendor_error_code)
     effect = Item(event.at, event.position, ItemKind.NOTE, event.event_id, None, report)
-    before, contents = state.tip.note, _contents(state)
+    before, tracks = state.tip.note, _tracks(state)
     placed = recent.place(state, _items(event, sign, effect))
     noted = state.tip.note != before
-    moved = _contents(state) != contents
+    moved = _tracks(state) != tracks
     if noted or moved:
-        return _Change(Verdict.APPLIED, publish=True)
+        return _Change(Verdict.APPLIED, publish=True, corrected=placed.changed)
     if placed.changed:
         return _Change(Verdict.CORRECTED, corrected=placed.changed)
     return _REFRESHED
@@ -292,28 +306,30 @@ def _take_inventory(state: EvseState, event: events.InventoryUpserted, _sign: Mi
 def _published_inventory(state: EvseState) -> tuple[Any, ...]:
     declarations = state.declarations
     published = [uid for uid in state.connector_uids() if declarations.is_published(uid)]
-    return (declarations.evse, declarations.connectors, published)
+    return (declarations.evse, declarations.connectors or {}, published)
 
 
 def _begin_at_horizon(state: EvseState, event: events.Event, kind: ItemKind, body: Any) -> Item:
     """Give the item of an effect that begins at the horizon where the event applies before it."""
-    if event.at >= state.horizon:
+    start = min(state.horizon, state.as_of)  # the horizon may lie beyond what a replay is as of
+    if event.at >= start:
         return Item(event.at, event.position, kind, event.event_id, None, body)
-    return Item(state.horizon, event.position - _BEFORE_ALL, kind, event.event_id, None, body)
+    return Item(start, event.position - _BEFORE_ALL, kind, event.event_id, None, body)
 
 
 def _take_removal(state: EvseState, event: events.EvseRemoved, _sign: Micros | None) -> _Change:
-    effect = _begin_at_horizon(state, event, ItemKind.REMOVED, None)
-    key = effect.key
+    key = (event.at, event.position)
     if _applies_after_removal(state, key):
         return _REFRESHED
     again = state.removed
+    effect = _begin_at_horizon(state, event, ItemKind.REMOVED, None)
     state.removal_key = key
+    state.removed_from = min(effect.key, state.removed_from or effect.key)
     gone = set(state.declarations.exclusions)
     state.unsaved.dropped_gaps += state.declarations.remove_after(key)
     state.unsaved.gaps = [gap for gap in state.unsaved.gaps if gap.key < key]
     state.unsaved.exclusions |= gone
-    recent.forget_connectors_after(state, key)
+    recent.forget_connectors_after(state, state.removed_from)
     placed = recent.place(state, [effect], refold=True)
     verdict = Verdict.CORRECTED if again and placed.changed else Verdict.APPLIED
     corrected = placed.changed if again else frozenset()

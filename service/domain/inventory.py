@@ -23,6 +23,13 @@ FOREVER: Micros = 1 << 62
 """The end of what is open."""
 
 
+def same(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    """Tell whether two documents say the same in the same order: the order of connectors is published."""
+    if one is None or other is None:
+        return one is other
+    return one is other or (one == other and list(one) == list(other))
+
+
 class Inventory(NamedTuple):
     """One upsert: the published fields of the EVSE and, by uid, of its connectors (None: not said)."""
 
@@ -63,6 +70,8 @@ class Declarations:
     inventories: list[Inventory] = field(default_factory=list)
     named_before: set[str] = field(default_factory=set)
     """Connectors that an inventory named which is not kept any more."""
+    taken_out: frozenset[str] = frozenset()
+    """Connectors that an inventory named and the standing one names no longer."""
     exclusions: dict[str, list[Exclusion]] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     merged_gaps: list[Interval] = field(default_factory=list)
@@ -85,23 +94,20 @@ class Declarations:
         One that an inventory named once and the standing one names no longer is taken out; one that no
         inventory ever named is kept.
         """
-        standing = self.connectors
-        if standing is None or connector_uid in standing:
-            return True
-        named = any(connector_uid in (inventory.connectors or {}) for inventory in self.inventories)
-        return not named and connector_uid not in self.named_before
+        return connector_uid not in self.taken_out
 
     def upsert(self, inventory: Inventory) -> None:
         """Put an inventory in its place; one that says nothing new shares the documents of its neighbour."""
         if self.inventories:
             newest = self.inventories[-1]
-            evse = newest.evse if newest.evse == inventory.evse else inventory.evse
-            connectors = (
-                newest.connectors if newest.connectors == inventory.connectors else inventory.connectors
-            )
+            evse = newest.evse if same(newest.evse, inventory.evse) else inventory.evse
+            connectors = newest.connectors
+            if not same(connectors, inventory.connectors):
+                connectors = inventory.connectors
             inventory = Inventory(inventory.key, evse, connectors)
         self.inventories.append(inventory)
         self.inventories.sort(key=lambda each: each.key)
+        self._refresh()
 
     def declare(self, exclusion_id: str, exclusion: Exclusion) -> bool:
         """Put a declaration or withdrawal in its place; tells whether what holds has changed."""
@@ -143,6 +149,7 @@ class Declarations:
     def remove_after(self, key: Key) -> list[Gap]:
         """Forget what applies after a removal (settled reading 13); give the gaps that are gone for it."""
         self.inventories = [each for each in self.inventories if each.key < key]
+        self._refresh()
         for exclusion_id, versions in self.exclusions.items():
             self.exclusions[exclusion_id] = [each for each in versions if each.key < key]
         before = self.gaps
@@ -167,6 +174,16 @@ class Declarations:
         if self.gaps and self.gaps[0].until < keep_from:
             self.gaps = [gap for gap in self.gaps if gap.until >= keep_from]
             self._merge_gaps()
+
+    def restore_inventories(self, inventories: list[Inventory], named_before: set[str]) -> None:
+        """Take over inventories that were kept."""
+        self.inventories, self.named_before = inventories, named_before
+        self._refresh()
+
+    def _refresh(self) -> None:
+        named = set(self.named_before).union(*(each.connectors or () for each in self.inventories))
+        standing = self.connectors
+        self.taken_out = frozenset() if standing is None else frozenset(named.difference(standing))
 
     def _merge_gaps(self) -> None:
         self.merged_gaps = merge((gap.from_, gap.until) for gap in self.gaps)

@@ -12,7 +12,7 @@ from typing import Any
 
 from schemas.vocabulary import ExclusionReason, Status, TimeClass
 from service.domain import recent
-from service.domain.inventory import Declarations, Exclusion, Gap, Inventory
+from service.domain.inventory import Declarations, Exclusion, Gap, Inventory, same
 from service.domain.reliability import Sums
 from service.domain.state import NAMELESS, EvseState, History
 from service.domain.time import Micros
@@ -38,7 +38,7 @@ def pack(state: EvseState) -> Plain:
         state.partition,
         [state.revision, state.last_updated, state.connectors_updated],
         [state.as_of, state.last_seen_at, state.horizon, state.closed, state.days_closed, state.overflows],
-        state.removal_key,
+        [state.removal_key, state.removed_from],
         [state.heartbeat_interval_s, state.has_sent_heartbeat, state.has_reported_online],
         _pack_timeline(state.base),
         # Plain tuples at the speed of C: there are hundreds of items, packed at every save.
@@ -58,16 +58,15 @@ def unpack(
     """Make the state again; raise `UnknownVersion` if another version packed it."""
     if plain[0] != VERSION:
         raise UnknownVersion(UnknownVersion.__doc__)
-    _, uid, partition, counts, times, removal_key, signs, base, items, minutes, ids, declarations, named = (
-        plain
-    )
+    _, uid, partition, counts, times, removal, signs, base, items, minutes, ids, declarations, named = plain
     state = EvseState(uid, partition)
     state.revision, state.last_updated, state.connectors_updated = counts
     state.as_of, state.last_seen_at, state.horizon, state.closed, state.days_closed, state.overflows = times
-    state.removal_key = None if removal_key is None else _key(removal_key)
+    state.removal_key, state.removed_from = (None if key is None else _key(key) for key in removal)
     state.heartbeat_interval_s, state.has_sent_heartbeat, state.has_reported_online = signs
     state.base = _unpack_timeline(base)
     state.recent = [_unpack_item(item) for item in items]
+    state.reports = sum(item.kind is not ItemKind.SIGN for item in state.recent)
     state.minutes = Minutes(minutes)
     state.ids = dict(ids)
     state.declarations = _unpack_declarations(declarations)
@@ -188,7 +187,7 @@ def _pack_declarations(declarations: Declarations) -> Plain:
 def _number(documents: list[Mapping[str, Any]], document: Mapping[str, Any]) -> int:
     """Give the number of a document in the table, so that an inventory sent every hour is kept once."""
     for number, known in enumerate(documents):
-        if known is document or known == document:
+        if same(known, document):
             return number
     documents.append(document)
     return len(documents) - 1
@@ -196,18 +195,16 @@ def _number(documents: list[Mapping[str, Any]], document: Mapping[str, Any]) -> 
 
 def _unpack_declarations(plain: Plain) -> Declarations:
     documents, inventories, named_before, exclusions, gaps = plain
+    kept = [
+        Inventory(
+            _key(key), documents[evse], documents[connectors] if isinstance(connectors, int) else connectors
+        )
+        for key, evse, connectors in inventories
+    ]
     declarations = Declarations(
-        [
-            Inventory(
-                (key[0], key[1]),
-                documents[evse],
-                documents[connectors] if isinstance(connectors, int) else connectors,
-            )
-            for key, evse, connectors in inventories
-        ],
-        set(named_before),
-        {key: [_exclusion(each) for each in versions] for key, versions in exclusions.items()},
+        exclusions={key: [_exclusion(each) for each in versions] for key, versions in exclusions.items()}
     )
+    declarations.restore_inventories(kept, set(named_before))
     declarations.restore_gaps([Gap(gap[0], gap[1], _key(gap[2]), gap[3]) for gap in gaps])
     return declarations
 

@@ -34,6 +34,7 @@ class Step(NamedTuple):
     from_status: Status | None
     from_since: Micros | None
     to_status: Status
+    at: Micros
 
 
 class Placed(NamedTuple):
@@ -53,14 +54,16 @@ def place(state: EvseState, items: list[Item], *, refold: bool = False) -> Place
     """Put items into their places and bring the tip up to date; `refold` forces folding again."""
     steps: list[Step] = []
     for item in items:
+        if item.time < state.closed:
+            continue  # a sign of life from before what the limit on recent reports has closed
         if refold:
-            _insert(state.recent, item)
+            _insert(state, item)
         elif is_next(state, item):
-            _insert(state.recent, item)
+            _insert(state, item)
             steps += _apply_watched(state.tip, item, state)
         else:
             refold = not repeats_in_place(state, item)
-            _insert(state.recent, item)
+            _insert(state, item)
             if not refold:
                 _note_repeat(state.tip, item)
     if not refold:
@@ -153,18 +156,20 @@ def _note_repeat(tip: Timeline, item: Item) -> None:
         track.status_key = max(track.status_key, item.key)
 
 
-def _insert(recent: list[Item], item: Item) -> None:
+def _insert(state: EvseState, item: Item) -> None:
+    recent = state.recent
     if not recent or item > recent[-1]:
         recent.append(item)
     else:
         insort(recent, item)
+    state.reports += item.kind is not ItemKind.SIGN
 
 
 def _apply_watched(timeline: Timeline, item: Item, state: EvseState) -> list[Step]:
     before = {uid: (track.status, track.status_since) for uid, track in timeline.tracks.items()}
     timeline.apply(item, state.minutes)
     return [
-        Step(uid, *before[uid], track.status)
+        Step(uid, *before[uid], track.status, item.time)
         for uid, track in timeline.tracks.items()
         if track.status is not None and track.status is not before[uid][0]
     ]
@@ -236,18 +241,18 @@ def _recompute_port(state: EvseState) -> None:
     state.unsaved.dropped_days |= {(PORT, day) for day in state.port_days}
     closed = {day: port.days.pop(day) for day in sorted(port.days) if day < state.days_closed}
     state.port_days = {day: classes for day, classes in closed.items() if day >= oldest}
-    state.unsaved.days |= {(PORT, day) for day in state.port_days}
+    others = {(uid, day) for uid, day in state.unsaved.days if uid != PORT}
+    state.unsaved.days = others | {(PORT, day) for day in state.port_days}
     state.unsaved.dropped_days -= {(PORT, day) for day in state.port_days}
     state.base.port = port
 
 
 def advance(state: EvseState, rules: Rules) -> None:
     """Move what the horizon has passed from the recent items into the base, and close days and spans."""
-    if len(state.recent) > 2 * rules.recent_limit:
-        oldest_kept = state.recent[len(state.recent) - 2 * rules.recent_limit].time
-        state.horizon = max(state.horizon, oldest_kept + SETTLING)
-        state.overflows += 1
-    boundary = state.horizon - SETTLING
+    # Not beyond what the EVSE has reached: a receipt after the time that a replay is as of moves the horizon.
+    boundary = min(state.horizon - SETTLING, state.as_of)
+    if state.reports > rules.recent_limit:
+        boundary = max(boundary, _make_room(state, rules.recent_limit))
     if boundary <= state.closed:
         return
     crossed_hour = boundary // HOUR > state.closed // HOUR
@@ -261,9 +266,21 @@ def advance(state: EvseState, rules: Rules) -> None:
         state.declarations.settle(boundary, keep_from(state))
 
 
+def _make_room(state: EvseState, limit: int) -> Micros:
+    """Move the horizon up to where only `limit` reports are recent, and give it: history closes there."""
+    excess = state.reports - limit
+    for item in state.recent:
+        if excess == 0:
+            break
+        excess -= item.kind is not ItemKind.SIGN
+    state.horizon = max(state.horizon, min(item.time, state.as_of))
+    state.overflows += 1
+    return min(item.time, state.as_of)
+
+
 def keep_from(state: EvseState) -> Micros:
-    """Give the midnight before which nothing is kept."""
-    return (day_of(state.as_of) - KEPT_DAYS) * DAY
+    """Give the midnight before which nothing is kept: by what is closed, whatever order it arrived in."""
+    return (state.days_closed - KEPT_DAYS) * DAY
 
 
 def _fold_into_base(state: EvseState, boundary: Micros) -> None:
@@ -274,6 +291,7 @@ def _fold_into_base(state: EvseState, boundary: Micros) -> None:
             break
         base.apply(item, state.minutes)
         passed += 1
+        state.reports -= item.kind is not ItemKind.SIGN
     if passed:
         del recent[:passed]
     starts = state.minutes.starts

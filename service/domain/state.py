@@ -90,8 +90,10 @@ class EvseState:
     Everything known of one EVSE.
 
     `as_of` is the newest time it is known to have reached, `horizon` that less the allowed lateness (it
-    never goes back), `closed` where the base ends. `named` holds for each connector the earliest (time,
-    position) at which it was named. `ids` maps digests of event ids to the time until which they count.
+    never goes back), `closed` where the base ends. `removal_key` is when the EVSE was removed, `removed_from`
+    where that takes effect on its connectors: later only where it was removed before the horizon. `named`
+    holds for each connector the earliest (time, position) at which it was named. `ids` maps digests of event
+    ids to the time until which they count.
     """
 
     uid: str
@@ -105,6 +107,7 @@ class EvseState:
     closed: Micros = 0
     days_closed: int = 0
     removal_key: Key | None = None
+    removed_from: Key | None = None
     heartbeat_interval_s: int | None = None
     has_sent_heartbeat: bool = False
     has_reported_online: bool = False
@@ -114,6 +117,8 @@ class EvseState:
     base: Timeline = field(default_factory=Timeline)
     tip: Timeline = field(default_factory=Timeline)
     recent: list[Item] = field(default_factory=list)
+    reports: int = 0
+    """How many of the recent items are effects of reports, which `recent_limit` bounds."""
     minutes: Minutes = field(default_factory=Minutes)
     ids: dict[int, Micros] = field(default_factory=dict)
     declarations: Declarations = field(default_factory=Declarations)

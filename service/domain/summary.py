@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from schemas.vocabulary import OUT_OF_SERVICE, Status, TimeClass
 from service.domain.definitions import OBSERVED
 from service.domain.intervals import Interval, clip, subtract
+from service.domain.recent import keep_from
 from service.domain.reliability import COUNTS_OBSERVED, COUNTS_UP, OUTCOMES, Reliability, Sums, integral, rate
 from service.domain.rules import Rules
 from service.domain.state import EvseState
@@ -81,8 +82,9 @@ def _leave_out(state: EvseState, uid: str, sums: Sums, as_of: Micros) -> Micros:
     declarations = state.declarations
     if not declarations.exclusions and not declarations.merged_gaps:
         return 0
-    gaps = clip(declarations.merged_gaps, 0, as_of)
-    exclusions = subtract(clip(exclusions_of(state, uid, OBSERVED), 0, as_of), gaps)
+    kept = (max(keep_from(state), 0), as_of)
+    gaps = clip(declarations.merged_gaps, *kept)
+    exclusions = subtract(clip(exclusions_of(state, uid, OBSERVED), *kept), gaps)
     spans = spans_of(state, uid, as_of)
     left_out = 0
     for part, is_gap in [(part, True) for part in gaps] + [(part, False) for part in exclusions]:

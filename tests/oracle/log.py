@@ -79,6 +79,8 @@ class Entry:
     received: int
     horizon: int
     late: bool
+    floor: int
+    """The horizon, or the time that all is as of where that is earlier."""
 
     @property
     def kind(self) -> str:
@@ -97,9 +99,9 @@ class Entry:
 
         One that truly applied before goes before all that the horizon's own instant holds.
         """
-        if self.effective >= self.horizon:
+        if self.effective >= self.floor:
             return self.order
-        return (self.horizon, self.position - (1 << 62))
+        return (self.floor, self.position - (1 << 62))
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ def read(events: Sequence[Event | tuple[int, Event]], as_of: int | None, latenes
         late = effective < horizon and event["type"] not in OBEYS_NO_LATENESS
         if named:
             remembered[event_id] = max(effective, received)
-        entries.append(Entry(position, event, effective, received, horizon, late))
+        floor = horizon if as_of is None else min(horizon, as_of)
+        entries.append(Entry(position, event, effective, received, horizon, late, floor))
         verdicts.append("late" if late else "accepted")
     return Log(entries, verdicts, newest)

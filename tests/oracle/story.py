@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tests.oracle.log import MINUTE, Entry, parse
+from tests.oracle.log import MINUTE, OBEYS_NO_LATENESS, Entry, parse
 
 KNOWN_STATUSES = {
     "AVAILABLE",
@@ -91,13 +91,21 @@ class Story:
             entry.begins for entry in entries if entry.kind == "evse.removed" and entry.begins[0] <= as_of
         ]
         self.removal = min(removals) if removals else None
+        # Only the effect on status waits for the horizon: declarations obey no lateness, and end when the
+        # removal truly applied.
+        truly = [
+            entry.order for entry in entries if entry.kind == "evse.removed" and entry.effective <= as_of
+        ]
+        self.truly_removed = min(truly) if truly else None
         self.signs = [sign for entry in self.entries for sign in self._signs_of(entry)]
         # What applies after a removal is ignored, its sign of life is not; a late event changes no history.
         self.applied = [
-            entry
-            for entry in self.entries
-            if not entry.late and (self.removal is None or entry.order < self.removal)
+            entry for entry in self.entries if not entry.late and self._comes_before_removal(entry)
         ]
+
+    def _comes_before_removal(self, entry: Entry) -> bool:
+        removal = self.truly_removed if entry.kind in OBEYS_NO_LATENESS else self.removal
+        return removal is None or entry.order < removal
 
     def of_kind(self, *kinds: str) -> list[Entry]:
         """The applied events of some types, in order of event time."""
