@@ -177,7 +177,7 @@ def test_what_was_declared_after_a_removal_is_ignored_though_the_removal_comes_l
             "evse.upserted",
             "2026-01-05T00:00:00Z",
             "2026-01-08T00:00:03Z",
-            evse={"uid": "e1", "evse_id": "new"},
+            evse=renamed,
         ),
     )
 
