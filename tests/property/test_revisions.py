@@ -23,11 +23,7 @@ LONG = Nastiness(span_s=9 * DAY_S, whole_seconds=False, max_events=16, max_delay
 
 
 def content(state: EvseState, using: Rules) -> dict[str, Any]:
-    """
-    Give what is content: `evse` without numbers and times, status, raw status and error code.
-
-    A connector that the inventory names no more is not in `evse`, but in the snapshot all the same.
-    """
+    """Give what is content: `evse` without numbers and times, status, raw status and error code."""
     value = snapshot(state, state.as_of, using)
     evse = {name: field for name, field in value["evse"].items() if name != "last_updated"}
     evse["connectors"] = [
@@ -38,7 +34,7 @@ def content(state: EvseState, using: Rules) -> dict[str, Any]:
         }
         for connector in evse["connectors"]
     ]
-    words = {uid: track.content() for uid, track in state.tip.tracks.items()}
+    words = {each["connector_uid"]: (each["raw_status"], each["error_code"]) for each in value["connectors"]}
     return {"evse": evse, "status": value["status"], "words": words, "removed": state.removed}
 
 

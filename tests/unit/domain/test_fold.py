@@ -182,6 +182,14 @@ def test_an_inventory_that_says_something_new_moves_the_evse(evse: Evse) -> None
     assert evse.state.connector_uids() == ["c1", "c2"]
 
 
+def test_an_inventory_without_connectors_says_as_much_as_one_with_none() -> None:
+    """Where none was known: what is published is the same."""
+    evse = Evse()
+    evse.inventory("10:00", connectors=None)
+
+    assert evse.inventory("11:00", connectors={}) == Folded(Verdict.REFRESHED)
+
+
 def test_connectors_stand_in_the_inventorys_order_and_then_by_name() -> None:
     """Those that it does not name come last."""
     evse = Evse()

@@ -215,6 +215,19 @@ def test_a_second_connector_named_later_does_not_hide_the_first() -> None:
     assert evse.window("00:00", "1 00:00", "c2") == (0, H, 0, 23 * H)
 
 
+def test_a_day_of_the_port_that_a_connector_named_later_empties_is_not_written() -> None:
+    """It was out of service, and is unobserved with a connector of which nothing was heard."""
+    evse = Evse(allowed_lateness=HOUR)
+    evse.statuses("00:00 PLANNED, 2 12:00 AVAILABLE")
+    assert (PORT, TODAY) in evse.state.unsaved.days
+
+    evse.status("AVAILABLE", "2 12:00", connector_uid="c2")
+
+    assert TODAY not in evse.state.port_days
+    assert (PORT, TODAY) not in evse.state.unsaved.days
+    assert (PORT, TODAY) in evse.state.unsaved.dropped_days
+
+
 def test_a_removal_forgets_connectors_named_only_after_it() -> None:
     """With what was closed and written of them."""
     evse = Evse(allowed_lateness=HOUR)
