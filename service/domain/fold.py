@@ -224,7 +224,7 @@ def _report(
     """Place the items of a report about one connector or all, and judge what they did."""
     key = (event.at, event.position)
     is_gone = state.removed_from is not None and key > state.removed_from
-    if connector_uid is not None and connector_uid not in state.named and is_gone:
+    if connector_uid is not None and connector_uid not in state.base.tracks and is_gone:
         recent.place(state, items)
         return _REFRESHED
     named = connector_uid is not None and recent.name_connector(state, connector_uid, key)
@@ -285,7 +285,7 @@ def _take_inventory(state: EvseState, event: events.InventoryUpserted, _sign: Mi
     declarations = state.declarations
     before, fields = _published_inventory(state), declarations.connectors or {}
     declarations.upsert(Inventory(key, event.evse, event.connectors))
-    named = [uid for uid in event.connectors or {} if recent.name_connector(state, uid, key)]
+    named = [uid for uid in event.connectors or {} if recent.name_connector(state, uid, None)]
     placed = Placed((), frozenset(), refolded=False)
     statuses = {uid: Report(status, raw) for uid, (status, raw) in event.statuses.items()}
     if named or any(state.base.tracks[uid].status is None for uid in statuses):

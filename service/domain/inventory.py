@@ -87,6 +87,10 @@ class Declarations:
         spoken = (each.connectors for each in reversed(self.inventories) if each.connectors is not None)
         return next(spoken, None)
 
+    def named(self) -> set[str]:
+        """Give the connectors that any inventory named."""
+        return set(self.named_before).union(*(each.connectors or () for each in self.inventories))
+
     def is_published(self, connector_uid: str) -> bool:
         """
         Tell whether a connector stands in the published EVSE (settled reading 13).
@@ -181,9 +185,8 @@ class Declarations:
         self._refresh()
 
     def _refresh(self) -> None:
-        named = set(self.named_before).union(*(each.connectors or () for each in self.inventories))
         standing = self.connectors
-        self.taken_out = frozenset() if standing is None else frozenset(named.difference(standing))
+        self.taken_out = frozenset() if standing is None else frozenset(self.named().difference(standing))
 
     def _merge_gaps(self) -> None:
         self.merged_gaps = merge((gap.from_, gap.until) for gap in self.gaps)

@@ -72,7 +72,7 @@ def unpack(
     state.declarations = _unpack_declarations(declarations)
     state.named = {name: _key(key) for name, key in named.items()}
     kept = history or {}
-    state.history = {name: kept.get(name, History()) for name in (NAMELESS, *state.named)}
+    state.history = {name: kept.get(name, History()) for name in (NAMELESS, *state.base.tracks)}
     state.port_days = port_days or {}
     recent.fold_again(state, set())
     return state

@@ -184,16 +184,16 @@ def _changed(old: Timeline, new: Timeline, until: Micros) -> frozenset[str]:
     )
 
 
-def name_connector(state: EvseState, uid: str, key: Key) -> bool:
+def name_connector(state: EvseState, uid: str, key: Key | None) -> bool:
     """
-    Make a connector known from `key` on; tells whether it is a new one (the tip must then be folded again).
+    Make a connector known; tells whether it is a new one (the tip must then be folded again).
 
-    It starts as a copy of the nameless track: what held for every connector held for it, too.
+    `key` is when a report named it, None if an inventory did. It starts as a copy of the nameless track: what held for every connector held for it, too.
     """
-    if uid in state.named:
-        state.named[uid] = min(state.named[uid], key)
+    if key is not None:
+        state.named[uid] = min(state.named.get(uid, key), key)
+    if uid in state.base.tracks:
         return False
-    state.named[uid] = key
     history = state.history[uid] = state.history[NAMELESS].copy()
     state.base.tracks[uid] = state.base.nameless.copy()
     days = {(uid, day) for day in history.days}
@@ -206,8 +206,10 @@ def name_connector(state: EvseState, uid: str, key: Key) -> bool:
 
 def forget_connectors_after(state: EvseState, key: Key) -> None:
     """Make those connectors unknown that were named only after a removal (settled reading 13)."""
-    for uid in [uid for uid, named_at in state.named.items() if named_at > key]:
-        del state.named[uid], state.base.tracks[uid]
+    known = state.declarations.named() | {uid for uid, named_at in state.named.items() if named_at < key}
+    for uid in [uid for uid in state.base.tracks if uid not in known]:
+        state.named.pop(uid, None)
+        del state.base.tracks[uid]
         history = state.history.pop(uid)
         state.unsaved.dropped_days |= {(uid, day) for day in history.days}
         state.unsaved.dropped_spans += [(uid, span) for span in history.spans]

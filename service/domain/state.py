@@ -92,8 +92,8 @@ class EvseState:
     `as_of` is the newest time it is known to have reached, `horizon` that less the allowed lateness (it
     never goes back), `closed` where the base ends. `removal_key` is when the EVSE was removed, `removed_from`
     where that takes effect on its connectors: later only where it was removed before the horizon. `named`
-    holds for each connector the earliest (time, position) at which it was named. `ids` maps digests of event
-    ids to the time until which they count.
+    holds the earliest (time, position) at which a report named a connector. `ids` maps digests of event ids
+    to the time until which they count.
     """
 
     uid: str
