@@ -188,7 +188,8 @@ def name_connector(state: EvseState, uid: str, key: Key | None) -> bool:
     """
     Make a connector known; tells whether it is a new one (the tip must then be folded again).
 
-    `key` is when a report named it, None if an inventory did. It starts as a copy of the nameless track: what held for every connector held for it, too.
+    `key` is when a report named it, None if an inventory did. It starts as a copy of the nameless track:
+    what held for every connector held for it, too.
     """
     if key is not None:
         state.named[uid] = min(state.named.get(uid, key), key)
