@@ -316,3 +316,15 @@ def test_beyond_the_limit_the_horizon_moves_up_and_it_is_counted() -> None:
     assert evse.status("OUTOFORDER", "01:00").verdict is Verdict.LATE
     assert evse.now() == ("CHARGING", None)
     assert evse.window("00:00", "1 00:00") == (24 * H, 0, 0, 0)
+
+
+def test_a_sign_of_life_from_before_what_the_limit_has_closed_is_dropped() -> None:
+    """The effect may apply up to five minutes after the receipt; closed history stays."""
+    evse = Evse(recent_limit=2)
+    evse.statuses("10:00 AVAILABLE, 10:10 CHARGING, 10:20 FINISHING, 10:30 AVAILABLE")
+    assert when("10:08") < evse.state.closed <= when("10:20")
+
+    evse.status("RESERVED", "10:21", received="10:08")
+
+    assert all(item.time >= evse.state.closed for item in evse.state.recent)
+    assert evse.window("10:00", "10:40") == (40 * 60, 0, 0, 0)
