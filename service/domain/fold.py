@@ -22,10 +22,9 @@ from service.domain.state import EvseState
 from service.domain.summary import rolled_up_status
 from service.domain.time import MINUTE, Micros
 from service.domain.timeline import Item, ItemKind, OnlineWord
-from service.domain.track import Key, Report, Track
+from service.domain.track import BEFORE_ALL, Key, Report, Track
 
 _LAST_UPDATED_STEP: Micros = 1000
-_BEFORE_ALL = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,16 +224,15 @@ def _report(
     key = (event.at, event.position)
     is_gone = state.removed_from is not None and key > state.removed_from
     if connector_uid is not None and connector_uid not in state.base.tracks and is_gone:
-        recent.place(state, items)
-        return _REFRESHED
+        return _Change(Verdict.REFRESHED, corrected=recent.place(state, items).changed)
     named = connector_uid is not None and recent.name_connector(state, connector_uid, key)
     before = _tracks(state)
     placed = recent.place(state, items, refold=named)
     moved = _tracks(state) != before
     newest = any(is_newest(track) for track in state.tip.touched(connector_uid))
-    verdict = _judge(placed, newest=newest, moved=moved)
-    corrected = placed.changed if verdict is Verdict.CORRECTED else frozenset()
-    return _Change(verdict, corrected=corrected, publish=moved or bool(placed.changed), steps=placed.steps)
+    verdict = Verdict.REFRESHED if is_gone else _judge(placed, newest=newest, moved=moved)
+    publish = moved or bool(placed.changed)
+    return _Change(verdict, corrected=placed.changed, publish=publish, steps=placed.steps)
 
 
 def _take_status(state: EvseState, event: events.StatusReported, sign: Micros | None) -> _Change:
@@ -274,8 +272,10 @@ def _take_heartbeat(state: EvseState, event: events.HeartbeatReceived, sign: Mic
         state.heartbeat_interval_s = event.heartbeat_interval_s
     if sign is None:
         return _REFRESHED
+    before = _tracks(state)
     placed = _heartbeat(state, sign)
-    return _Change(Verdict.REFRESHED, corrected=placed.changed)
+    verdict = _judge(placed, newest=True, moved=_tracks(state) != before)
+    return _Change(verdict, corrected=placed.changed)
 
 
 def _take_inventory(state: EvseState, event: events.InventoryUpserted, _sign: Micros | None) -> _Change:
@@ -314,7 +314,7 @@ def _begin_at_horizon(state: EvseState, event: events.Event, kind: ItemKind, bod
     start = min(state.horizon, state.as_of)  # the horizon may lie beyond what a replay is as of
     if event.at >= start:
         return Item(event.at, event.position, kind, event.event_id, None, body)
-    return Item(start, event.position - _BEFORE_ALL, kind, event.event_id, None, body)
+    return Item(start, event.position - BEFORE_ALL, kind, event.event_id, None, body)
 
 
 def _take_removal(state: EvseState, event: events.EvseRemoved, _sign: Micros | None) -> _Change:

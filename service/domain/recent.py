@@ -254,13 +254,18 @@ def advance(state: EvseState, rules: Rules) -> None:
     """Move what the horizon has passed from the recent items into the base, and close days and spans."""
     # Not beyond what the EVSE has reached: a receipt after the time that a replay is as of moves the horizon.
     boundary = min(state.horizon - SETTLING, state.as_of)
-    if state.reports > rules.recent_limit:
-        boundary = max(boundary, _make_room(state, rules.recent_limit))
-    if boundary <= state.closed:
+    excess = _excess(state, rules.recent_limit)
+    if excess:
+        last = min(state.recent[excess - 1].time, state.as_of)
+        state.horizon = max(state.horizon, last)
+        state.overflows += 1
+        boundary = max(boundary, last)
+    elif boundary <= state.closed:
         return
+    boundary = max(boundary, state.closed)
     crossed_hour = boundary // HOUR > state.closed // HOUR
     state.closed = boundary
-    _fold_into_base(state, boundary)
+    _fold_into_base(state, boundary, excess)
     if day_of(boundary) > state.days_closed:
         _close_days(state, day_of(boundary))
     if crossed_hour:
@@ -269,16 +274,14 @@ def advance(state: EvseState, rules: Rules) -> None:
         state.declarations.settle(boundary, keep_from(state))
 
 
-def _make_room(state: EvseState, limit: int) -> Micros:
-    """Move the horizon up to where only `limit` reports are recent, and give it: history closes there."""
-    excess = state.reports - limit
-    for item in state.recent:
-        if excess == 0:
-            break
-        excess -= item.kind is not ItemKind.SIGN
-    state.horizon = max(state.horizon, min(item.time, state.as_of))
-    state.overflows += 1
-    return min(item.time, state.as_of)
+def _excess(state: EvseState, limit: int) -> int:
+    """Count the oldest items beyond the limit: so many reports may be recent, and twice as many items."""
+    reports, items = state.reports - limit, len(state.recent) - 2 * limit
+    excess = 0
+    while reports > 0 or items > excess:
+        reports -= state.recent[excess].kind is not ItemKind.SIGN
+        excess += 1
+    return excess
 
 
 def keep_from(state: EvseState) -> Micros:
@@ -286,11 +289,12 @@ def keep_from(state: EvseState) -> Micros:
     return (state.days_closed - KEPT_DAYS) * DAY
 
 
-def _fold_into_base(state: EvseState, boundary: Micros) -> None:
+def _fold_into_base(state: EvseState, boundary: Micros, least: int) -> None:
+    """Fold the items before `boundary`, and at least so many: later ones of that instant come after."""
     recent, base = state.recent, state.base
     passed = 0
     for item in recent:
-        if item.time >= boundary:
+        if item.time >= boundary and passed >= least:
             break
         base.apply(item, state.minutes)
         passed += 1

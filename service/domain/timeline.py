@@ -235,10 +235,6 @@ class Timeline:
             track.pour(until)
         self.port.pour(until)
 
-    def account(self, until: Micros) -> tuple[object, ...]:
-        """Give all that a correction may change, accounted up to `until`, to be compared."""
-        return (self.note, self.removed, {uid: track.account(until) for uid, track in self.tracks.items()})
-
     def is_void(self, last_seen_at: Micros, at: Micros, minutes: Minutes) -> bool:
         """Tell whether a silence is void: a sign of life lies strictly between its two times (promise P5)."""
         newest = self.last_sign if self.last_sign < at else self.sign_before

@@ -30,6 +30,9 @@ Key = tuple[Micros, int]
 
 NEVER: Key = (-1, -1)
 
+BEFORE_ALL = 1 << 62
+"""Taken from the position of an item that truly applied earlier than it takes effect: it goes first."""
+
 _ATTEMPT = frozenset({Status.PREPARING, Status.CHARGING})
 _SUSPENDED = frozenset({"SuspendedEV", "SuspendedEVSE"})
 
@@ -215,7 +218,7 @@ class Track:
     def _turn(self, key: Key, event_id: str | None, status: Status | None, online: bool | None) -> None:
         """End the current segment at `key` and begin one of (status, online)."""
         at = key[0]
-        cause = Cause(event_id, key[1])
+        cause = Cause(event_id, key[1] if key[1] >= -1 else key[1] + BEFORE_ALL)
         self.pour(at)
         if at > self.since:
             if not PLAINLY_UP[self.bucket]:

@@ -19,7 +19,7 @@ from service.domain.intervals import Interval, clip, length, merge, subtract
 from service.domain.inventory import FOREVER, Exclusion
 from service.domain.rules import published_from
 from service.domain.state import EvseState
-from service.domain.time import DAY, HOUR, SECOND, Micros
+from service.domain.time import DAY, HOUR, Micros
 from service.domain.track import FIRST_COUNTER, Buckets, Span, Track
 
 MINIMUM_COUNTED: Micros = HOUR
@@ -296,8 +296,3 @@ def _after(time_class: TimeClass, *, in_gap: bool, is_excluded: bool) -> TimeCla
 def _covers(intervals: list[Interval], moment: Micros) -> bool:
     place = bisect_right(intervals, moment, key=lambda interval: interval[0]) - 1
     return place >= 0 and moment < intervals[place][1]
-
-
-def seconds(amount: Micros) -> float:
-    """Give microseconds as seconds."""
-    return amount / SECOND
