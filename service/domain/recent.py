@@ -219,6 +219,13 @@ def forget_connectors_after(state: EvseState, key: Key) -> None:
     _recompute_port(state)
 
 
+def forget_inventories_after(state: EvseState, key: Key) -> None:
+    """Take back the recent statuses of inventories that a removal makes void."""
+    void = [item for item in state.recent if item.kind is ItemKind.INVENTORY and item.key > key]
+    state.recent = [item for item in state.recent if item not in void]
+    state.reports -= len(void)
+
+
 def _recompute_port(state: EvseState) -> None:
     """Account for the port again, over all history kept, after the connectors it consists of have changed."""
     changes: list[tuple[Micros, int, TimeClass]] = []

@@ -282,7 +282,10 @@ def _apply_inventory(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
         return
     assert isinstance(item.body, dict)  # noqa: S101 - narrows the type; the kind says so
     for uid, report in item.body.items():
-        timeline.tracks[uid].take_inventory_status(item.key, item.event_id, report)
+        if (
+            uid in timeline.tracks
+        ):  # a removal that truly applied before the inventory takes its connectors back
+            timeline.tracks[uid].take_inventory_status(item.key, item.event_id, report)
     timeline.sync_port(item.time)
 
 

@@ -188,3 +188,18 @@ def test_what_was_declared_after_a_removal_is_ignored_though_the_removal_comes_l
     assert value["connectors"][0]["status_since"] == "2026-01-06T00:00:01Z"
     assert state.removal_key is not None
     assert state.removal_key[0] == time("2026-01-03T00:00:00Z")
+
+
+def test_a_removal_before_the_horizon_takes_back_what_a_later_inventory_named() -> None:
+    """The inventory truly applied after the removal: neither its connector nor its status stands."""
+    connectors = [{"uid": "c1", "status": "AVAILABLE"}]
+    state = folded(
+        said(
+            "evse.upserted", "2026-01-05T00:00:01Z", "2026-01-05T00:00:02Z", evse={"connectors": connectors}
+        ),
+        said("evse.removed", "2026-01-05T00:00:00Z"),
+        rules=Rules(allowed_lateness=0),
+    )
+
+    assert state.connector_uids() == []
+    assert state.reports == 1
