@@ -285,5 +285,6 @@ def load_settings(config: Path | None = None) -> Settings:
 
 def environment_with(own: dict[str, str]) -> dict[str, str]:
     """Give the environment of a child process: this one's without its settings, and the child's own ones."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    # Their case does not matter, as it does not where they are read.
+    inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
     return inherited | {PREFIX + name: value for name, value in own.items()}

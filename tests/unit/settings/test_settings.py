@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.setting_problems import SettingsError
-from service.settings import PREFIX, Settings, load_settings
+from service.settings import PREFIX, Settings, environment_with, load_settings
 
 
 @pytest.fixture(autouse=True)
@@ -199,6 +199,18 @@ def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
     (line,) = problems_of(tmp_path / "none.toml")
 
     assert line.endswith("check the path")
+
+
+def test_a_child_process_gets_no_settings_but_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In whatever case they are written, since they are read in any."""
+    monkeypatch.setenv("EVSE_STATUS_GROUP_ID", "mine")
+    monkeypatch.setenv("evse_status_redis_prefix", "mine")
+
+    environment = environment_with({"HTTP_PORT": "0"})
+
+    assert environment["EVSE_STATUS_HTTP_PORT"] == "0"
+    assert [name for name in environment if name.upper().startswith(PREFIX)] == ["EVSE_STATUS_HTTP_PORT"]
+    assert environment["PATH"] == os.environ["PATH"]
 
 
 def test_settings_cannot_be_changed() -> None:
