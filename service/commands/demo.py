@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
-from typing import Annotated
+from collections.abc import Coroutine
+from typing import Annotated, Any
 
 import typer
 
@@ -35,8 +37,23 @@ def demo(
             f"the demo needs the extra `demo` ({error.name} is missing): make install"
         ) from error
     configure_logs("warning", "console")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stops everything, as Ctrl-C does
     try:
-        asyncio.run(show(Demo(evses, days, host, port, seed), notices()))
-    except KeyboardInterrupt:
-        notices().print("\n  Stopped.")
+        asyncio.run(_until_told(show(Demo(evses, days, host, port, seed), notices())))
+    except KeyboardInterrupt:  # the second one
+        raise typer.Abort from None
+    notices().print("\n  Stopped.")
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Run until SIGTERM or Ctrl-C cancels it, in order; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+    working = asyncio.ensure_future(work)
+
+    def stop(number: signal.Signals) -> None:
+        working.cancel()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    with contextlib.suppress(asyncio.CancelledError):
+        await working

@@ -7,8 +7,9 @@ The broker keeps little, so the past waits for the worker; how far the worker is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 import orjson
 
@@ -22,6 +23,8 @@ _AHEAD = 2_000
 _CHUNK = 500
 _STEP_S = 0.05
 _LIVE_STEP_S = 1.0
+
+Answer = TypeVar("Answer")
 
 Progress = Callable[[datetime, int], None]
 """Told how far the past is written, as a time and a count of events."""
@@ -69,12 +72,28 @@ class Feeder:
         while True:
             waiting = 0
             for partition, delivered in self._broker.delivered.items():
-                checkpoint = await self._store.load_checkpoint(TopicPartition(self._topic, partition))
+                place = TopicPartition(self._topic, partition)
+                checkpoint = await whole(self._store.load_checkpoint(place))
                 done = checkpoint.next_offset if checkpoint is not None else 0
                 waiting = max(waiting, delivered - done)
             if waiting <= ahead:
                 return
             await asyncio.sleep(_STEP_S)
+
+
+async def whole(call: Coroutine[Any, Any, Answer]) -> Answer:
+    """
+    Await a call to Redis to its end, even if cancelled meanwhile; only then obey.
+
+    Its client awaits `wait_for`, which before Python 3.12 loses a cancellation that comes at the wrong
+    moment: Ctrl-C would do nothing.
+    """
+    calling = asyncio.ensure_future(call)
+    try:
+        return await asyncio.shield(calling)
+    except asyncio.CancelledError:
+        await asyncio.gather(calling, return_exceptions=True)
+        raise
 
 
 def month_before(now: datetime, days: int) -> datetime:

@@ -24,7 +24,7 @@ from service.adapters.clock import SystemClock
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisSettings
 from service.app import page_server
-from service.demo.feeder import Feeder, month_before
+from service.demo.feeder import Feeder, month_before, whole
 from service.demo.parts import EmbeddedBroker, EmbeddedValkey, WorkFolder
 from service.domain.time import datetime_from
 from service.processing.ports import PortError
@@ -57,9 +57,9 @@ async def show(demo: Demo, console: Console) -> None:
         redis = Redis.from_url(valkey.url, decode_responses=False)
         page = page_server(redis, DEFAULT_PREFIX, demo.host, demo.port)
         store = RedisViewStore(RedisSettings(valkey.url))
-        await page.start()
-        await store.start()
         try:
+            await page.start()
+            await whole(store.start())
             async with _worker(environment, folder / _LOG) as worker:
                 now = datetime_from(clock.now())
                 start = month_before(now, demo.days)
