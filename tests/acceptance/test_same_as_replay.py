@@ -96,6 +96,7 @@ async def test_a_fleet_gives_the_same_through_kafka_as_in_replay(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("redis_url", ["valkey"], indirect=True)
 async def test_a_worker_killed_in_the_middle_leaves_no_trace(kafka: Kafka, settings: dict[str, str]) -> None:
     """Killed twice between any two instructions, and started again under its name: as if undisturbed."""
     fleet = Simulated(seed=2)
@@ -117,6 +118,7 @@ async def test_a_worker_killed_in_the_middle_leaves_no_trace(kafka: Kafka, setti
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("redis_url", ["redis7"], indirect=True)
 async def test_workers_that_come_and_go_leave_no_trace(kafka: Kafka, settings: dict[str, str]) -> None:
     """A second one joins in the middle, both share the partitions, the first leaves: as if undisturbed."""
     fleet = Simulated(seed=3)
