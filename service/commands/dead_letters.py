@@ -79,7 +79,7 @@ def replay_letters(
     config: ConfigOption = None,
 ) -> None:
     """
-    Send dead letters again to the topic and partition they came from, with their key, value and headers.
+    Send dead letters again to where they came from, with their key, value, headers and timestamp.
 
     Nothing is remembered: the same command sends them again. An event that counted before is a duplicate
     within the allowed lateness; a record that is still wrong becomes a dead letter again.
