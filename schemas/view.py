@@ -93,6 +93,9 @@ from schemas.vocabulary import OPERATIONAL, OUT_OF_SERVICE, ExclusionReason, Sta
 DEFAULT_PREFIX = "evse"
 """Prefix of all keys unless the worker's settings say otherwise."""
 
+_NAMELESS = "\x1f"
+"""Private: under this uid stands what held for every connector, for those that are named later."""
+
 NOT_HEARD = "-"
 """Stands for the status in a day's keys while nothing was heard yet."""
 
@@ -364,8 +367,9 @@ def parse_day(value: str | bytes) -> Day:
 
 
 def parse_outages(members: Iterable[str | bytes]) -> tuple[Outage, ...]:
-    """Read the members of the outages' sorted set, in their order."""
-    return tuple(Outage.model_validate_json(member) for member in members)
+    """Read the members of the outages' sorted set, in their order, less the worker's own."""
+    outages = map(Outage.model_validate_json, members)
+    return tuple(outage for outage in outages if outage.connector_uid != _NAMELESS)
 
 
 def parse_exclusions(fields: Mapping[Any, str | bytes]) -> dict[str, Exclusion]:

@@ -12,6 +12,7 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -217,6 +218,8 @@ class Settings(BaseSettings):
     def _check_redis_url(cls, url: SecretStr) -> SecretStr:
         if not re.match(r"(redis|rediss)://[^/]|unix://", url.get_secret_value()):
             raise ValueError("is no address of a Redis; write redis://HOST:PORT/0, rediss://… or unix://PATH")
+        if not _is_readable(url.get_secret_value()):
+            raise ValueError("cannot be read; percent-encode /, # and ? in user and password")
         return url
 
     @property
@@ -248,6 +251,16 @@ class Settings(BaseSettings):
         shown = {name: _shown(getattr(self, name)) for name in type(self).model_fields}
         shown["redis_url"] = redacted_url(self.redis_url.get_secret_value())
         return [(PREFIX + name.upper(), value) for name, value in shown.items()]
+
+
+def _is_readable(url: str) -> bool:
+    """Tell whether the parts can be told apart: what is not encoded would end up in error messages."""
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises where it is none
+    except ValueError:
+        return False
+    return "@" not in parts.path + parts.query + parts.fragment
 
 
 def micros_of(span: timedelta) -> Micros:

@@ -96,6 +96,8 @@ class Patience:
         if not done:
             closed.cancel()
             return
+        if closed.cancelled():  # the client's own doing: with the broker gone, it ends what it waits for so
+            return
         with translated(self._part):
             closed.result()
 

@@ -75,8 +75,11 @@ def connect(settings: RedisSettings) -> Redis:
             # RESP 2 is what Redis 7.0 and Valkey share, and spares the handshake for features unused here.
             protocol=2,
         )
-    except ValueError as error:
-        raise Unusable(f"Redis URL: {error}") from error
+    except ValueError:
+        # Without the client's words: they quote parts of the URL, and a part may be of the password.
+        raise Unusable(
+            "the Redis URL cannot be read; percent-encode /, # and ? in user and password"
+        ) from None
     return Redis.from_pool(pool)
 
 

@@ -217,3 +217,18 @@ def test_settings_cannot_be_changed() -> None:
     """Whoever holds the settings holds what was read at the start."""
     with pytest.raises(ValueError, match="frozen"):
         load_settings().http_port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("password", ["s3cr/et", "s3cr#et", "s3cr?et", "s3:cr@3t/x"])
+def test_a_password_that_is_not_encoded_is_refused_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    """Its parts would be taken for host, port or path, and stand in what clients say of those."""
+    monkeypatch.setenv("EVSE_STATUS_REDIS_URL", f"redis://user:{password}@127.0.0.1:6379/0")
+
+    with pytest.raises(SettingsError) as failed:
+        load_settings()
+
+    (problem,) = failed.value.problems
+    assert "percent-encode" in problem
+    assert "s3" not in problem
