@@ -31,7 +31,7 @@ $(INSTALLED): $(LOCKED) pyproject.toml
 
 lock: install  ## Resolve the dependencies anew and write requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate --output-file requirements.lock
+		--generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate --output-file requirements.lock
 	$(MAKE) install
 
 validator: $(VALIDATOR)  ## Fetch the validator of AsyncAPI documents; needs npm, and only a test uses it
