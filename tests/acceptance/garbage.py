@@ -8,8 +8,8 @@ import orjson
 
 from schemas.vocabulary import RejectionReason
 from service.processing.ports import Headers
-from tests.acceptance.topics import Sent
 from tests.builders import Json, status_reported
+from tests.topics import Sent
 
 HOME, ELSEWHERE = 0, 1
 """The partition that the EVSE `e1` lives in, and another one."""

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.settings import PREFIX
+from tests.services import Kafka
+from tests.topics import committed
 
 Settings = Mapping[str, str]
 """Settings by their names without the prefix."""
@@ -104,3 +106,10 @@ async def worker(*options: str, settings: Settings) -> AsyncIterator[Running]:
         yield running
     finally:
         await running.kill()
+
+
+async def until_committed(running: Running, kafka: Kafka, group: str, ends: dict[int, int]) -> None:
+    """Read what a worker says until its group has committed these next offsets."""
+    while await committed(kafka, group) != ends:
+        # The commit comes before the line, so the line of the last batch finds all of it.
+        await running.logs("batch_processed")

@@ -14,11 +14,11 @@ import pytest
 from schemas.vocabulary import RejectionReason
 from service.processing.ports import Record
 from tests.acceptance.garbage import FAR_AHEAD, HOME, KINDS, Garbage
-from tests.acceptance.processes import command, worker
-from tests.acceptance.topics import Sent, ends_of, of_event, read, until_committed, write
+from tests.acceptance.processes import command, until_committed, worker
 from tests.builders import Json, status_reported
 from tests.processes import free_port
 from tests.services import Kafka
+from tests.topics import Sent, ends_of, of_event, read, write
 
 TOPIC_CONFIG = {
     "max.message.bytes": str(6 << 20),

@@ -27,11 +27,11 @@ from service.processing.ports import Record
 from service.replay import LogReader, Replay
 from service.simulation import Fleet
 from service.translation.ocpp16_csv import LogEvent, read_log
-from tests.acceptance.processes import Running, command, worker
-from tests.acceptance.topics import Sent, ends_of, newest_snapshots, of_event, read, until_committed, write
+from tests.acceptance.processes import Running, command, until_committed, worker
 from tests.builders import Json
 from tests.driver import Driver
 from tests.services import Kafka
+from tests.topics import Sent, ends_of, newest_snapshots, of_event, read, write
 
 REAL_LOG = Path(__file__).parents[3] / "shared" / "data" / "ocpp16_charger_a.csv"
 PARTITIONS = 4

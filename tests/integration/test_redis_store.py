@@ -15,8 +15,8 @@ from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisSettings
 from service.processing.ports import SaveOutcome, Unavailable, Unusable
 from tests.contract.stores import RedisLook, position, write
-from tests.integration.proxy import proxy_before
 from tests.processes import free_port
+from tests.proxy import proxy_before
 
 
 @asynccontextmanager

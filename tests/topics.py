@@ -11,7 +11,6 @@ from aiokafka import AIOKafkaProducer
 
 from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
 from service.processing.ports import Headers, Record
-from tests.acceptance.processes import Running
 from tests.builders import Json
 from tests.services import Kafka
 
@@ -72,13 +71,6 @@ async def committed(kafka: Kafka, group: str) -> dict[int, int]:
     async with kafka.admin() as admin:
         offsets = await admin.list_consumer_group_offsets(group)
     return {place.partition: said.offset for place, said in offsets.items()}
-
-
-async def until_committed(running: Running, kafka: Kafka, group: str, ends: dict[int, int]) -> None:
-    """Read what a worker says until its group has committed these next offsets."""
-    while await committed(kafka, group) != ends:
-        # The commit comes before the line, so the line of the last batch finds all of it.
-        await running.logs("batch_processed")
 
 
 def ends_of(records: Sequence[Sent]) -> dict[int, int]:
