@@ -118,6 +118,10 @@ def topics_settings(settings: Settings) -> KafkaTopicsSettings:
     )
 
 
+Wrap = Callable[[Ports], Ports]
+"""What stands between the worker and the parts it talks to, such as a test that lets a call fail."""
+
+
 def build_worker(
     settings: Settings,
     clock: Clock,
@@ -125,8 +129,9 @@ def build_worker(
     *,
     accepted: frozenset[OffsetRange] = frozenset(),
     largest_input: int = DEFAULT_MESSAGE_BYTES,
+    wrap: Wrap = lambda ports: ports,
 ) -> Worker:
-    """Build the worker and the parts it talks to; nothing connects before it runs."""
+    """Build the worker and the parts it talks to, wrapped as told; nothing connects before it runs."""
     log = KafkaLog(
         KafkaLogSettings(
             settings.kafka_bootstrap_servers,
@@ -151,7 +156,7 @@ def build_worker(
         states_limit=settings.state_limit,
         tick_interval_s=settings.tick_interval.total_seconds(),
     )
-    return Worker(ports, options, settings.rules(), instruments)
+    return Worker(wrap(ports), options, settings.rules(), instruments)
 
 
 TopicsCheck = Callable[[KafkaTopicsSettings], Awaitable[TopicsReport]]
@@ -159,7 +164,10 @@ TopicsCheck = Callable[[KafkaTopicsSettings], Awaitable[TopicsReport]]
 
 
 async def run(
-    settings: Settings, accepted: frozenset[OffsetRange] = frozenset(), check: TopicsCheck = check_topics
+    settings: Settings,
+    accepted: frozenset[OffsetRange] = frozenset(),
+    check: TopicsCheck = check_topics,
+    wrap: Wrap = lambda ports: ports,
 ) -> None:
     """
     Run one worker until SIGTERM or SIGINT, then drain, commit and return.
@@ -177,7 +185,12 @@ async def run(
         report = await _checked(lambda: check(topics_settings(settings)), life)
         if report is not None:
             worker = build_worker(
-                settings, clock, instruments, accepted=accepted, largest_input=report.max_message_bytes
+                settings,
+                clock,
+                instruments,
+                accepted=accepted,
+                largest_input=report.max_message_bytes,
+                wrap=wrap,
             )
             life.works(worker)
             await run_watched(worker, clock)
