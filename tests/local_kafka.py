@@ -10,7 +10,7 @@ import socket
 import struct
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -131,11 +131,18 @@ def serves_groups(host: str, port: int) -> bool:
 
 
 class KafkaProcess(LocalProcess):
-    """One node of Kafka in KRaft mode, with an empty log."""
+    """
+    One node of Kafka in KRaft mode, with an empty log.
 
-    def __init__(self, java: str, libraries: Path) -> None:
+    Beside its own port it listens on one `door` for each of `behind`: whoever comes in by a door is told that
+    the broker is at that port, where something stands that leads back to the door.
+    """
+
+    def __init__(self, java: str, libraries: Path, behind: Sequence[int] = ()) -> None:
         super().__init__("kafka")
         self.port = free_port()
+        self.doors = tuple(free_port() for _ in behind)
+        self._behind = tuple(behind)
         self._java = [
             java,
             "-Xmx512m",
@@ -157,16 +164,28 @@ class KafkaProcess(LocalProcess):
 
     def run(self) -> None:
         """Start the broker on its port; called again after a kill it goes on with the log it has."""
-        command = [*self._java, "kafka.Kafka", str(self._properties)]
-        self.start(command, partial(serves_groups, "127.0.0.1", self.port))
+        self.begin()
+        self.until_serving()
+
+    def begin(self) -> None:
+        """Start the broker without waiting."""
+        self.launch([*self._java, "kafka.Kafka", str(self._properties)])
+
+    def until_serving(self) -> None:
+        """Wait until the broker serves groups."""
+        self.wait_for(partial(serves_groups, "127.0.0.1", self.port))
 
     def _settings(self) -> dict[str, str]:
         controller = free_port()
+        listeners = {"PLAINTEXT": self.port} | {f"DOOR{n}": port for n, port in enumerate(self.doors)}
+        advertised = {"PLAINTEXT": self.port} | {f"DOOR{n}": port for n, port in enumerate(self._behind)}
+        every = {**listeners, "CONTROLLER": controller}
         return {
             **NODE_SETTINGS,
             "controller.quorum.voters": f"1@127.0.0.1:{controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in every),
+            "listeners": _addresses(every),
+            "advertised.listeners": _addresses(advertised),
             "log.dirs": str(self.folder / "data"),
         }
 
@@ -187,10 +206,14 @@ class KafkaProcess(LocalProcess):
             raise StartFailed(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
 
 
-def start_kafka() -> KafkaProcess:
-    """Start a broker; raise JarsMissing where Java or the jars cannot be had."""
+def _addresses(listeners: Mapping[str, int]) -> str:
+    return ",".join(f"{name}://127.0.0.1:{port}" for name, port in listeners.items())
+
+
+def start_kafka(behind: Sequence[int] = ()) -> KafkaProcess:
+    """Start a broker, with doors if asked for; raise JarsMissing where Java or the jars cannot be had."""
     java = shutil.which("java")
     if java is None:
         raise JarsMissing("no java to run Kafka with")
     libraries = jars()
-    return start_on_free_ports(lambda: KafkaProcess(java, libraries))
+    return start_on_free_ports(lambda: KafkaProcess(java, libraries, behind))

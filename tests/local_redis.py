@@ -54,9 +54,23 @@ class RedisProcess(LocalProcess):
         """The address in the form of `REDIS_URL`."""
         return f"redis://127.0.0.1:{self.port}/0"
 
+    @property
+    def dump(self) -> Path:
+        """Where `SAVE` writes the data to, and what a start begins with if it is there."""
+        return self.folder / "dump.rdb"
+
     def run(self) -> None:
-        """Start the server on its port; called again after a kill it comes up there, empty."""
-        self.start(self._command, partial(answers_ping, "127.0.0.1", self.port))
+        """Start the server on its port; called again after a kill it comes up there, with the dump if any."""
+        self.begin()
+        self.until_serving()
+
+    def begin(self) -> None:
+        """Start the server without waiting."""
+        self.launch(self._command)
+
+    def until_serving(self) -> None:
+        """Wait until the server answers, with all of its dump loaded."""
+        self.wait_for(partial(answers_ping, "127.0.0.1", self.port))
 
 
 def start_redis(binary: Path, *options: str) -> RedisProcess:

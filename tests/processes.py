@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import random
 import shutil
 import signal
 import socket
@@ -27,6 +28,9 @@ START_TIMEOUT = 60.0
 # Another process may take a free port before the service has it.
 ATTEMPTS = 3
 PR_SET_PDEATHSIG = 1
+# Below what systems hand out to outgoing connections: else one of those may sit on the port of a server that
+# is down for a moment, and a client that tries that port again and again ends up talking to itself.
+PORTS = (15_000, 32_000)
 
 
 class StartFailed(RuntimeError):
@@ -39,10 +43,12 @@ class EndedEarly(StartFailed):
 
 def free_port() -> int:
     """Return a TCP port of the loopback address that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    draw = random.SystemRandom()  # not the seeded one: two runs at once would want the same ports
+    while True:
+        port = draw.randrange(*PORTS)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_until(answers: Callable[[], bool], check: Callable[[], None]) -> None:
@@ -72,6 +78,11 @@ class LocalProcess:
 
     def start(self, command: Sequence[str], answers: Callable[[], bool]) -> None:
         """Run `command` and wait until `answers`; raise StartFailed if it ends before or takes too long."""
+        self.launch(command)
+        self.wait_for(answers)
+
+    def launch(self, command: Sequence[str]) -> None:
+        """Run `command` without waiting; the thread that does has to live as long as the process."""
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - the command is built here, from no outside input
                 list(command),
@@ -81,6 +92,9 @@ class LocalProcess:
                 stderr=subprocess.STDOUT,
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - one C call
             )
+
+    def wait_for(self, answers: Callable[[], bool]) -> None:
+        """Wait until `answers`; raise StartFailed if the process ends before or takes too long."""
         try:
             wait_until(answers, self._fail_if_ended)
         except TimeoutError as timeout:
