@@ -24,7 +24,7 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, UnknownTopicOrPartitionError
 
-from service.adapters.kafka_errors import Patience, missing_topic, translated
+from service.adapters.kafka_errors import Patience, missing_topic, patience_to_start, translated
 from service.adapters.kafka_records import record_from
 from service.processing.ports import OwnershipLost, Record, TopicPartition
 
@@ -67,19 +67,19 @@ class KafkaLog:
         self._attended = False
         self._failure: Exception | None = None
         self._patience = Patience("Kafka", settings.call_timeout)
+        self._starting = patience_to_start(settings.bootstrap_servers, settings.call_timeout)
 
     async def start(self, on_assigned: Callback, on_revoked: Callback) -> None:
         self._group.tell(on_assigned, on_revoked)
         # Built here and not before: the client binds itself to the running loop.
         consumer = _consumer(self._settings)
-        consumer.subscribe(topics=tuple(self._settings.topics), listener=self._group)
         self._consumer = consumer
         try:
-            with translated():
-                try:
-                    await consumer.start()
-                except UnknownTopicOrPartitionError as error:
-                    raise missing_topic(" or ".join(self._settings.topics)) from error
+            await self._starting.answer(consumer.start())
+            for topic in self._settings.topics:
+                await self._starting.answer(_know(consumer, topic))
+            # Only now: the client's own start would wait for the first assignment, which may never come.
+            consumer.subscribe(topics=tuple(self._settings.topics), listener=self._group)
         except BaseException:
             # Else it would go on connecting, and be missed only by the garbage collector.
             await self.stop()
@@ -237,6 +237,14 @@ class _Membership(ConsumerRebalanceListener):
             await callback(self.assignment)
         except Exception as failure:  # noqa: BLE001 - aiokafka would log and forget it; `fetch` raises it
             self.failure = failure
+
+
+async def _know(consumer: AIOKafkaConsumer, topic: str) -> None:
+    """Wait until the client knows a topic's partitions; raise `Unusable` if there is no such topic."""
+    try:
+        await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 - what its own start does with topics
+    except UnknownTopicOrPartitionError as error:
+        raise missing_topic(topic) from error
 
 
 def _consumer(settings: KafkaLogSettings) -> AIOKafkaConsumer:

@@ -17,7 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import UnknownTopicOrPartitionError, for_code
 
 from service.adapters import topic_rules as rules
-from service.adapters.kafka_errors import Patience, missing_topic
+from service.adapters.kafka_errors import Patience, missing_topic, patience_to_start
 from service.adapters.topic_rules import Finding, OutputTopic, Topic
 from service.domain.time import Micros
 from service.processing.ports import Unusable
@@ -67,7 +67,7 @@ async def check_topics(settings: KafkaTopicsSettings) -> TopicsReport:
         **settings.security,
     )
     try:
-        await patience.answer(client.start())
+        await patience_to_start(settings.bootstrap_servers, settings.call_timeout).answer(client.start())
         return await _check(settings, _Cluster(client, patience))
     finally:
         await patience.farewell(client.close())
@@ -81,7 +81,7 @@ async def touch_topics(settings: KafkaTopicsSettings) -> TopicsReport:
     patience = Patience("Kafka", settings.call_timeout)
     counts: dict[str, int] = {}
     try:
-        await patience.answer(producer.start())
+        await patience_to_start(settings.bootstrap_servers, settings.call_timeout).answer(producer.start())
         for topic in (*settings.inputs, *(output.name for output in settings.outputs)):
             counts[topic] = await patience.answer(_count(producer, topic))
     finally:

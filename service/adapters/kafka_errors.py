@@ -7,7 +7,7 @@ Knows nothing of what is asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -28,6 +28,9 @@ _REMEDIES: tuple[tuple[type[errors.KafkaError], str], ...] = (
     (errors.UnsupportedCodecError, "install the codec's package"),
     (errors.CorruptRecordException, "the record on the broker's disk is damaged: skip it or restore it"),
 )
+_FAREWELL_S = 5.0
+"""Seconds that a client gets to close: a worker that is told to stop while Kafka is gone has to end soon."""
+
 _TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.RecordTooLargeError)
 _PASSING = (errors.KafkaTimeoutError, errors.KafkaConnectionError, errors.KafkaUnavailableError)
 
@@ -92,7 +95,7 @@ class Patience:
     async def farewell(self, closing: Awaitable[None]) -> None:
         """Wait for a client to close; one whose broker is gone may never do so, and is left."""
         closed = asyncio.ensure_future(closing)
-        done, _ = await asyncio.wait((closed,), timeout=self._timeout_s)
+        done, _ = await asyncio.wait((closed,), timeout=min(self._timeout_s, _FAREWELL_S))
         if not done:
             closed.cancel()
             return
@@ -108,3 +111,12 @@ class Patience:
 
     def _unanswered(self) -> Unavailable:
         return Unavailable(f"{self._part} did not answer within {self._timeout_s:g} s")
+
+
+def patience_to_start(bootstrap_servers: Sequence[str], request_timeout_s: float) -> Patience:
+    """
+    Give the patience that a client's start needs.
+
+    It asks one server after the other: those before the first that answers may each take all their time.
+    """
+    return Patience("Kafka", request_timeout_s * (len(bootstrap_servers) + 1))

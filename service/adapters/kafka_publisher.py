@@ -30,7 +30,7 @@ from aiokafka.errors import (
 )
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from service.adapters.kafka_errors import Patience, missing_topic, port_error, translated
+from service.adapters.kafka_errors import Patience, missing_topic, patience_to_start, port_error, translated
 from service.processing.ports import Message, TooLarge, TopicPartition, Unavailable, Unusable
 
 _MICROS_PER_MILLI = 1_000
@@ -72,6 +72,7 @@ class KafkaPublisher:
         self._producer: AIOKafkaProducer | None = None
         self._under_way: set[asyncio.Task[None]] = set()
         self._patience = Patience("Kafka", settings.ack_timeout)
+        self._starting = patience_to_start(settings.bootstrap_servers, settings.request_timeout)
 
     async def start(self) -> None:
         await self._running()
@@ -117,7 +118,7 @@ class KafkaPublisher:
         if self._producer is None:
             producer = _producer(self._settings)
             try:
-                await self._patience.answer(producer.start())
+                await self._starting.answer(producer.start())
             except BaseException:
                 await self._patience.farewell(producer.stop())
                 raise

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from service.adapters.kafka_errors import Patience, translated
+from service.adapters.kafka_errors import Patience, patience_to_start, translated
 from service.adapters.kafka_records import record_from
 from service.processing.ports import Record, Unusable
 
@@ -59,8 +59,9 @@ class KafkaReader:
                 **common,
             )
             self._admin = AIOKafkaAdminClient(**common)
-        await self._patience.answer(self._consumer.start())
-        await self._patience.answer(self._admin.start())
+        starting = patience_to_start(self._settings.bootstrap_servers, self._settings.call_timeout)
+        await starting.answer(self._consumer.start())
+        await starting.answer(self._admin.start())
 
     async def stop(self) -> None:
         """Disconnect."""
