@@ -138,6 +138,13 @@ class KafkaLog:
         )
         return dict(zip(wanted, offsets, strict=True))
 
+    async def begin_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        wanted = list(partitions)
+        if not wanted:
+            return {}
+        begins = await self._patience.answer(self._running.beginning_offsets([_kafka(one) for one in wanted]))
+        return {one: begins[_kafka(one)] for one in wanted}
+
     async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         wanted = list(partitions)
         if not wanted:
