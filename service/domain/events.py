@@ -14,6 +14,9 @@ from typing import Any
 from schemas.vocabulary import ExclusionReason, Status
 from service.domain.time import Micros
 
+SILENCE = "silence"
+"""The reason of a word about reachability that is the worker's own: nothing was heard for too long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -23,7 +26,7 @@ class Event:
     `position` orders events of the same instant: the place in the log, for several topics with the topic's
     place in the settings in its upper bits. `at` is the effective time; `seen` is the receipt where one was
     given, else `at`; both in microseconds since 1970, UTC. `clock_corrected`: the device's own time was
-    not believed.
+    not believed. `source`: who says so, where the event says it.
     """
 
     event_id: str
@@ -32,6 +35,7 @@ class Event:
     at: Micros
     seen: Micros
     clock_corrected: bool = False
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

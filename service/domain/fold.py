@@ -97,8 +97,7 @@ def fold(state: EvseState, event: events.Event, rules: Rules, *, cap: Micros | N
     status_before = rolled_up_status(state.tip.tracks.values(), rules.status_rule)
 
     sign = event.seen if _is_sign(event) and (cap is None or event.seen <= cap) else None
-    if sign is not None:
-        state.last_seen_at = max(state.last_seen_at or 0, sign)
+    _hear(state, event, sign)
     if event.at < horizon and isinstance(event, _LATENESS_APPLIES):
         change = _take_late(state, sign)
     else:
@@ -106,6 +105,22 @@ def fold(state: EvseState, event: events.Event, rules: Rules, *, cap: Micros | N
     recent.advance(state, rules)
     status_moved = rolled_up_status(state.tip.tracks.values(), rules.status_rule) is not status_before
     return _conclude(state, event, change, before, was_removed=was_removed, status_moved=status_moved)
+
+
+def _hear(state: EvseState, event: events.Event, sign: Micros | None) -> None:
+    """Note what the watch over silence asks (promise P5); of a late event, too, for it was said."""
+    if sign is not None:
+        last = -1 if state.last_seen_at is None else state.last_seen_at
+        if sign > last or (sign == last and event.position > state.last_seen_position):
+            state.last_seen_at, state.last_seen_position, state.source = sign, event.position, event.source
+    if isinstance(event, events.HeartbeatReceived):
+        state.has_sent_heartbeat = True
+        key = (event.at, event.position)
+        if event.heartbeat_interval_s is not None and key > state.interval_key:
+            state.heartbeat_interval_s, state.interval_key = event.heartbeat_interval_s, key
+    elif isinstance(event, events.OnlineReported) and event.online is not None:
+        # The worker's own word makes nobody one that can be heard.
+        state.has_reported_online = state.has_reported_online or event.reason != events.SILENCE
 
 
 def _digest(event_id: str) -> int:
@@ -243,8 +258,6 @@ def _take_status(state: EvseState, event: events.StatusReported, sign: Micros | 
 
 
 def _take_online(state: EvseState, event: events.OnlineReported, sign: Micros | None) -> _Change:
-    if event.online is not None:
-        state.has_reported_online = True
     last_seen_at = event.last_seen_at if event.silence else None
     body = OnlineWord(event.online, last_seen_at)
     effect = Item(event.at, event.position, ItemKind.ONLINE, event.event_id, event.connector_uid, body)
@@ -266,10 +279,7 @@ def _take_note(state: EvseState, event: events.ChargerNoted, sign: Micros | None
     return _REFRESHED
 
 
-def _take_heartbeat(state: EvseState, event: events.HeartbeatReceived, sign: Micros | None) -> _Change:
-    state.has_sent_heartbeat = True
-    if event.heartbeat_interval_s is not None:
-        state.heartbeat_interval_s = event.heartbeat_interval_s
+def _take_heartbeat(state: EvseState, _event: events.HeartbeatReceived, sign: Micros | None) -> _Change:
     if sign is None:
         return _REFRESHED
     before = _tracks(state)

@@ -19,7 +19,7 @@ from service.domain.time import Micros
 from service.domain.timeline import Item, ItemKind, Minutes, Note, OnlineWord, PortTrack, Timeline
 from service.domain.track import Cause, Key, Report, Span, Track
 
-VERSION = 1
+VERSION = 2
 """Stands first in every packed state; another version is refused."""
 
 Plain = Any
@@ -39,7 +39,8 @@ def pack(state: EvseState) -> Plain:
         [state.revision, state.last_updated, state.connectors_updated],
         [state.as_of, state.last_seen_at, state.horizon, state.closed, state.days_closed, state.overflows],
         [state.removal_key, state.removed_from],
-        [state.heartbeat_interval_s, state.has_sent_heartbeat, state.has_reported_online],
+        [state.last_seen_position, state.source, state.has_sent_heartbeat, state.has_reported_online],
+        [state.heartbeat_interval_s, state.interval_key],
         _pack_timeline(state.base),
         # Plain tuples at the speed of C: there are hundreds of items, packed at every save.
         list(map(tuple, state.recent)),
@@ -58,12 +59,14 @@ def unpack(
     """Make the state again; raise `UnknownVersion` if another version packed it."""
     if plain[0] != VERSION:
         raise UnknownVersion(UnknownVersion.__doc__)
-    _, uid, partition, counts, times, removal, signs, base, items, minutes, ids, declarations, named = plain
+    _, uid, partition, counts, times, removal, signs, interval, base, *rest = plain
+    items, minutes, ids, declarations, named = rest
     state = EvseState(uid, partition)
     state.revision, state.last_updated, state.connectors_updated = counts
     state.as_of, state.last_seen_at, state.horizon, state.closed, state.days_closed, state.overflows = times
     state.removal_key, state.removed_from = (None if key is None else _key(key) for key in removal)
-    state.heartbeat_interval_s, state.has_sent_heartbeat, state.has_reported_online = signs
+    state.last_seen_position, state.source, state.has_sent_heartbeat, state.has_reported_online = signs
+    state.heartbeat_interval_s, state.interval_key = interval[0], _key(interval[1])
     state.base = _unpack_timeline(base)
     state.recent = [_unpack_item(item) for item in items]
     state.reports = sum(item.kind is not ItemKind.SIGN for item in state.recent)

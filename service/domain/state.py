@@ -14,7 +14,7 @@ from schemas.vocabulary import TimeClass
 from service.domain.inventory import Declarations, Gap
 from service.domain.time import Micros
 from service.domain.timeline import Item, Minutes, Timeline
-from service.domain.track import Buckets, Key, Span
+from service.domain.track import NEVER, Buckets, Key, Span
 
 NAMELESS = "\x1f"
 """Under this uid stands the history of what held for all connectors; no real uid has control characters."""
@@ -93,7 +93,9 @@ class EvseState:
     never goes back), `closed` where the base ends. `removal_key` is when the EVSE was removed, `removed_from`
     where that takes effect on its connectors: later only where it was removed before the horizon. `named`
     holds the earliest (time, position) at which a report named a connector. `ids` maps digests of event ids
-    to the time until which they count.
+    to the time until which they count. Of its newest sign of life `last_seen_position` is the position and
+    `source` who told it; `interval_key` is the (time, position) of the newest heartbeat that told its
+    interval. `has_reported_online`: it, and not the worker, said an online other than null.
     """
 
     uid: str
@@ -103,12 +105,15 @@ class EvseState:
     connectors_updated: dict[str, Micros] = field(default_factory=dict)
     as_of: Micros = 0
     last_seen_at: Micros | None = None
+    last_seen_position: int = -1
+    source: str | None = None
     horizon: Micros = 0
     closed: Micros = 0
     days_closed: int = 0
     removal_key: Key | None = None
     removed_from: Key | None = None
     heartbeat_interval_s: int | None = None
+    interval_key: Key = NEVER
     has_sent_heartbeat: bool = False
     has_reported_online: bool = False
     overflows: int = 0

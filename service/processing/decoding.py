@@ -189,7 +189,7 @@ def _translate(  # noqa: PLR0911 - one return for each type of event
     event: wire.Event, position: int, at: Micros, seen: Micros, corrected: bool
 ) -> domain.Event:
     """Say in the domain's words what the wire said."""
-    common = (event.event_id, event.evse_uid, position, at, seen, corrected)
+    common = (event.event_id, event.evse_uid, position, at, seen, corrected, event.source)
     match event:
         case wire.ConnectorStatus():
             words = (event.raw_status, event.error_code, event.vendor_error_code)

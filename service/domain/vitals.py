@@ -1,0 +1,62 @@
+"""
+What the watch over silence needs to know of an EVSE (promise P5): taken from its state, or kept beside it.
+
+It hangs on what the log holds and never on the order of arrival; it knows neither deadlines nor the clock.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from service.domain.state import EvseState
+from service.domain.time import Micros
+from service.domain.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """
+    When an EVSE was last heard, and how often it should be.
+
+    `source`: who told its newest sign of life, where that was said. `watched`: it can fall silent, since it
+    has sent heartbeats or spoken of its link, and there is something of it that is not offline yet.
+    """
+
+    last_seen_at: Micros | None
+    heartbeat_interval_s: int | None
+    source: str | None
+    watched: bool
+
+
+def vitals(state: EvseState) -> Vitals:
+    """Give the vitals of an EVSE as it is now."""
+    can_be_heard = state.has_sent_heartbeat or state.has_reported_online
+    watched = can_be_heard and state.removal_key is None and _is_reachable(state.tip)
+    return Vitals(state.last_seen_at, state.heartbeat_interval_s, state.source, watched)
+
+
+def _is_reachable(tip: Timeline) -> bool:
+    """Tell whether any known connector, or what stands for all while none is known, is not offline."""
+    if not tip.is_offline:
+        return True
+    return any(track.online is not False for track in tip.tracks.values() or (tip.nameless,))
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
+
+def pack_vitals(known: Vitals) -> str:
+    """
+    Write vitals as a short JSON array, to be kept beside the state.
+
+    >>> pack_vitals(Vitals(1_767_571_200_000_000, 300, "gateway-a", watched=True))
+    '[1767571200000000,300,"gateway-a",1]'
+    """
+    return _ENCODER.encode([known.last_seen_at, known.heartbeat_interval_s, known.source, int(known.watched)])
+
+
+def unpack_vitals(text: str | bytes) -> Vitals:
+    """Read what `pack_vitals` wrote."""
+    last_seen_at, heartbeat_interval_s, source, watched = json.loads(text)
+    return Vitals(last_seen_at, heartbeat_interval_s, source, bool(watched))
