@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from redis import exceptions
@@ -17,6 +17,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
+from schemas.view import Keys
 from service.processing.ports import Unavailable, Unusable
 
 # Error replies that redis-py gives no class of their own, and that pass without anybody's work on the data.
@@ -109,3 +110,29 @@ async def refuse_eviction(client: Redis, *, allow: bool) -> None:
             f"Redis may evict keys (maxmemory-policy {policy}) and would forget the state of EVSEs without a "
             "word: set maxmemory-policy noeviction, or EVSE_STATUS_REDIS_ALLOW_EVICTION=true to accept it"
         )
+
+
+class RedisProbe:
+    """Asks over a connection of its own, once and briefly, whether the server takes writes."""
+
+    def __init__(self, settings: RedisSettings, timeout_s: float = 2.0) -> None:
+        self._key = Keys(settings.prefix).ping
+        self._client = connect(
+            replace(
+                settings,
+                pool_size=1,
+                pool_timeout=timeout_s,
+                connect_timeout=timeout_s,
+                socket_timeout=timeout_s,
+                retries=0,
+            )
+        )
+
+    async def ask(self) -> None:
+        """Come back if a write was taken; raise `Unavailable` or `Unusable` if not."""
+        with translated():
+            await self._client.set(self._key, b"", px=60_000)
+
+    async def stop(self) -> None:
+        """Disconnect."""
+        await self._client.aclose()

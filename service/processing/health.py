@@ -4,12 +4,16 @@ Health that means progress (promise P9).
 Live: the loop turned lately, and every assigned partition with records waiting moved lately or is paused
 because a part outside does not answer. Ready: joined the group, restored, and every part answers. Time is an
 argument, in monotonic seconds; this module serves nothing over HTTP.
+
+Two witnesses tell of the parts outside: the loop, by the calls it makes and makes again, and a probe beside
+it, which asks small questions and so notices in seconds what a call with its repetitions takes long to tell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from service.processing.instruments import Part
 from service.processing.ports import Clock, TopicPartition
@@ -17,6 +21,13 @@ from service.processing.ports import Clock, TopicPartition
 
 class Stuck(Exception):
     """The worker makes no progress; the process exits so that it is started anew."""
+
+
+class Witness(StrEnum):
+    """Who says that a part outside does not answer."""
+
+    LOOP = "loop"
+    PROBE = "probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,8 @@ class Health:
         self._turned_at = now
         self._joined = False
         self._partitions: dict[TopicPartition, _Progress] = {}
-        self._blocked: dict[Part, str] = {}
+        self._blocked: dict[Part, dict[Witness, str]] = {}
+        self._broken: tuple[str, ...] = ()
 
     def turned(self, now: float) -> None:
         """Note that the loop turned, or that it waits for a part outside and knows it."""
@@ -83,22 +95,34 @@ class Health:
             progress.moved_at = now
         progress.position = position
 
-    def blocked(self, part: Part, reason: str) -> None:
+    def blocked(self, part: Part, reason: str, witness: Witness = Witness.LOOP) -> None:
         """Note that a part outside does not answer; until `recovered` no partition is expected to move."""
-        self._blocked[part] = reason
+        self._blocked.setdefault(part, {})[witness] = reason
 
-    def recovered(self, part: Part, now: float) -> bool:
-        """Note that a part answered; partitions get their full time again. Tells whether it was blocked."""
-        if self._blocked.pop(part, None) is None:
+    def recovered(self, part: Part, now: float, witness: Witness = Witness.LOOP) -> bool:
+        """
+        Note that a part answered; when no witness misses it any more, everything gets its full time again.
+
+        Tells whether that is new.
+        """
+        reasons = self._blocked.get(part, {})
+        if reasons.pop(witness, None) is None or reasons:
             return False
+        del self._blocked[part]
         for progress in self._partitions.values():
             progress.moved_at = now
+        if witness is Witness.PROBE:
+            self._turned_at = max(self._turned_at, now)
         return True
+
+    def broke(self, reason: str) -> None:
+        """Note what this process cannot go on without; nothing heals that."""
+        self._broken += (reason,)
 
     def live(self, now: float) -> Report:
         """Tell whether the process makes progress; if not, it must be started anew."""
-        reasons = []
-        if now - self._turned_at > self._limits.loop_s:
+        reasons = list(self._broken)
+        if now - self._turned_at > self._limits.loop_s and not self._is_missed_by(Witness.PROBE):
             reasons.append(f"the loop has not turned for {now - self._turned_at:.0f} s")
         if not self._blocked:
             reasons += [
@@ -119,8 +143,14 @@ class Health:
             reasons.append(
                 f"{unrestored} of {len(self._partitions)} assigned partitions are not restored yet"
             )
-        reasons += [f"{part} does not answer: {reason}" for part, reason in sorted(self._blocked.items())]
+        reasons += [
+            f"{part} does not answer: {reasons[min(reasons)]}"
+            for part, reasons in sorted(self._blocked.items())
+        ]
         return Report(not reasons, tuple(reasons))
+
+    def _is_missed_by(self, witness: Witness) -> bool:
+        return any(witness in reasons for reasons in self._blocked.values())
 
     def check(self, now: float) -> None:
         """Raise `Stuck`, naming what stands still, unless live."""

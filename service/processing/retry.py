@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import structlog
 
-from service.processing.health import Health
+from service.processing.health import Health, Witness
 from service.processing.instruments import Instruments, Part
 from service.processing.ports import Clock, Unavailable
 
@@ -47,6 +47,35 @@ class Backoff:
         return longest * random.uniform(0.5, 1.0)
 
 
+class Outages:
+    """Shows in health, metrics and the log which part outside does not answer, as one witness sees it."""
+
+    def __init__(
+        self, clock: Clock, health: Health, instruments: Instruments, witness: Witness = Witness.LOOP
+    ) -> None:
+        self._clock = clock
+        self._health = health
+        self._instruments = instruments
+        self._witness = witness
+
+    def unanswered(self, part: Part, error: Unavailable) -> None:
+        """Show that a part did not answer and is asked again."""
+        self._health.blocked(part, str(error), self._witness)
+        self._instruments.blocked(part, waiting=True)
+        self._instruments.retried(part)
+
+    def answered(self, part: Part) -> None:
+        """Show that a part answers (again)."""
+        if self._health.recovered(part, self._clock.monotonic(), self._witness):
+            self._instruments.blocked(part, waiting=False)
+            _log.info(f"The {part} answers again.", action="recovered", part=part.value)
+
+    def given_up(self, part: Part) -> None:
+        """Show that nobody waits for a part any more: whether it answers is for the next call to tell."""
+        if self._health.recovered(part, self._clock.monotonic(), self._witness):
+            self._instruments.blocked(part, waiting=False)
+
+
 class Retrying:
     """
     Makes calls to parts outside, and makes them again while a part is unavailable.
@@ -65,7 +94,7 @@ class Retrying:
     ) -> None:
         self._clock = clock
         self._health = health
-        self._instruments = instruments
+        self._outages = Outages(clock, health, instruments)
         self._backoff = backoff
         self._hold = hold
         self._random = Random()  # noqa: S311 - jitter, no secret
@@ -78,26 +107,27 @@ class Retrying:
                 result = await call()
             except Unavailable as error:
                 self._note(part, error, attempt)
-                await self._wait(self._backoff.wait_s(attempt, self._random))
+                try:
+                    await self._wait(self._backoff.wait_s(attempt, self._random))
+                except BaseException:
+                    self._outages.given_up(part)
+                    raise
                 attempt += 1
             else:
                 self.answered(part)
                 return result
 
     def unanswered(self, part: Part, error: Unavailable) -> None:
-        """Show that a part does not answer."""
-        self._health.blocked(part, str(error))
-        self._instruments.blocked(part, waiting=True)
+        """Show that a part did not answer a question that is asked again later."""
+        self._outages.unanswered(part, error)
 
     def answered(self, part: Part) -> None:
-        """Show that a part answers (again)."""
-        if self._health.recovered(part, self._clock.monotonic()):
-            self._instruments.blocked(part, waiting=False)
-            _log.info(f"The {part} answers again.", action="recovered", part=part.value)
+        """Show that a part answers (again); the loop has turned, in so far as it waited for it."""
+        self._outages.answered(part)
+        self._health.turned(self._clock.monotonic())
 
     def _note(self, part: Part, error: Unavailable, attempt: int) -> None:
         self.unanswered(part, error)
-        self._instruments.retried(part)
         _log.warning(
             f"The {part} does not answer; the same call is tried again.",
             action="retry_scheduled",

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from service.adapters.clock import ManualClock
-from service.processing.health import Health, HealthLimits, Stuck, watch
+from service.processing.health import Health, HealthLimits, Stuck, Witness, watch
 from service.processing.instruments import Part
 from service.processing.ports import TopicPartition
 
@@ -117,6 +117,38 @@ def test_after_an_outage_a_partition_has_its_full_time_again() -> None:
     assert health.ready(1001).ok
     health.turned(1121)
     assert not health.live(1121).ok
+
+
+def test_a_part_answers_when_every_witness_says_so() -> None:
+    """What the probe hears does not undo what the loop waits for, and the loop's word is the one shown."""
+    health = joined(P0)
+    health.blocked(Part.PUBLISHER, "no answer to a question", Witness.PROBE)
+    health.blocked(Part.PUBLISHER, "not acknowledged")
+
+    assert not health.recovered(Part.PUBLISHER, 10, Witness.PROBE)
+    assert health.ready(10).reasons == ("publisher does not answer: not acknowledged",)
+    assert health.recovered(Part.PUBLISHER, 10)
+    assert health.ready(10).ok
+
+
+def test_a_call_that_hangs_with_its_part_is_no_standstill() -> None:
+    """While the probe misses a part the loop need not turn; once it is back, the full time runs anew."""
+    health = joined(P0)
+    health.blocked(Part.STORE, "no answer", Witness.PROBE)
+    assert health.live(1000).ok
+
+    health.recovered(Part.STORE, 1000, Witness.PROBE)
+
+    assert health.live(1060).ok
+    assert health.live(1061).reasons == ("the loop has not turned for 61 s",)
+
+
+def test_a_loop_that_waits_has_to_turn() -> None:
+    """Whoever only says of himself that he waits is not excused from turning."""
+    health = joined(P0)
+    health.blocked(Part.STORE, "no answer")
+
+    assert not health.live(61).ok
 
 
 def test_a_revoked_partition_is_forgotten() -> None:

@@ -94,7 +94,7 @@ async def test_what_waiting_does_not_heal_is_raised() -> None:
 async def test_a_stop_ends_the_waiting() -> None:
     """What goes on meanwhile may raise, and that comes out."""
     part = Part1(silent=10**9)
-    retry, _, _, _ = retrying(part)
+    retry, health, instruments, _ = retrying(part)
 
     async def stop() -> None:
         raise Stopping
@@ -103,6 +103,20 @@ async def test_a_stop_ends_the_waiting() -> None:
     with pytest.raises(Stopping):
         await retry(Part.STORE, part.ask)
     assert part.asked == 1
+    # Nobody waits any more: a worker whose partition went would else never be ready again.
+    assert health.ready(0).ok
+    assert instruments.waiting == set()
+
+
+async def test_many_slow_answers_are_no_standstill() -> None:
+    """Each answer shows that the loop goes on, however long the batch takes in all."""
+    part = Part1(silent=0)
+    retry, health, _, clock = retrying(part)
+
+    for _ in range(10):
+        await clock.sleep(40)
+        await retry(Part.STORE, part.ask)
+        assert health.live(clock.monotonic()).ok
 
 
 def test_backoff_doubles_to_its_bound_with_jitter() -> None:
