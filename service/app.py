@@ -6,8 +6,10 @@ This module knows neither the command line nor the environment.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,19 +20,23 @@ from service.adapters.clock import SystemClock
 from service.adapters.http import HttpServer, Served, build_pages
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_admin import KafkaTopicsSettings, TopicsReport, check_topics
+from service.adapters.kafka_probe import KafkaProbe, KafkaProbeSettings
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
 from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
 from service.adapters.prometheus import PrometheusInstruments
 from service.adapters.redis import RedisViewStore
-from service.adapters.redis_connection import RedisSettings, connect
+from service.adapters.redis_connection import RedisProbe, RedisSettings, connect
 from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYTES, Cleanup, OutputTopic
 from service.adapters.view_reader import ViewReader
 from service.dashboard.app import close_streams, create_app
-from service.life import Life, run_watched, stop_at_signals
+from service.life import Life, LoopGuard, run_watched, stop_at_signals
 from service.processing.dead_letters import OffsetRange
-from service.processing.instruments import Instruments
+from service.processing.health import Witness
+from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.ports import Clock, Unavailable, Unusable
+from service.processing.probing import Probe, keep_asking
+from service.processing.retry import Outages
 from service.processing.worker import Worker
 from service.settings import Settings, micros_of
 
@@ -182,24 +188,52 @@ async def run(
         server = HttpServer(pages, settings.http_host, settings.http_port)
         await server.start()
     try:
-        report = await _checked(lambda: check(topics_settings(settings)), life)
-        if report is not None:
-            worker = build_worker(
-                settings,
-                clock,
-                instruments,
-                accepted=accepted,
-                largest_input=report.max_message_bytes,
-                wrap=wrap,
-            )
-            life.works(worker)
-            await run_watched(worker, clock)
+        with LoopGuard():
+            report = await _checked(lambda: check(topics_settings(settings)), life, instruments)
+            if report is not None:
+                worker = build_worker(
+                    settings,
+                    clock,
+                    instruments,
+                    accepted=accepted,
+                    largest_input=report.max_message_bytes,
+                    wrap=wrap,
+                )
+                life.works(worker)
+                outages = Outages(clock, worker.health, instruments, Witness.PROBE)
+                async with _probing(settings, outages, clock) as probes:
+                    await run_watched(worker, clock, probes if server is None else [*probes, server.serving])
     finally:
         if server is not None:
             await server.stop()
 
 
-async def _checked(check: Callable[[], Awaitable[TopicsReport]], life: Life) -> TopicsReport | None:
+@asynccontextmanager
+async def _probing(
+    settings: Settings, outages: Outages, clock: Clock
+) -> AsyncIterator[list[asyncio.Task[None]]]:
+    """Ask the parts outside, beside the loop, whether they answer; give the tasks that do."""
+    kafka = KafkaProbe(
+        KafkaProbeSettings(settings.kafka_bootstrap_servers, security=kafka_security(settings))
+    )
+    redis = RedisProbe(redis_settings(settings))
+    asking = [
+        asyncio.create_task(keep_asking(probe, outages, clock), name=f"probe of the {probe.part}")
+        for probe in (Probe(Part.LOG, kafka.ask), Probe(Part.STORE, redis.ask))
+    ]
+    try:
+        yield asking
+    finally:
+        for task in asking:
+            task.cancel()
+        await asyncio.wait(asking)
+        await kafka.stop()
+        await redis.stop()
+
+
+async def _checked(
+    check: Callable[[], Awaitable[TopicsReport]], life: Life, instruments: Instruments
+) -> TopicsReport | None:
     """
     Check the topics as soon as the broker answers; None if the process is to stop before.
 
@@ -210,6 +244,7 @@ async def _checked(check: Callable[[], Awaitable[TopicsReport]], life: Life) -> 
             report = await check()
         except Unavailable as error:
             life.waits(str(error))
+            instruments.retried(Part.LOG)
             _log.warning(
                 "Kafka does not answer; the topics are checked again.",
                 action="retry_scheduled",

@@ -116,6 +116,13 @@ class HttpServer:
         """The port listened on; where 0 was asked for, the one that was free."""
         return self._port
 
+    @property
+    def serving(self) -> asyncio.Task[None]:
+        """The task that serves; it ends with `stop`, and should not before."""
+        if self._serving is None:
+            raise RuntimeError("this server was not started")
+        return self._serving
+
     async def start(self) -> None:
         """Listen; raise `PortError` with the remedy where the port cannot be had."""
         # Bound here: uvicorn would end the process itself.

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 
 import pytest
+import structlog
 
 from service.adapters.clock import ManualClock
 from service.adapters.memory import MemoryBroker, MemoryLog, MemoryPublisher
 from service.adapters.memory_view import MemoryViewStore
-from service.life import Life, run_watched, stop_at_signals
+from service.life import Life, LoopGuard, run_watched, stop_at_signals
 from service.processing.health import Stuck
 from service.processing.options import Options, Ports
 from service.processing.ports import Record
@@ -151,3 +153,56 @@ async def test_a_worker_that_cannot_be_ended_takes_the_process_along(clock: Manu
     with pytest.raises(Stuck):
         await running
     assert log.released.is_set()
+
+
+async def test_a_task_that_ends_beside_the_worker_ends_the_process(clock: ManualClock) -> None:
+    """A server or a probe that broke is named, and liveness fails while the worker ends in order."""
+    broker = MemoryBroker(TOPICS, clock)
+    log = Standing(broker, stubborn=True)
+    worker = worker_on(log, broker, clock)
+
+    async def serve() -> None:
+        await log.reached.wait()
+        raise RuntimeError("no sockets left")
+
+    serving = asyncio.create_task(serve(), name="http")
+    running = asyncio.create_task(run_watched(worker, clock, [serving], last_chance_s=10))
+    await asyncio.wait((serving,))
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+    reasons = worker.health.live(clock.monotonic()).reasons
+    log.released.set()
+    with pytest.raises(Stuck, match="the task http ended, which the worker cannot do without") as ended:
+        await running
+    assert reasons == (str(ended.value),)
+    assert repr(RuntimeError("no sockets left")) in reasons[0]
+
+
+@pytest.mark.allow_error_logs
+async def test_a_loop_that_stands_still_ends_the_process() -> None:
+    """A thread beside it notices, and its last word says where the loop stands."""
+    ended = threading.Event()
+
+    with (
+        structlog.testing.capture_logs() as lines,
+        LoopGuard(limit_s=0.05, every_s=0.01, end_process=ended.set),
+    ):
+        assert ended.wait(timeout=20)  # on purpose: it blocks the loop, until the guard says so
+
+    assert [(line["action"], line["log_level"]) for line in lines] == [("worker_stuck", "critical")]
+    assert "test_a_loop_that_stands_still_ends_the_process" in lines[0]["stack"]
+
+
+async def test_a_loop_that_turns_is_left_alone() -> None:
+    """Each beat takes back what the guard has counted, and after the block nobody counts any more."""
+    ended = threading.Event()
+    loop = asyncio.get_running_loop()
+
+    with LoopGuard(limit_s=60, every_s=3600, end_process=ended.set) as guard:
+        guard._missed = 50
+        guard._beat(loop)
+        assert guard._missed == 0
+    guard._watch()
+
+    assert not ended.is_set()
