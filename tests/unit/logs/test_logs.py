@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from service.logs import configure_logs
+from service.logs import OncePerWhile, configure_logs
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +94,54 @@ def test_the_console_form_is_for_people() -> None:
 
     assert "Processed a batch." in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
+
+
+def line_at(
+    seconds: float, sentence: str = "Unable to connect to %s", name: str = "aiokafka"
+) -> logging.LogRecord:
+    """Make a line of a library, said so many seconds after a moment."""
+    record = logging.LogRecord(name, logging.ERROR, "conn.py", 1, sentence, ("broker",), None)
+    record.created = 1_767_571_200.0 + seconds
+    return record
+
+
+def test_what_a_library_repeats_is_said_once_in_a_while() -> None:
+    """The flood of an outage is one line in half a minute, and the next line says how much was left out."""
+    once = OncePerWhile(every_s=30)
+    lines = [line_at(second / 10) for second in range(601)]
+
+    passed = [line for line in lines if once.filter(line)]
+
+    assert [line.created - lines[0].created for line in passed] == [0, 30, 60]
+    assert [getattr(line, "left_out", None) for line in passed] == [None, 299, 299]
+
+
+def test_different_sentences_and_our_own_lines_all_pass() -> None:
+    """Nothing new is held back, and nothing that the service itself says; a clock set back holds nothing."""
+    once = OncePerWhile(every_s=30)
+
+    assert once.filter(line_at(0))
+    assert once.filter(line_at(1, "Unable to update metadata from %s"))
+    assert once.filter(line_at(1, name="aiokafka.consumer"))
+    assert once.filter(line_at(-5))
+    assert all(once.filter(line_at(second, name="service.processing.worker")) for second in range(5))
+
+
+def test_sentences_with_values_in_them_do_not_fill_the_memory() -> None:
+    """However many there are, only so many are remembered."""
+    once = OncePerWhile()
+
+    assert all(once.filter(line_at(0, f"Task {number} was never retrieved")) for number in range(5_000))
+    assert len(once._said) <= 1_000
+
+
+def test_the_number_of_lines_left_out_is_a_field() -> None:
+    """It stands in the line, and the line is one of the handler that everything ends in."""
+    stream = io.StringIO()
+    configure_logs("info", "json", stream)
+    logger = logging.getLogger("aiokafka")
+
+    for second in (0, 1, 31):
+        logger.handle(line_at(second))
+
+    assert [json.loads(line).get("left_out") for line in stream.getvalue().splitlines()] == [None, 1]
