@@ -1,13 +1,17 @@
 # The commands of this project. `make` alone lists them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install lock validator test quick lint format types schemas check-generated demo clean
+.PHONY: help install lock validator test quick test-faults lint format types schemas check-generated demo clean
 
 # The first interpreter that runs and is new enough; PYTHON=… chooses another.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
 	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$candidate" && break; done)
 BIN := .venv/bin
+# How many scenarios `test-faults` plays, the first seed, and how many at a time; each job has its own broker.
+SEEDS ?= 20
+START ?= 1
+JOBS ?= 2
 LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
 VALIDATOR := tests/asyncapi/node_modules/.package-lock.json
@@ -45,6 +49,9 @@ test: install  ## Run every test that the services at hand allow
 
 quick: install  ## Run the tests that need no service and little time
 	$(BIN)/pytest -m 'not services and not slow'
+
+test-faults: install  ## Play SEEDS scenarios of faults, from START on, JOBS at a time, and say what differed
+	$(BIN)/python -m tests.fault --seeds $(SEEDS) --start $(START) --jobs $(JOBS)
 
 lint: install  ## Check format and lint rules
 	$(BIN)/ruff format --check .

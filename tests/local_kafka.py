@@ -22,8 +22,9 @@ DOWNLOAD_TIMEOUT = 600
 # Base64 of 16 bytes. Each broker has a log of its own, so all may have one id.
 CLUSTER_ID = "ZXZzZS1zdGF0dXMtdGVzdA"
 
-# What matters to one node, and to tests. Old tapes give their records old times, so retention is off; the
-# cleaner of compacted topics would else take 128 MB of a small heap.
+# What matters to one node, and to tests. Old tapes give their records old times, so retention is off; a
+# killed broker is let in again once its session is over, so that is short; the cleaner of compacted topics
+# would else take 128 MB of a small heap.
 NODE_SETTINGS: Mapping[str, str] = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -31,6 +32,8 @@ NODE_SETTINGS: Mapping[str, str] = {
     "inter.broker.listener.name": "PLAINTEXT",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "auto.create.topics.enable": "false",
+    "broker.heartbeat.interval.ms": "300",
+    "broker.session.timeout.ms": "3000",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     "log.cleaner.dedupe.buffer.size": "4194304",

@@ -49,6 +49,10 @@ class Proxy:
         self._cut = point, matches, struck
         return struck
 
+    def cut_nothing(self) -> None:
+        """Take back `cut_next`."""
+        self._cut = None
+
     def freeze(self) -> None:
         """Let nothing pass, either way, and keep it: a network that lost its way for a while."""
         self._flowing.clear()

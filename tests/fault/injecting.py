@@ -1,0 +1,274 @@
+"""How each kind of fault is done to a running scenario; what could not be done is not counted."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+
+from tests.fault.run import Run
+from tests.fault.scenario import Fault, Kind
+from tests.proxy import Point, Proxy
+
+# A request of Kafka's begins with its length (four bytes) and the number of its kind: Produce and
+# OffsetCommit before all, then Fetch, OffsetFetch, JoinGroup, Heartbeat, SyncGroup and InitProducerId.
+_API_KEYS = (0, 0, 0, 0, 8, 8, 8, 8, 1, 9, 11, 12, 14, 22)
+_API_KEY = slice(4, 6)
+
+_STRUCK_S = 2.0
+"""Seconds that a request to be cut is waited for; one that does not come is let be."""
+
+_LAGS_S = 0.3
+_MOST_DELAY_S = 0.25
+
+_STOP_S = 30.0
+
+
+async def prepare(run: Run, fault: Fault) -> None:
+    """Do what has to come some time before the fault."""
+    if fault.kind is Kind.REDIS_RESTORED:
+        await run.view.keep_dump()
+        run.note("a dump of the view is kept")
+    if fault.kind is Kind.REDIS_FAILED_OVER and not run.view.has_replica:
+        await run.view.replicate()
+        run.view.lag()
+        run.note("the replica begins to lag")
+
+
+async def inject(run: Run, fault: Fault) -> None:
+    """Do it, and come back when it is over, or goes on beside the scenario."""
+    await _INJECT[fault.kind](run, fault)
+
+
+# Workers
+
+
+async def _kill(run: Run, fault: Fault) -> None:
+    place = run.pick(fault.place)
+    if place is None:
+        return
+    worker = run.workers[place]
+    await worker.kill()
+    run.count(Kind.KILL, worker.name)
+    await asyncio.sleep(fault.lasting_s / 2)
+    await run.start_worker(place)
+
+
+async def _kill_at_call(run: Run, fault: Fault) -> None:
+    """Arm a strike; whoever keeps the workers counts it when it came."""
+    place = run.pick(fault.place)
+    if place is None:
+        return
+    worker = run.workers[place]
+    if worker not in run.armed:
+        run.armed.add(worker)
+        worker.arm()
+        run.note(f"worker {worker.name} is armed")
+
+
+async def _join(run: Run, fault: Fault) -> None:
+    place = run.idle_place()
+    if place is None:
+        await _leave(run, fault)
+        return
+    await run.start_worker(place)
+    run.count(Kind.JOIN, str(place))
+
+
+async def _leave(run: Run, fault: Fault) -> None:
+    place = run.pick(fault.place)
+    if place is None:
+        return
+    if len(run.workers) < 2:
+        await _join(run, fault)
+        return
+    worker = run.workers[place]
+    run.count(Kind.LEAVE, worker.name)
+    run.beside(_stopped(run, place))
+
+
+async def _stopped(run: Run, place: int) -> None:
+    worker = run.workers[place]
+    run.busy.add(place)
+    if not await worker.stop(_STOP_S):
+        run.differs(f"worker {worker.name} did not leave within {_STOP_S:g} s: {worker.last_words()}")
+    elif worker.code != 0 and worker not in run.armed:
+        run.differs(f"worker {worker.name} left with {worker.code}: {worker.last_words()}")
+    run.busy.discard(place)
+
+
+async def _pause(run: Run, fault: Fault) -> None:
+    place = run.pick(fault.place)
+    if place is not None:
+        worker = run.workers[place]
+        run.count(Kind.PAUSE, f"{worker.name} for {fault.lasting_s:.1f} s")
+        worker.signal(signal.SIGSTOP)
+        run.beside(_held(run, place, fault.lasting_s, lambda: worker.signal(signal.SIGCONT)))
+
+
+async def _held(run: Run, place: int, for_s: float, release: Callable[[], None]) -> None:
+    """Let nothing else be done to a worker until it is released."""
+    run.busy.add(place)
+    await asyncio.sleep(for_s)
+    release()
+    run.note(f"place {place} is released")
+    run.busy.discard(place)
+
+
+# Networks
+
+
+def _cut(kind: Kind, ways: Callable[[Run], tuple[Proxy, ...]]) -> Injection:
+    async def inject_cut(run: Run, fault: Fault) -> None:
+        place = run.pick(fault.place)
+        if place is not None:
+            run.count(kind, f"of {run.workers[place].name}")
+            await ways(run)[place].cut()
+
+    return inject_cut
+
+
+def _cut_in_call(
+    kind: Kind, ways: Callable[[Run], tuple[Proxy, ...]], matching: Callable[[Fault], Callable[[bytes], bool]]
+) -> Injection:
+    async def inject_cut_in_call(run: Run, fault: Fault) -> None:
+        place = run.pick(fault.place)
+        if place is None:
+            return
+        name, way = run.workers[place].name, ways(run)[place]
+        struck = way.cut_next(fault.point, matching(fault))
+        try:
+            async with asyncio.timeout(_STRUCK_S):
+                await struck.wait()
+        except TimeoutError:
+            way.cut_nothing()
+        else:
+            run.count(kind, f"of {name}, {fault.point.value}")
+
+    return inject_cut_in_call
+
+
+def _delayed(kind: Kind, ways: Callable[[Run], tuple[Proxy, ...]]) -> Injection:
+    async def inject_delay(run: Run, fault: Fault) -> None:
+        delay_s = _MOST_DELAY_S * fault.call / (1 << 16)
+        run.count(kind, f"by {delay_s * 1000:.0f} ms for {fault.lasting_s:.1f} s")
+        for way in ways(run):
+            way.delay_s = delay_s
+        await asyncio.sleep(fault.lasting_s)
+        for way in ways(run):
+            way.delay_s = 0.0
+
+    return inject_delay
+
+
+def _out_of_sight(kind: Kind, ways: Callable[[Run], tuple[Proxy, ...]]) -> Injection:
+    async def inject_out_of_sight(run: Run, fault: Fault) -> None:
+        place = run.pick(fault.place)
+        if place is None:
+            return
+        run.count(kind, f"of {run.workers[place].name} for {fault.lasting_s:.1f} s")
+        way = ways(run)[place]
+        way.freeze()
+        run.beside(_held(run, place, fault.lasting_s, way.thaw))
+        if fault.point is Point.REQUEST:
+            # What was kept is lost, instead of coming late.
+            await way.cut()
+
+    return inject_out_of_sight
+
+
+def _kafka(run: Run) -> tuple[Proxy, ...]:
+    return run.stage.ways
+
+
+def _redis(run: Run) -> tuple[Proxy, ...]:
+    return run.view.ways
+
+
+def _kafka_request(fault: Fault) -> Callable[[bytes], bool]:
+    wanted = _API_KEYS[fault.call % len(_API_KEYS)].to_bytes(2, "big")
+    return lambda request: request[_API_KEY] == wanted
+
+
+def _redis_script(_fault: Fault) -> Callable[[bytes], bool]:
+    return lambda request: b"EVAL" in request[:64]
+
+
+# Servers
+
+
+async def _broker_stopped(run: Run, fault: Fault) -> None:
+    await _broker_ends(run, fault, signal.SIGTERM)
+
+
+async def _broker_killed(run: Run, fault: Fault) -> None:
+    await _broker_ends(run, fault, signal.SIGKILL)
+
+
+async def _broker_ends(run: Run, fault: Fault, number: signal.Signals) -> None:
+    run.count(fault.kind)
+    run.stage.broker.signal(number)
+    await asyncio.to_thread(run.stage.broker.wait)
+    await asyncio.sleep(fault.lasting_s)
+    await run.stage.restart_broker()
+    run.note("the broker serves again")
+
+
+async def _full(run: Run, fault: Fault) -> None:
+    run.count(fault.kind, f"for {fault.lasting_s:.1f} s")
+    await run.view.fill_up(fault.lasting_s)
+
+
+async def _read_only(run: Run, fault: Fault) -> None:
+    run.count(fault.kind, f"for {fault.lasting_s:.1f} s")
+    await run.view.refuse_writes(fault.lasting_s)
+
+
+async def _slow(run: Run, fault: Fault) -> None:
+    run.count(fault.kind, f"for {fault.lasting_s:.1f} s")
+    await run.view.be_slow(fault.lasting_s)
+
+
+async def _emptied(run: Run, fault: Fault) -> None:
+    run.count(fault.kind)
+    await run.view.restart(with_dump=False)
+
+
+async def _restored(run: Run, fault: Fault) -> None:
+    run.count(fault.kind)
+    await run.view.restart(with_dump=True)
+
+
+async def _failed_over(run: Run, fault: Fault) -> None:
+    if not run.view.has_replica:
+        await prepare(run, fault)
+        await asyncio.sleep(_LAGS_S)
+    run.count(fault.kind)
+    await run.view.fail_over()
+
+
+Injection = Callable[[Run, Fault], Awaitable[None]]
+
+_INJECT: Mapping[Kind, Injection] = {
+    Kind.KILL: _kill,
+    Kind.KILL_AT_CALL: _kill_at_call,
+    Kind.JOIN: _join,
+    Kind.LEAVE: _leave,
+    Kind.PAUSE: _pause,
+    Kind.KAFKA_CUT: _cut(Kind.KAFKA_CUT, _kafka),
+    Kind.KAFKA_CUT_IN_CALL: _cut_in_call(Kind.KAFKA_CUT_IN_CALL, _kafka, _kafka_request),
+    Kind.KAFKA_DELAYED: _delayed(Kind.KAFKA_DELAYED, _kafka),
+    Kind.KAFKA_OUT_OF_SIGHT: _out_of_sight(Kind.KAFKA_OUT_OF_SIGHT, _kafka),
+    Kind.BROKER_STOPPED: _broker_stopped,
+    Kind.BROKER_KILLED: _broker_killed,
+    Kind.REDIS_CUT: _cut(Kind.REDIS_CUT, _redis),
+    Kind.REDIS_CUT_IN_CALL: _cut_in_call(Kind.REDIS_CUT_IN_CALL, _redis, _redis_script),
+    Kind.REDIS_DELAYED: _delayed(Kind.REDIS_DELAYED, _redis),
+    Kind.REDIS_OUT_OF_SIGHT: _out_of_sight(Kind.REDIS_OUT_OF_SIGHT, _redis),
+    Kind.REDIS_FULL: _full,
+    Kind.REDIS_READ_ONLY: _read_only,
+    Kind.REDIS_SLOW: _slow,
+    Kind.REDIS_EMPTIED: _emptied,
+    Kind.REDIS_RESTORED: _restored,
+    Kind.REDIS_FAILED_OVER: _failed_over,
+}

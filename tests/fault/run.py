@@ -1,0 +1,249 @@
+"""One scenario on the stage: records are written, workers work, faults happen, and nothing may differ."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from schemas.view import Keys
+from service.adapters.redis import RedisViewStore
+from service.adapters.redis_connection import RedisSettings
+from service.processing.ports import TopicPartition
+from service.settings import Settings
+from tests.fault.comparing import Published, topic_differences, view_differences
+from tests.fault.scenario import Kind, Scenario
+from tests.fault.stage import PLACES, Stage
+from tests.fault.told import LATENESS, PARTITIONS
+from tests.fault.undisturbed import Undisturbed
+from tests.fault.view import View
+from tests.fault.workers import Worker
+from tests.topics import Sent, ends_of, read
+
+_SETTLE_S, _STOP_S = 60.0, 30.0
+_SIGKILLED = -9
+
+
+@dataclass
+class Outcome:
+    """What a scenario came to. `faults`: how many of each kind did happen; `history`: which, and when."""
+
+    seed: int
+    faults: Counter[Kind] = field(default_factory=Counter)
+    history: list[str] = field(default_factory=list)
+    differences: list[str] = field(default_factory=list)
+    lines: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """What each worker logged."""
+
+
+class Run:
+    """The workers of one scenario and what they work on, for those who do them harm."""
+
+    def __init__(self, scenario: Scenario, stage: Stage, view: View) -> None:
+        self.scenario = scenario
+        self.stage = stage
+        self.view = view
+        self.outcome = Outcome(scenario.seed)
+        self.workers: dict[int, Worker] = {}
+        self.busy: set[int] = set()
+        self.armed: set[Worker] = set()
+        self._prefix = stage.kafka.unique("evse") + "."
+        self._group = stage.kafka.unique("group")
+        self._began = asyncio.get_running_loop().time()
+        self._random = Random(f"{scenario.seed}/run")
+        self._births = [0] * PLACES
+        self._ending = False
+        self._keepers: set[asyncio.Task[None]] = set()
+        self._faults: set[asyncio.Task[None]] = set()
+
+    # What goes on
+
+    @property
+    def prefix(self) -> str:
+        """What the names of this scenario's topics begin with."""
+        return self._prefix
+
+    def note(self, what: str) -> None:
+        """Add to the history."""
+        moment = asyncio.get_running_loop().time() - self._began
+        self.outcome.history.append(f"{moment:6.2f} s  {what}")
+
+    def count(self, kind: Kind, detail: str = "") -> None:
+        """Count a fault that did happen."""
+        self.outcome.faults[kind] += 1
+        self.note(f"{kind.value} {detail}".rstrip())
+
+    def differs(self, what: str) -> None:
+        """Add to the differences."""
+        self.outcome.differences.append(what)
+
+    def beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let a fault last while the scenario goes on; the scenario does not end before it."""
+        self._faults.add(asyncio.ensure_future(work))
+
+    # Workers
+
+    def idle_place(self) -> int | None:
+        """Give a place without a worker."""
+        return next((place for place in range(PLACES) if place not in self.workers), None)
+
+    def pick(self, place: int) -> int | None:
+        """Give the place of a worker to whom nothing is being done, the wanted one or the next."""
+        order = [(place + i) % PLACES for i in range(PLACES)]
+        return next((one for one in order if one in self.workers and one not in self.busy), None)
+
+    async def start_worker(self, place: int) -> None:
+        """Let a worker work at a place; one that is not stopped on purpose is started again."""
+        births = self._births[place]
+        self._births[place] += 1
+        strikes = self.scenario.strikes[place]
+        turned = strikes[births % len(strikes) :] + strikes[: births % len(strikes)] if strikes else ()
+        name = f"{place}.{births}"
+        worker = await self.stage.nursery.start(name, self._settings(place), turned)
+        self.workers[place] = worker
+        self.outcome.lines[name] = worker.lines
+        self.note(f"worker {name} starts, process {worker.pid}")
+        self._keepers.add(asyncio.ensure_future(self._keep(place, worker)))
+
+    async def _keep(self, place: int, worker: Worker) -> None:
+        """Wait for a worker's end, say what there is to say of it, and start another if it came by itself."""
+        await worker.ended.wait()
+        if self.workers.get(place) is worker:
+            del self.workers[place]
+        if worker.wanted:
+            return
+        if worker in self.armed and worker.code == _SIGKILLED:
+            self.armed.discard(worker)
+            struck = next(line for line in reversed(worker.lines) if line.get("action") == "struck")
+            self.count(Kind.KILL_AT_CALL, f"{worker.name} at {struck['call']}")
+        else:
+            self.note(f"worker {worker.name} ended by itself")
+            self.differs(f"worker {worker.name} ended by itself with {worker.code}: {worker.last_words()}")
+        if not self._ending:
+            await asyncio.sleep(self._random.uniform(0.0, 0.3))
+            await self.start_worker(place)
+
+    def _settings(self, place: int) -> dict[str, str]:
+        settings = {
+            "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.stage.ports[place]}",
+            "REDIS_URL": f"redis://127.0.0.1:{self.view.ports[place]}/0",
+            "TOPIC_PREFIX": self._prefix,
+            "GROUP_ID": self._group,
+            "INSTANCE_ID": f"place-{place}" if self.scenario.static else "",
+            "SESSION_TIMEOUT": "6s",
+            "ALLOWED_LATENESS": f"{LATENESS.total_seconds():.0f}",
+            "BATCH_RECORDS": str(self.scenario.batch_records),
+            "STATE_LIMIT": str(self.scenario.state_limit),
+            "TICK_INTERVAL": "0",
+            "OFFLINE_AFTER": "0",
+            "HTTP_PORT": "0",
+            "LOG_LEVEL": "debug",
+        }
+        return {name: value for name, value in settings.items() if name.lower() in Settings.model_fields}
+
+    # The way of a scenario
+
+    async def begin(self, first: Sequence[Sent]) -> None:
+        """Create the input, write what comes first, and see a worker at it."""
+        await self.stage.kafka.create_topic(f"{self._prefix}events", partitions=PARTITIONS)
+        for place in range(self.scenario.workers):
+            await self.start_worker(place)
+        await self.write(first)
+        working = [asyncio.ensure_future(one.says("batch_processed")) for one in self.workers.values()]
+        await asyncio.wait(working, return_when=asyncio.FIRST_COMPLETED)
+        for one in working:
+            one.cancel()
+
+    async def write(self, records: Sequence[Sent]) -> None:
+        """Write records, in chunks with a pause between."""
+        size = len(records) // self.scenario.chunks + 1
+        async with AIOKafkaProducer(
+            bootstrap_servers=self.stage.kafka.bootstrap_servers, enable_idempotence=True
+        ) as producer:
+            for begin in range(0, len(records), size):
+                sent = [
+                    await producer.send(
+                        f"{self._prefix}events",
+                        one.value,
+                        key=one.key,
+                        partition=one.partition,
+                        timestamp_ms=one.timestamp_ms,
+                        headers=list(one.headers),
+                    )
+                    for one in records[begin : begin + size]
+                ]
+                await asyncio.gather(*sent)
+                await asyncio.sleep(self._random.uniform(0.0, 0.6) / self.scenario.chunks)
+
+    async def end(self, records: Sequence[Sent]) -> None:
+        """Wait until faults are over and all is committed, then stop the workers in order."""
+        await asyncio.gather(*self._faults)
+        self.note("all is written, the faults are over")
+        await self._settled(ends_of(records))
+        self.note("all is committed")
+        self._ending = True
+        for worker in list(self.workers.values()):
+            if not await worker.stop(_STOP_S):
+                self.differs(f"worker {worker.name} did not stop within {_STOP_S:g} s: {worker.last_words()}")
+            elif worker.code not in ({0, _SIGKILLED} if worker in self.armed else {0}):
+                self.differs(f"worker {worker.name} stopped with {worker.code}: {worker.last_words()}")
+
+    async def _settled(self, ends: dict[int, int]) -> None:
+        """Wait until the group has committed everything and the view knows of it."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + _SETTLE_S
+        async with AsyncExitStack() as stack:
+            admin = await stack.enter_async_context(self.stage.kafka.admin())
+            store = RedisViewStore(RedisSettings(self.view.url))
+            stack.push_async_callback(store.stop)
+            while True:
+                committed, kept = await self._committed(admin), await self._checkpoints(store)
+                reached = [(committed.get(one), kept.get(one)) for one in ends]
+                if reached == [(end, end) for end in ends.values()]:
+                    return
+                if clock() > deadline:
+                    self.differs(f"not done {_SETTLE_S:g} s after the last fault: {ends} {committed} {kept}")
+                    return
+                await asyncio.sleep(0.1)
+
+    async def _committed(self, admin: AIOKafkaAdminClient) -> dict[int, int]:
+        offsets = await admin.list_consumer_group_offsets(self._group)
+        return {place.partition: said.offset for place, said in offsets.items()}
+
+    async def _checkpoints(self, store: RedisViewStore) -> dict[int, int]:
+        found = {}
+        for number in range(PARTITIONS):
+            checkpoint = await store.load_checkpoint(TopicPartition(f"{self._prefix}events", number))
+            if checkpoint is not None:
+                found[number] = checkpoint.next_offset
+        return found
+
+    async def compare(self, expected: Undisturbed) -> None:
+        """Compare everything that is left with the undisturbed run."""
+        kafka, prefix = self.stage.kafka, self._prefix
+        snapshots, transitions, letters = [
+            await read(kafka, prefix + name) for name in ("snapshots", "transitions", "dead-letters")
+        ]
+        self.outcome.differences += topic_differences(Published(snapshots, transitions, letters), expected)
+        async with self.view.client() as client:
+            self.outcome.differences += await view_differences(client, Keys(), expected)
+
+    async def clear(self) -> None:
+        """End what is left and delete the topics."""
+        self._ending = True
+        for worker in list(self.workers.values()):
+            await worker.kill()
+        under_way = self._keepers | self._faults
+        for task in under_way:
+            task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        async with self.stage.kafka.admin() as admin:
+            topics = [topic for topic in await admin.list_topics() if topic.startswith(self._prefix)]
+            await admin.delete_topics(topics)

@@ -1,0 +1,144 @@
+"""What a seed decides: who works, and what goes wrong when. Values only; nothing is done here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+from tests.fault.stage import PLACES
+from tests.fault.striking import Strike
+from tests.faults import When
+from tests.proxy import Point
+
+
+class Kind(StrEnum):
+    """A kind of fault."""
+
+    KILL = "worker killed"
+    KILL_AT_CALL = "worker killed at a call"
+    JOIN = "worker joins"
+    LEAVE = "worker leaves"
+    PAUSE = "worker paused"
+    KAFKA_CUT = "kafka connections cut"
+    KAFKA_CUT_IN_CALL = "kafka cut in a call"
+    KAFKA_DELAYED = "kafka delayed"
+    KAFKA_OUT_OF_SIGHT = "kafka out of sight"
+    BROKER_STOPPED = "broker stopped"
+    BROKER_KILLED = "broker killed"
+    REDIS_CUT = "redis connections cut"
+    REDIS_CUT_IN_CALL = "redis cut in a call"
+    REDIS_DELAYED = "redis delayed"
+    REDIS_OUT_OF_SIGHT = "redis out of sight"
+    REDIS_FULL = "redis out of memory"
+    REDIS_READ_ONLY = "redis read-only"
+    REDIS_SLOW = "redis slow"
+    REDIS_EMPTIED = "redis emptied"
+    REDIS_RESTORED = "redis restored from a dump"
+    REDIS_FAILED_OVER = "redis failed over"
+
+
+LONG = frozenset({Kind.PAUSE, Kind.KAFKA_OUT_OF_SIGHT, Kind.REDIS_OUT_OF_SIGHT})
+"""Last longer than a session, beside what else happens."""
+
+BROKER = frozenset({Kind.BROKER_STOPPED, Kind.BROKER_KILLED})
+
+VIEW_LOST = frozenset({Kind.REDIS_EMPTIED, Kind.REDIS_RESTORED, Kind.REDIS_FAILED_OVER})
+"""After these the view has forgotten what it had acknowledged."""
+
+_MOST = ((LONG, 2), (BROKER, 1), (VIEW_LOST, 2))
+"""So many of a scenario's faults at most, for the sake of time."""
+
+_FAULTS = (5, 8)
+_LONG_S = (6.5, 7.5)
+_SHORT_S = (0.2, 1.2)
+_MOST_CALLS = 30
+
+
+@dataclass(frozen=True)
+class Fault:
+    """
+    One thing that goes wrong.
+
+    `place`: the worker it is about, or the next one there is. `after_s` counts from the beginning of its
+    step, in which records are written; `lasting_s` is how long it holds. `prepared`: the step at which a dump
+    is made, or a replica begins to lag. `point` and `call` say which request is cut, and where.
+    """
+
+    kind: Kind
+    place: int
+    after_s: float
+    lasting_s: float
+    prepared: int
+    point: Point
+    call: int
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """
+    A scenario, as its seed has it.
+
+    `static`: workers have names that outlive their processes. `strikes`: for each place, how the workers
+    there end when they are told to, one after the other.
+    """
+
+    seed: int
+    server: str
+    workers: int
+    static: bool
+    batch_records: int
+    state_limit: int
+    faults: tuple[Fault, ...]
+    strikes: tuple[tuple[Strike, ...], ...]
+    chunks: int
+
+
+def scenario(seed: int, kinds: Collection[Kind] = frozenset(Kind)) -> Scenario:
+    """Draw a scenario with faults of these kinds."""
+    rng = Random(f"{seed}/scenario")
+    drawn = _kinds(rng, sorted(kinds))
+    return Scenario(
+        seed=seed,
+        server=("redis", "valkey")[seed % 2],
+        workers=rng.choice((2, 2, 3, 3, 4)),
+        static=rng.random() < 0.6,
+        batch_records=rng.choice((10, 20, 50)),
+        state_limit=rng.choice((8, 200_000)),
+        faults=tuple(_fault(rng, kind, step) for step, kind in enumerate(drawn)),
+        strikes=tuple(_strikes(rng, len(drawn)) for _ in range(PLACES)),
+        chunks=rng.choice((1, 4, 12)),
+    )
+
+
+def _kinds(rng: Random, kinds: Sequence[Kind]) -> list[Kind]:
+    """Draw kinds, each as likely, but of what takes long only a few."""
+    wanted = rng.randint(*_FAULTS)
+    drawn: list[Kind] = []
+    while len(drawn) < wanted:
+        open_kinds = [
+            kind
+            for kind in kinds
+            if all(kind not in group or sum(one in group for one in drawn) < most for group, most in _MOST)
+        ]
+        if not open_kinds:
+            break
+        drawn.append(rng.choice(open_kinds))
+    return drawn
+
+
+def _fault(rng: Random, kind: Kind, step: int) -> Fault:
+    return Fault(
+        kind=kind,
+        place=rng.randrange(PLACES),
+        after_s=rng.uniform(0.0, 0.4),
+        lasting_s=rng.uniform(*(_LONG_S if kind in LONG else _SHORT_S)),
+        prepared=rng.randint(max(0, step - 2), step),
+        point=rng.choice(tuple(Point)),
+        call=rng.randrange(1 << 16),
+    )
+
+
+def _strikes(rng: Random, count: int) -> tuple[Strike, ...]:
+    return tuple(Strike(rng.randrange(_MOST_CALLS), rng.choice(tuple(When))) for _ in range(count))

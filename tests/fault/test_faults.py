@@ -1,0 +1,35 @@
+"""A few scenarios of faults on real processes, always the same ones; `make test-faults` plays many more."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.fault.scenario import VIEW_LOST, Kind
+from tests.fault.stage import stage
+from tests.fault.suite import ServerMissing, play
+from tests.local_kafka import JarsMissing
+
+SEEDS = (1, 2, 3, 4)
+# XXX: nothing restores a view that forgot what it had acknowledged.
+KINDS = frozenset(Kind) - VIEW_LOST
+
+
+@pytest.mark.slow
+@pytest.mark.services
+@pytest.mark.timeout(300)
+async def test_faults_leave_no_trace() -> None:
+    """Workers, connections, Redis and the broker fail by turns; afterwards all is as if nothing had been."""
+    try:
+        async with stage() as ours:
+            outcomes = [await play(seed, ours, KINDS) for seed in SEEDS]
+    except (JarsMissing, ServerMissing) as missing:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI is set and a service is missing: {missing}", pytrace=False)
+        pytest.skip(str(missing))
+    told = {
+        outcome.seed: outcome.history + outcome.differences for outcome in outcomes if outcome.differences
+    }
+    assert told == {}
+    assert all(outcome.faults for outcome in outcomes)

@@ -1,0 +1,146 @@
+"""The view's server of one scenario, and everything that can happen to it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from tests.fault.stage import NOWHERE, PLACES
+from tests.local_redis import RedisProcess, start_redis
+from tests.proxy import Proxy, listening
+
+# A replica takes over at once, whatever it is told to wait for.
+_OPTIONS = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
+
+
+class View:
+    """
+    One server that takes writes, and now and then a replica of it; workers come in by the proxies `ways`.
+
+    Its data is gone with a kill, unless a dump is put back before it starts again.
+    """
+
+    def __init__(
+        self, binary: Path, ways: tuple[Proxy, ...], ports: tuple[int, ...], link: Proxy, link_port: int
+    ) -> None:
+        self.ways = ways
+        self.ports = ports
+        self._binary = binary
+        self._link, self._link_port = link, link_port
+        self._primary = start_redis(binary, *_OPTIONS)
+        self._replica: RedisProcess | None = None
+        self._dump = b""
+        self._lead_here()
+
+    @property
+    def url(self) -> str:
+        """The server that takes writes now, without a detour."""
+        return self._primary.url
+
+    def _lead_here(self) -> None:
+        for way in self.ways:
+            way.target = ("127.0.0.1", self._primary.port)
+
+    @property
+    def has_replica(self) -> bool:
+        """Whether there is a replica to fail over to."""
+        return self._replica is not None
+
+    def close(self) -> None:
+        """End the servers."""
+        self._primary.close()
+        if self._replica is not None:
+            self._replica.close()
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Any]:
+        """Hold a connection to the server that takes writes now."""
+        client: Any = Redis.from_url(self.url, socket_timeout=30)
+        try:
+            yield client
+        finally:
+            await client.aclose()
+
+    async def keep_dump(self) -> None:
+        """Keep the data as it is now, to be put back later."""
+        async with self.client() as client:
+            await client.save()
+        self._dump = self._primary.dump.read_bytes()
+        self._primary.dump.unlink()
+
+    async def restart(self, *, with_dump: bool) -> None:
+        """Kill the server and start it again, empty or with the dump that was kept last."""
+        self._primary.signal(signal.SIGKILL)
+        await asyncio.to_thread(self._primary.wait)
+        self._primary.dump.unlink(missing_ok=True)
+        if with_dump:
+            self._primary.dump.write_bytes(self._dump)
+        self._primary.begin()
+        await asyncio.to_thread(self._primary.until_serving)
+
+    async def replicate(self) -> None:
+        """Start a replica and wait until it follows."""
+        self._link.target = ("127.0.0.1", self._primary.port)
+        self._link.thaw()
+        self._replica = start_redis(self._binary, *_OPTIONS, "--replicaof", f"127.0.0.1 {self._link_port}")
+        client = Redis.from_url(self._replica.url)
+        try:
+            # Another process tells nobody when it is ready.
+            while (await client.info("replication"))["master_link_status"] != "up":  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        finally:
+            await client.aclose()
+
+    def lag(self) -> None:
+        """Let the replica hear no more of what is written from now on."""
+        self._link.freeze()
+
+    async def fail_over(self) -> None:
+        """Kill the server, promote its replica, and lead the workers there."""
+        assert self._replica is not None
+        old, self._primary, self._replica = self._primary, self._replica, None
+        old.close()
+        await self._link.cut()
+        self._link.target = NOWHERE
+        async with self.client() as client:
+            await client.execute_command("REPLICAOF", "NO", "ONE")
+        self._lead_here()
+        for way in self.ways:
+            await way.cut()
+
+    async def fill_up(self, for_s: float) -> None:
+        """Take no more data for a while, for want of memory."""
+        async with self.client() as client:
+            await client.config_set("maxmemory", "1mb")
+            await asyncio.sleep(for_s)
+            await client.config_set("maxmemory", "0")
+
+    async def refuse_writes(self, for_s: float) -> None:
+        """Be a replica for a while, of a server that is not there: all is kept, nothing is taken."""
+        async with self.client() as client:
+            await client.execute_command("REPLICAOF", *NOWHERE)
+            await asyncio.sleep(for_s)
+            await client.execute_command("REPLICAOF", "NO", "ONE")
+
+    async def be_slow(self, for_s: float) -> None:
+        """Answer nobody for a while."""
+        async with self.client() as client:
+            await client.execute_command("DEBUG", "SLEEP", str(for_s))
+
+
+@asynccontextmanager
+async def view(binary: Path) -> AsyncIterator[View]:
+    """Start a view with nothing in it."""
+    async with AsyncExitStack() as stack:
+        ways = tuple(Proxy(*NOWHERE) for _ in range(PLACES))
+        ports = tuple([await stack.enter_async_context(listening(way)) for way in ways])
+        link = Proxy(*NOWHERE)
+        kept = View(binary, ways, ports, link, await stack.enter_async_context(listening(link)))
+        stack.callback(kept.close)
+        yield kept
