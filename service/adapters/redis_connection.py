@@ -3,6 +3,7 @@ How this project connects to Redis or Valkey, and what their errors mean to it.
 
 Knows neither keys nor values. Calls are retried by the client: every write above it is guarded or idempotent.
 No call is ever cancelled, since cancelled commands have mixed up replies; sockets have timeouts instead.
+A timeout is not repeated here: the client repeats within repetitions, and 5 s became 48. The worker repeats.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from redis import exceptions
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -19,6 +21,24 @@ from redis.backoff import ExponentialWithJitterBackoff
 
 from schemas.view import Keys
 from service.processing.ports import Unavailable, Unusable
+
+# The options of a URL that are decided here: one of them would undo what the rest relies on.
+_OWN_OPTIONS = frozenset(
+    {
+        "decode_responses",
+        "encoding",
+        "health_check_interval",
+        "legacy_responses",
+        "max_connections",
+        "protocol",
+        "retry_on_error",
+        "retry_on_timeout",
+        "socket_connect_timeout",
+        "socket_timeout",
+        "timeout",
+    }
+)
+_NO_DATABASE = ("DB index is out of range", "invalid DB index", "SELECT is not allowed")
 
 # Error replies that redis-py gives no class of their own, and that pass without anybody's work on the data.
 _PASSING_REPLIES = ("NOREPLICAS", "MISCONF", "BUSY ", "TRYAGAIN", "MASTERDOWN", "LOADING", "CLUSTERDOWN")
@@ -57,13 +77,14 @@ class RedisSettings:
     connect_timeout: float = 3.0
     socket_timeout: float = 5.0
     retries: int = 2
-    """How often a call is repeated before it counts as unanswered."""
+    """How often a call is repeated whose connection broke; one that was not answered in time is not."""
     allow_eviction: bool = False
     """Start although the server may evict keys, and so forget the state of EVSEs."""
 
 
 def connect(settings: RedisSettings) -> Redis:
-    """Build the client; it connects with its first call. Raises `Unusable` if the URL cannot be read."""
+    """Build the client; it connects with its first call. Raises `Unusable` if the URL cannot be used."""
+    _check(settings.url)
     try:
         pool = BlockingConnectionPool.from_url(
             settings.url,
@@ -72,7 +93,11 @@ def connect(settings: RedisSettings) -> Redis:
             socket_connect_timeout=settings.connect_timeout,
             socket_timeout=settings.socket_timeout,
             health_check_interval=30,
-            retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), settings.retries),
+            retry=Retry(
+                ExponentialWithJitterBackoff(base=0.05, cap=1.0),
+                settings.retries,
+                supported_errors=(exceptions.ConnectionError,),
+            ),
             # RESP 2 is what Redis 7.0 and Valkey share, and spares the handshake for features unused here.
             protocol=2,
         )
@@ -81,7 +106,27 @@ def connect(settings: RedisSettings) -> Redis:
         raise Unusable(
             "the Redis URL cannot be read; percent-encode /, # and ? in user and password"
         ) from None
+    try:
+        pool.connection_class(**pool.connection_kwargs)
+    except TypeError:
+        # Without its name, since it may be of the password, too.
+        raise Unusable(
+            "the Redis URL has an option, behind its ?, that the client does not know for this kind of "
+            "address: remove it"
+        ) from None
     return Redis.from_pool(pool)
+
+
+def _check(url: str) -> None:
+    """Refuse what the client would pass over in silence, or take from us."""
+    parts = urlsplit(url)
+    database = parts.path.strip("/")
+    if parts.scheme != "unix" and database and not database.isdecimal():
+        raise Unusable(
+            "the Redis URL names no database: behind host and port stands its number, as in redis://HOST:PORT/0"
+        )
+    if own := sorted(_OWN_OPTIONS.intersection(parse_qs(parts.query))):
+        raise Unusable(f"the Redis URL sets {', '.join(own)}, which this program decides: remove it")
 
 
 @contextmanager
@@ -95,6 +140,10 @@ def translated(part: str = "Redis") -> Iterator[None]:
         remedy = next((text for kind, text in _REMEDIES.items() if isinstance(error, kind)), "")
         raise Unavailable(f"{part} does not answer: {error}" + (f" ({remedy})" if remedy else "")) from error
     except exceptions.ResponseError as error:
+        if any(words in str(error) for words in _NO_DATABASE):
+            raise Unusable(
+                f"{part} has no database of the number in the URL ({error}): name one that it has, or 0"
+            ) from error
         if not str(error).startswith(_PASSING_REPLIES):
             raise
         raise Unavailable(f"{part} does not take writes now: {error}") from error
