@@ -42,6 +42,9 @@ from service.settings import Settings, micros_of
 
 _log = structlog.get_logger()
 
+_LOOK_S = 4.0
+"""Seconds that Kafka may take to answer somebody who waits at the command line."""
+
 _AGAIN_S = 2.0
 """Seconds between two questions to a broker that does not answer."""
 
@@ -271,13 +274,17 @@ class TopicsLook:
 
 async def look_at_topics(settings: Settings) -> TopicsLook:
     """Check the topics and create none; raise `PortError` where Kafka does not answer or refuses."""
-    reader = kafka_reader(settings)
+    reader = KafkaReader(
+        KafkaReaderSettings(
+            settings.kafka_bootstrap_servers, call_timeout=_LOOK_S, security=kafka_security(settings)
+        )
+    )
     try:
         await reader.start()
         known = await reader.topics()
     finally:
         await reader.stop()
-    wanted = topics_settings(settings)
+    wanted = replace(topics_settings(settings), call_timeout=_LOOK_S)
     missing = tuple(one.name for one in wanted.outputs if settings.create_topics and one.name not in known)
     outputs = [one for one in wanted.outputs if one.name not in missing]
     return TopicsLook(await check_topics(replace(wanted, outputs=outputs, create=False)), missing)
