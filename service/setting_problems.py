@@ -38,6 +38,10 @@ _SERVICE_LINK = re.compile(
 """What Kubernetes puts into every container for a Service named `evse-status…`: not meant for us."""
 
 
+_ACKS = re.compile(r"(^|_)acks$")
+"""What a producer's acknowledgements are called where they can be set."""
+
+
 def unknown_variables(environment: Mapping[str, str], prefix: str, known: set[str]) -> list[str]:
     """Give a line about each variable with our prefix that is none of ours."""
     names = {prefix + name.upper() for name in known}
@@ -58,6 +62,11 @@ def _is_service_link(name: str, value: str) -> bool:
 
 
 def _remedy(name: str, known: set[str]) -> str:
+    if _ACKS.search(name.lower()):
+        return (
+            "nothing is committed before all replicas in sync have acknowledged, which cannot be weakened: "
+            "remove it (how many replicas must be in sync is min.insync.replicas of the topics)"
+        )
     close = get_close_matches(name, known, n=1) or get_close_matches(name.lower(), known, n=1)
     return f"did you mean {close[0]}?" if close else "remove it (`evse-status check` lists all settings)"
 

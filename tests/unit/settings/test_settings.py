@@ -183,6 +183,22 @@ def test_a_misspelt_port_is_still_an_error(monkeypatch: pytest.MonkeyPatch) -> N
     assert problems_of() == ("EVSE_STATUS_HTP_PORT: no such setting; did you mean EVSE_STATUS_HTTP_PORT?",)
 
 
+def test_weaker_acknowledgements_are_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """There is no such setting, and whoever looks for it learns why and what there is instead."""
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_ACKS", "1")
+    config = tmp_path / "worker.toml"
+    config.write_text('acks = "0"\n')
+
+    problems = problems_of(config)
+
+    assert [line.split(":")[0] for line in problems] == [f"acks in {config}", "EVSE_STATUS_KAFKA_ACKS"]
+    for line in problems:
+        assert "nothing is committed before all replicas in sync have acknowledged" in line
+        assert "min.insync.replicas" in line
+
+
 @pytest.mark.parametrize("content", ["http_port = ", "\xff\xfe"])
 def test_a_file_that_is_not_toml_is_one_line(tmp_path: Path, content: str) -> None:
     """The path and the place stand in the message."""
