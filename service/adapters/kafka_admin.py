@@ -113,7 +113,12 @@ class _Cluster:
         described = await self._patience.answer(self._client.describe_topics(present))
         configs = await self._configs(present)
         return {
-            one["topic"]: Topic(one["topic"], len(one["partitions"]), configs.get(one["topic"], {}))
+            one["topic"]: Topic(
+                one["topic"],
+                len(one["partitions"]),
+                configs.get(one["topic"], {}),
+                replicas=min((len(each["replicas"]) for each in one["partitions"]), default=0),
+            )
             for one in described
         }
 

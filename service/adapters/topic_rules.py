@@ -43,11 +43,12 @@ class OutputTopic:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """A topic as it is. `config` is empty where this user may not read it."""
+    """A topic as it is. `config` is empty where this user may not read it; `replicas`: of each partition."""
 
     name: str
     partitions: int
     config: Mapping[str, str]
+    replicas: int = 1
 
     @property
     def max_message_bytes(self) -> int:
@@ -128,6 +129,13 @@ def judge_output(topic: Topic, output: OutputTopic, largest_input: int) -> Itera
         yield Finding(
             f"topic {topic.name} has cleanup.policy {','.join(sorted(topic.cleanup))} and needs "
             f"{output.cleanup}: {_ALTER} {topic.name} --add-config cleanup.policy={output.cleanup}"
+        )
+    if topic.replicas > 1 and topic.config.get("min.insync.replicas") == "1":
+        yield Finding(
+            f"topic {topic.name} has {topic.replicas} replicas, of which one alone may acknowledge "
+            "(min.insync.replicas=1): what that broker then loses is lost, although the input is committed: "
+            f"{_ALTER} {topic.name} --add-config min.insync.replicas=2",
+            grave=False,
         )
     needed = largest_input + DEAD_LETTER_MARGIN
     if output.carries_input and topic.max_message_bytes < needed:

@@ -94,6 +94,18 @@ def test_dead_letters_want_room_for_the_whole_record() -> None:
     assert list(judge_output(topic, DEAD_LETTERS, 1_000_000 - 65_536)) == []
 
 
+def test_replicas_that_need_not_be_in_sync_are_a_warning() -> None:
+    """All acknowledgements are then one, and its broker may be lost; a topic of one replica has no choice."""
+    config = {"cleanup.policy": "compact", "min.insync.replicas": "1"}
+    (finding,) = judge_output(Topic("evse.snapshots", 1, config, replicas=3), SNAPSHOTS, 1)
+
+    assert not finding.grave
+    assert "evse.snapshots --add-config min.insync.replicas=2" in finding.text
+    assert list(judge_output(Topic("evse.snapshots", 1, config, replicas=1), SNAPSHOTS, 1)) == []
+    kept = {**config, "min.insync.replicas": "2"}
+    assert list(judge_output(Topic("evse.snapshots", 1, kept, replicas=3), SNAPSHOTS, 1)) == []
+
+
 def test_the_largest_record_is_that_of_the_most_generous_input() -> None:
     """Kafka's own default counts where nothing is known."""
     small, large = (Topic("in", 1, {"max.message.bytes": size}) for size in ("10", "5000000"))
