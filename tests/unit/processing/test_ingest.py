@@ -106,6 +106,19 @@ def test_bursts_are_no_measure_of_the_hours_between_them() -> None:
     assert gaps == []
 
 
+@pytest.mark.parametrize(("hours", "is_gap"), [(12, False), (30, True)])
+def test_a_first_night_is_no_silence_of_chargers_that_report_in_bursts(hours: int, is_gap: bool) -> None:
+    """How quiet they are is not known before a day of them is."""
+    partition = Partition()
+    bursts = [
+        MONDAY + third * 20 * MINUTE + second * SECOND for third in range(3 * hours) for second in (0, 9, 30)
+    ]
+    assert partition.append(*bursts) == []
+
+    expected = [Gap(bursts[-1], bursts[-1] + 9 * HOUR)] if is_gap else []
+    assert partition.append(bursts[-1] + 9 * HOUR) == expected
+
+
 def test_a_true_silence_does_not_hide_the_next_one() -> None:
     """Though it was longer than all else of the day together."""
     partition = Partition()
