@@ -15,6 +15,9 @@ key                    type    what it holds
                                scored by their end in microseconds since 1970
 `evse:{U}:exclusions`  hash    exclusion id -> exclusion
 `evse:{U}:gaps`        zset    times in which nothing could be seen -> gap, scored by their end likewise
+`evse:{U}:verdicts`    zset    `<position> <verdict>` of the events that came late: `corrected` where history
+                               was changed, `late` where it was too late for that; scored by the time the
+                               event applies in microseconds since 1970. What is not there was `applied`
 =====================  ======  ========================================================================
 
 The document `evse:{U}` has these fields:
@@ -29,6 +32,7 @@ The document `evse:{U}` has these fields:
 `last_seen_at`    the last sign of life, empty if there was none
 `last_updated`    when published content last changed
 `removed_at`      when the EVSE was removed for good, empty if it was not
+`partition`       the number of the input partition that the EVSE lives in, empty while none is known
 `recent`          history that a late event may still correct, as JSON (`Recent`)
 ================  ==================================================================================
 
@@ -43,6 +47,10 @@ An **outage** is any span of a connector that is not plainly up, UNKNOWN, PLANNE
 The full history of a connector is `outages` and then the `outages` of `recent`; what neither covers, it was
 up. Since spans are scored by their end, a range from T on gives all that reach into the time since T. Days
 and spans under the connector U+001F are the worker's own: a stand-in for connectors not heard of yet.
+
+A **position** names an event of the EVSE in the log, in one number that `Place.of` takes apart: the epoch of
+the log (0 until `rebuild` raised it) times 2^56, the topic's place in the worker's list of input topics times
+2^48, and the offset. The partition is that of the document.
 
 Lists that span EVSEs may lag a little and are for finding, not for counting to the unit:
 
@@ -88,10 +96,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from schemas.fields import Time, Uid
-from schemas.vocabulary import OPERATIONAL, OUT_OF_SERVICE, ExclusionReason, Status, TimeClass
+from schemas.vocabulary import OPERATIONAL, OUT_OF_SERVICE, ExclusionReason, Status, TimeClass, Verdict
 
 DEFAULT_PREFIX = "evse"
 """Prefix of all keys unless the worker's settings say otherwise."""
+
+_EPOCH_SHIFT, _TOPIC_SHIFT = 56, 48
 
 _NAMELESS = "\x1f"
 """Private: under this uid stands what held for every connector, for those that are named later."""
@@ -111,6 +121,7 @@ DOCUMENT_FIELDS = (
     "last_seen_at",
     "last_updated",
     "removed_at",
+    "partition",
     "recent",
 )
 """The fields of the document hash."""
@@ -154,6 +165,11 @@ def gaps_key(prefix: str, uid: str) -> str:
     return evse_key(prefix, uid) + ":gaps"
 
 
+def verdicts_key(prefix: str, uid: str) -> str:
+    """Name the sorted set of the verdicts on events that corrected an EVSE's history."""
+    return evse_key(prefix, uid) + ":verdicts"
+
+
 def index_all_key(prefix: str) -> str:
     """Name the sorted set of all EVSEs by `last_updated`."""
     return f"{prefix}-index:{{lists}}:all"
@@ -195,6 +211,9 @@ class Keys:
     def gaps(self, uid: str) -> str:
         return gaps_key(self.prefix, uid)
 
+    def verdicts(self, uid: str) -> str:
+        return verdicts_key(self.prefix, uid)
+
     @property
     def all(self) -> str:
         return index_all_key(self.prefix)
@@ -228,6 +247,40 @@ class Keys:
         return f"{self.prefix}-ping"
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where an event stands in the log, but for the partition, which is that of its EVSE.
+
+    `topic` is the place of its topic in the worker's list of input topics; offsets of another `epoch` are
+    those of a log that is no more.
+    """
+
+    epoch: int
+    topic: int
+    offset: int
+
+    @classmethod
+    def of(cls, position: int) -> Place | None:
+        """Read the position of an event; None for that of a heartbeat, of which no place is kept."""
+        if position < 0:
+            return None
+        return cls(
+            position >> _EPOCH_SHIFT,
+            position >> _TOPIC_SHIFT & (1 << _EPOCH_SHIFT - _TOPIC_SHIFT) - 1,
+            position & (1 << _TOPIC_SHIFT) - 1,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict on an event that came late, and when the event applies, in microseconds since 1970."""
+
+    position: int
+    verdict: Verdict
+    at_us: int
+
+
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
@@ -238,8 +291,7 @@ class Cause(_Document):
     event_id: str | None
     """Its id; null where it was a heartbeat, whose ids are not kept."""
     position: int
-    """Its place in the log: the offset in its partition (with several input topics, the topic's number times
-    2^48 is added)."""
+    """Its place in the log, as `Place.of` reads it; -1 where it was a heartbeat."""
 
 
 class Outage(_Document):
@@ -383,6 +435,16 @@ def parse_exclusions(fields: Mapping[Any, str | bytes]) -> dict[str, Exclusion]:
 def parse_gaps(members: Iterable[str | bytes]) -> tuple[Gap, ...]:
     """Read the members of the gaps' sorted set, in their order."""
     return tuple(Gap.model_validate_json(member) for member in members)
+
+
+def parse_verdicts(members: Iterable[tuple[str | bytes, float]]) -> tuple[Judged, ...]:
+    """Read the members of the verdicts' sorted set with their scores, in their order."""
+    judged = []
+    for member, score in members:
+        text = member.decode() if isinstance(member, bytes) else member
+        position, _, word = text.partition(" ")
+        judged.append(Judged(int(position), Verdict(word), int(score)))
+    return tuple(judged)
 
 
 def parse_recent(value: str | bytes) -> Recent:

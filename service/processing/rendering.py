@@ -173,6 +173,7 @@ def document(state: EvseState, as_of: Micros, rules: Rules) -> RenderedEvse:
         "last_seen_at": (_time(state.last_seen_at) or "").encode(),
         "last_updated": rfc3339(state.last_updated).encode(),
         "removed_at": (rfc3339(state.removal_key[0]) if state.removal_key else "").encode(),
+        "partition": b"" if state.partition is None else b"%d" % state.partition,
         "recent": orjson.dumps(_recent(state, as_of)),
     }
     rendered = RenderedEvse(value, fields)

@@ -30,7 +30,7 @@ LEFT_OUT = {EventType.EVSE_REMOVED, EventType.EXCLUSION_WITHDRAWN}
 @pytest.fixture(scope="module")
 def rendered() -> RenderedEvse:
     """Render an EVSE that had an event of nearly every type on each of six days."""
-    state, rules = EvseState("charger-1"), Rules()
+    state, rules = EvseState("charger-1", partition=3), Rules()
     working = {**EVENTS[EventType.CONNECTOR_STATUS], "status": "AVAILABLE"}
     events = [event for kind, event in EVENTS.items() if kind not in LEFT_OUT]
     moments = [START + day * DAY + number * MINUTE for day in range(6) for number in range(len(events))]
@@ -76,6 +76,12 @@ def test_the_document_has_the_documented_fields(rendered: RenderedEvse) -> None:
     assert rendered.fields["status"] == b"AVAILABLE"
     assert rendered.fields["online"] == b"true"
     assert rendered.fields["removed_at"] == b""
+    assert rendered.fields["partition"] == b"3"
+
+
+def test_a_partition_that_is_not_known_is_empty() -> None:
+    """What was folded from a file lives in none."""
+    assert document(EvseState("charger-1"), START, Rules()).fields["partition"] == b""
 
 
 def test_a_day_stands_whole_in_one_place(rendered: RenderedEvse) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from schemas import view
-from schemas.vocabulary import Status, TimeClass
+from schemas.vocabulary import Status, TimeClass, Verdict
 from service.domain.definitions import OBSERVED, PAIRS
 
 OUTAGE = (
@@ -22,6 +22,7 @@ def test_a_uid_is_read_back_out_of_every_key(uid: str) -> None:
     """Braces in a uid neither end the hash tag nor are mistaken for what was escaped."""
     keys = view.Keys("evse")
     of_one = [keys.document(uid), keys.days(uid), keys.outages(uid), keys.exclusions(uid), keys.gaps(uid)]
+    of_one.append(keys.verdicts(uid))
 
     assert {view.uid_of(key) for key in [*of_one, keys.private(uid)]} == {uid}
     assert {key[key.index("{") : key.index("}") + 1] for key in of_one} == {f"{{{view.escaped(uid)}}}"}
@@ -40,6 +41,7 @@ def test_the_keys_are_those_of_the_documentation() -> None:
 
     for key in (keys.document("charger-1"), keys.days("charger-1"), keys.outages("charger-1")):
         assert f" {key} " in text
+    assert f"`{keys.verdicts('U')}`" in text
     assert keys.all in text
     assert keys.place in text
     assert keys.status("OUTOFORDER") in text
@@ -107,6 +109,31 @@ def test_outages_exclusions_and_gaps_are_read() -> None:
     assert outage.began_by == view.Cause(event_id="e", position=7)
     assert exclusions["x"].connector_uids is None
     assert (gap.until - gap.from_).total_seconds() == 600
+
+
+@pytest.mark.parametrize(
+    ("position", "place"),
+    [
+        (0, view.Place(0, 0, 0)),
+        (1043, view.Place(0, 0, 1043)),
+        (1 << 48 | 7, view.Place(0, 1, 7)),
+        (3 << 56 | 255 << 48 | (1 << 48) - 1, view.Place(3, 255, (1 << 48) - 1)),
+        (-1, None),
+    ],
+)
+def test_a_position_is_taken_apart(position: int, place: view.Place | None) -> None:
+    """Epoch, topic and offset; of a heartbeat no place is kept."""
+    assert view.Place.of(position) == place
+
+
+def test_verdicts_are_read() -> None:
+    """By the time the event applies, whether the client decodes or not."""
+    found = view.parse_verdicts([(b"12 corrected", 1_767_571_200_000_001.0), ("3 late", 5.0)])
+
+    assert found == (
+        view.Judged(12, Verdict.CORRECTED, 1_767_571_200_000_001),
+        view.Judged(3, Verdict.LATE, 5),
+    )
 
 
 def test_recent_history_is_read() -> None:
