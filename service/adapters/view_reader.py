@@ -14,12 +14,14 @@ from schemas.view import (
     Day,
     Exclusion,
     Gap,
+    Judged,
     Keys,
     Outage,
     parse_day,
     parse_exclusions,
     parse_gaps,
     parse_outages,
+    parse_verdicts,
 )
 from service.adapters.redis_connection import RedisSettings, connect, translated
 
@@ -32,6 +34,17 @@ class Page:
 
     total: int
     uids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEvse:
+    """What is kept of one EVSE, read at one instant: all but its days, and the closed spans since a time."""
+
+    document: dict[str, str]
+    outages: tuple[Outage, ...]
+    exclusions: dict[str, Exclusion]
+    gaps: tuple[Gap, ...]
+    verdicts: tuple[Judged, ...]
 
 
 class ViewReader:
@@ -116,6 +129,37 @@ class ViewReader:
     async def gaps(self, uid: str) -> tuple[Gap, ...]:
         with translated():
             return parse_gaps(await self._client.zrange(self._keys.gaps(uid), 0, -1))
+
+    async def verdicts(self, uid: str) -> tuple[Judged, ...]:
+        """Give the verdicts on the events that came late, by the time the events apply."""
+        with translated():
+            found = await self._client.zrange(self._keys.verdicts(uid), 0, -1, withscores=True)
+        return parse_verdicts(found)
+
+    async def kept(self, uid: str, since_us: int) -> KeptEvse | None:
+        """
+        Give what is kept of one EVSE, with the closed spans that ended at `since_us` or later; None: nothing.
+
+        An EVSE's keys are written together and read together, so they agree.
+        """
+        keys = self._keys
+        pipeline = self._client.pipeline(transaction=True)
+        pipeline.hgetall(keys.document(uid))
+        pipeline.zrangebyscore(keys.outages(uid), since_us, "+inf")
+        pipeline.hgetall(keys.exclusions(uid))
+        pipeline.zrange(keys.gaps(uid), 0, -1)
+        pipeline.zrange(keys.verdicts(uid), 0, -1, withscores=True)
+        with translated():
+            document, outages, exclusions, gaps, verdicts = await pipeline.execute()
+        if not document:
+            return None
+        return KeptEvse(
+            _texts(document),
+            parse_outages(outages),
+            parse_exclusions(exclusions),
+            parse_gaps(gaps),
+            parse_verdicts(verdicts),
+        )
 
 
 def _texts(fields: Mapping[bytes, bytes]) -> dict[str, str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from redis.asyncio import Redis
 
+from schemas.view import Judged, Keys
+from schemas.vocabulary import Verdict
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisSettings
 from service.adapters.view_reader import Page, ViewReader
@@ -107,3 +110,31 @@ async def test_a_view_out_of_reach_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         await reader.document("charger-1")
     await reader.close()
+
+
+async def test_verdicts_come_by_the_time_of_their_events(reader: ViewReader, redis_url: str) -> None:
+    """Each with the position of its event."""
+    async with Redis.from_url(redis_url) as client:
+        await client.zadd(Keys().verdicts("charger-2"), {"7 late": 20, "9 corrected": 10})
+
+    assert await reader.verdicts("charger-2") == (
+        Judged(9, Verdict.CORRECTED, 10),
+        Judged(7, Verdict.LATE, 20),
+    )
+    assert await reader.verdicts("nobody") == ()
+
+
+async def test_an_evse_is_read_at_one_instant(reader: ViewReader) -> None:
+    """All that stands behind its numbers, with the spans since a time."""
+    kept = await reader.kept("charger-2", OUTAGE_START)
+
+    assert kept is not None
+    assert kept.document == await reader.document("charger-2")
+    assert kept.outages == await reader.outages("charger-2")
+    assert kept.exclusions == await reader.exclusions("charger-2")
+    assert kept.gaps == await reader.gaps("charger-2")
+    assert kept.verdicts == ()
+    later = await reader.kept("charger-2", OUTAGE_START + 1)
+    assert later is not None
+    assert later.outages == ()
+    assert await reader.kept("nobody", 0) is None
