@@ -13,12 +13,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from schemas.vocabulary import Verdict
+from service.commands.asked import definition_named, window_between
 from service.commands.console import CommandError, ConfigOption, notices, parse_time, printable
 from service.commands.files import opened_for_reading, opened_for_writing
-from service.domain.definitions import DEFINITIONS, OBSERVED, Definition
+from service.domain.definitions import OBSERVED, Definition
 from service.domain.events import Event
-from service.domain.rules import KEPT_DAYS, published_from
-from service.domain.time import DAY, EARLIEST, Micros, rfc3339
+from service.domain.time import Micros
 from service.garbage import calm_collector
 from service.processing.rejection import Rejection
 from service.replay import Format, Line, LogReader, Replay, ReplayError
@@ -94,31 +94,16 @@ def _time(option: str, text: str | None) -> Micros | None:
 
 def _definitions(names: list[str]) -> tuple[Definition, ...]:
     """Give `observed`, which the field `uptime` needs, then each other definition once, in order."""
-    for name in names:
-        if name not in DEFINITIONS:
-            known = ", ".join(DEFINITIONS)
-            raise typer.BadParameter(f"there is no {name!r}; there are: {known}", param_hint="--definition")
-    return tuple(DEFINITIONS[name] for name in dict.fromkeys([OBSERVED.name, *names]))
+    return tuple(definition_named(name) for name in dict.fromkeys([OBSERVED.name, *names]))
 
 
 def _window(span: tuple[Micros | None, Micros | None], job: Replay) -> tuple[Micros, Micros] | None:
-    """Complete a window of which one end was given; raise where it is none, or where history is gone."""
+    """Complete a window of which one end was given, None if none was; raise where it cannot be answered."""
     start, end = span
     if (start is None and end is None) or job.as_of is None or job.oldest is None:
         return None
-    end = job.as_of if end is None else end
-    start = published_from(end) if start is None else start
-    if start >= end:
-        raise CommandError("the window ends before it begins; give a --from that lies before --until")
-    if start < EARLIEST:
-        raise CommandError("nothing is known of the time before 2010; give a later --from")
-    kept = (job.as_of // DAY - KEPT_DAYS) * DAY
-    if max(start, job.oldest) < kept:
-        raise CommandError(
-            f"history is kept for {KEPT_DAYS} days, here from {rfc3339(kept)}; "
-            "give a later --from or an earlier --as-of"
-        )
-    return start, end
+    remedy = "give a later --from or an earlier --as-of"
+    return window_between(start, end, job.as_of, job.oldest, remedy=remedy)
 
 
 def _fold(lines: Iterator[Line], job: Replay, batch_size: int, console: Console) -> int:
