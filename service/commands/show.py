@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated
 
@@ -16,27 +17,31 @@ from rich.text import Text
 
 from schemas.evse import Connector
 from schemas.snapshot import ConnectorState, Reliability, Snapshot, Window
-from schemas.view import Outage, is_up, parse_recent
+from schemas.view import Exclusion, Gap, Outage, is_up, parse_recent
 from schemas.vocabulary import TimeClass
 from service import app
-from service.commands.console import CommandError, ConfigOption, printable, results
+from service.commands.asked import no_such_evse
+from service.commands.console import ConfigOption, printable, results
 from service.commands.wording import in_words, moment, online_in_words, share
 from service.domain.time import datetime_from, micros_from
 from service.settings import Settings, load_settings
 
 _RECENT = timedelta(days=30)
 _OUTAGES_SHOWN = 15
+_DECLARED_SHOWN = 5
 
 _STYLES = {"AVAILABLE": "green", "CHARGING": "blue", "OUTOFORDER": "red", "INOPERATIVE": "red"}
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What the view holds of one EVSE, as far as it is shown; `outages` in no order."""
+    """What the view holds of one EVSE, as far as it is shown; `outages` in no order, `gaps` by their end."""
 
     snapshot: Snapshot
     removed_at: str
     outages: tuple[Outage, ...]
+    exclusions: Mapping[str, Exclusion] = field(default_factory=dict)
+    gaps: tuple[Gap, ...] = ()
 
 
 def show(
@@ -48,37 +53,46 @@ def show(
 ) -> None:
     """Show one EVSE: its connectors now, uptime, reliability, and the outages of the last 30 days."""
     settings = load_settings(config)
-    document, outages = asyncio.run(_read(settings, uid))
+    document, shown = asyncio.run(_read(settings, uid))
     if as_json:
         typer.echo(document["snapshot"])
         return
-    shown = Shown(Snapshot.model_validate_json(document["snapshot"]), document.get("removed_at", ""), outages)
     results().print(described(shown, datetime_from(app.system_clock().now())))
 
 
-async def _read(settings: Settings, uid: str) -> tuple[dict[str, str], tuple[Outage, ...]]:
-    """Read the document and the outages, closed ones and those that a late event may still correct."""
+async def _read(settings: Settings, uid: str) -> tuple[dict[str, str], Shown]:
+    """Read the document, the outages (closed or not), and the exclusions and gaps."""
     reader = app.view_reader(settings)
     try:
         document = await reader.document(uid)
         if document is None:
-            raise CommandError(
-                f"there is no EVSE {uid!r} under the prefix {settings.redis_prefix!r}; "
-                "`evse-status list` shows which there are"
-            )
+            raise no_such_evse(uid, settings.redis_prefix)
         as_of = datetime.fromisoformat(document["as_of"])
         closed = await reader.outages(uid, from_us=micros_from(as_of - _RECENT))
+        exclusions, gaps = await reader.exclusions(uid), await reader.gaps(uid)
     finally:
         await reader.close()
     recent = parse_recent(document["recent"]) if document.get("recent") else None
     late = [outage for each in recent.connectors.values() for outage in each.outages] if recent else []
     down = [outage for outage in (*closed, *late) if outage.time_class is TimeClass.DOWN]
-    return document, tuple(down)
+    snapshot = Snapshot.model_validate_json(document["snapshot"])
+    return document, Shown(snapshot, document.get("removed_at", ""), tuple(down), exclusions, gaps)
 
 
 def described(shown: Shown, now: datetime) -> RenderableType:
     """Lay out an EVSE for people; 80 columns are enough."""
-    return Group(*_heading(shown, now), *_connectors(shown.snapshot), Text(), *_outages(shown.outages, now))
+    return Group(
+        *_heading(shown, now),
+        *_connectors(shown.snapshot),
+        Text(),
+        *_outages(shown.outages, now),
+        *_declared(shown),
+        Text(f"`evse-status explain {_quoted(shown.snapshot)}` shows what is behind the uptime", "dim"),
+    )
+
+
+def _quoted(snapshot: Snapshot) -> str:
+    return shlex.quote(printable(snapshot.evse.uid))
 
 
 def _heading(shown: Shown, now: datetime) -> Iterator[Text]:
@@ -178,6 +192,27 @@ def _outages(outages: Sequence[Outage], now: datetime) -> Iterator[RenderableTyp
     more = len(joined) - _OUTAGES_SHOWN
     if more > 0:
         yield Text(f"and {more} more in the last 30 days", "dim")
+
+
+def _declared(shown: Shown) -> Iterator[Text]:
+    """Name the exclusions and gaps that reach into the window, the newest of many."""
+    window = shown.snapshot.windows[0]
+    exclusions = [
+        (name, each)
+        for name, each in sorted(shown.exclusions.items(), key=lambda item: item[1].from_)
+        if each.from_ < window.until and (each.until is None or each.until > window.from_)
+    ]
+    for name, each in exclusions[-_DECLARED_SHOWN:]:
+        about = "" if each.connector_uids is None else f" of {', '.join(each.connector_uids)}"
+        until = "open" if each.until is None else f"to {moment(each.until)}"
+        words = f"exclusion {name}{about}, {each.reason}, {moment(each.from_)} {until}"
+        yield Text(printable(words + (f": {each.note}" if each.note else "")), "yellow")
+    gaps = [each for each in shown.gaps if each.from_ < window.until and each.until > window.from_]
+    for gap in gaps[-_DECLARED_SHOWN:]:
+        yield Text(f"gap {moment(gap.from_)} to {moment(gap.until)}: nothing could be seen", "magenta")
+    more = max(len(exclusions) - _DECLARED_SHOWN, 0) + max(len(gaps) - _DECLARED_SHOWN, 0)
+    if more:
+        yield Text(f"and {more} earlier exclusions and gaps in the last 30 days", "dim")
 
 
 def joined_outages(outages: Sequence[Outage]) -> list[list[Outage]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from schemas.snapshot import Snapshot
-from schemas.view import Outage, parse_recent
+from schemas.view import Exclusion, Gap, Outage, parse_recent
 from schemas.vocabulary import TimeClass
 from service.commands.show import Shown, described, joined_outages
 from service.commands.wording import in_words, share
@@ -83,6 +84,51 @@ def test_an_open_outage_is_open() -> None:
     assert "error GroundFailure" in text
     assert "12 h 5 min, open" in text
     assert "OUTOFORDER, " in text
+
+
+def declared(first: int, last: int | None, **more: object) -> Exclusion:
+    """Make an exclusion of days after midnight."""
+    terms = {"reason": "vandalism", "connector_uids": None, "note": None, **more}
+    span = {
+        "from": MIDNIGHT + timedelta(days=first),
+        "until": None if last is None else MIDNIGHT + timedelta(days=last),
+    }
+    return Exclusion.model_validate({**terms, **span})
+
+
+def test_exclusions_and_gaps_of_the_window_are_named() -> None:
+    """A line each, and none of those that lie outside of it."""
+    exclusions = {
+        "x": declared(-1, 1, connector_uids=("c1",), note="cable cut"),
+        "open": declared(0, None),
+        "old": declared(-40, -31),
+    }
+    gaps = (
+        Gap.model_validate({"from": MIDNIGHT - timedelta(days=40), "until": MIDNIGHT - timedelta(days=39)}),
+        Gap.model_validate({"from": MIDNIGHT - timedelta(hours=2), "until": MIDNIGHT - timedelta(hours=1)}),
+    )
+    what = replace(shown(status_reported("AVAILABLE", "06:00")), exclusions=exclusions, gaps=gaps)
+
+    lines = seen(what).splitlines()
+
+    named = " ".join(" ".join(line.split()) for line in lines[-5:])
+    assert named == (
+        "exclusion x of c1, vandalism, 2026-01-04 00:00:00Z to 2026-01-06 00:00:00Z: cable cut "
+        "exclusion open, vandalism, 2026-01-05 00:00:00Z open "
+        "gap 2026-01-04 22:00:00Z to 2026-01-04 23:00:00Z: nothing could be seen "
+        "`evse-status explain e1` shows what is behind the uptime"
+    )
+
+
+def test_of_many_exclusions_and_gaps_the_newest_are_named() -> None:
+    """How many more there are is said."""
+    exclusions = {f"x{day}": declared(-day - 1, -day) for day in range(8)}
+
+    lines = seen(replace(shown(status_reported("AVAILABLE", "06:00")), exclusions=exclusions)).splitlines()
+
+    named = [line.split(",")[0] for line in lines if line.startswith("exclusion")]
+    assert named == [f"exclusion x{day}" for day in (4, 3, 2, 1, 0)]
+    assert "and 3 earlier exclusions and gaps in the last 30 days" in [line.rstrip() for line in lines]
 
 
 def test_a_charger_that_is_gone_says_so() -> None:
