@@ -19,6 +19,7 @@ from service.commands import dead_letters
 from service.commands.check import check
 from service.commands.dashboard import dashboard
 from service.commands.demo import demo
+from service.commands.explain import explain
 from service.commands.list import list_evses
 from service.commands.replay import replay
 from service.commands.run import run
@@ -97,6 +98,7 @@ app.command()(dashboard)
 app.command()(run)
 app.command()(check)
 app.command()(show)
+app.command()(explain)
 app.command("list")(list_evses)
 app.add_typer(dead_letters.commands, name="dead-letters")
 app.command()(replay)

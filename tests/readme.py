@@ -34,5 +34,11 @@ def with_tables(text: str) -> str:
     return text
 
 
+def explained_in_readme(text: str) -> str:
+    """Give what README.md shows as the output of `explain`."""
+    _, _, rest = text.partition("$ evse-status explain charger-1 --connector c1\n")
+    return rest.partition("\n```")[0]
+
+
 if __name__ == "__main__":
     README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")

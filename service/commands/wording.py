@@ -32,6 +32,32 @@ def moment(at: datetime | None) -> str:
     return "-" if at is None else at.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
+def exactly(at: datetime) -> str:
+    """
+    Write a time to the microsecond in UTC, with no more decimals than it has.
+
+    >>> exactly(datetime(2026, 1, 5, 0, 0, 0, 230000))
+    '2026-01-05 00:00:00.23Z'
+    """
+    return f"{at:%Y-%m-%d %H:%M:%S}{_fraction(at.microsecond)}Z"
+
+
+def exact_length(span: timedelta) -> str:
+    """
+    Write a span to the microsecond, so that a column of them adds up.
+
+    >>> exact_length(timedelta(days=1, hours=2, seconds=3.5))
+    '1 d 02:00:03.5'
+    """
+    minutes, seconds = divmod(span.seconds, 60)
+    days = f"{span.days} d " if span.days else ""
+    return f"{days}{minutes // 60:02}:{minutes % 60:02}:{seconds:02}{_fraction(span.microseconds)}"
+
+
+def _fraction(microseconds: int) -> str:
+    return f".{microseconds:06}".rstrip("0") if microseconds else ""
+
+
 def share(value: float | None, decimals: int = 2) -> str:
     """
     Write a share of 1 as a percentage, never rounded up to 100 %: that would hide an outage.
