@@ -237,14 +237,35 @@ class Keys:
         """Private: hash uid -> `STATUS/online`, from which the lists are kept."""
         return f"{self.prefix}-index:{{lists}}:states"
 
+    def staged_days(self, uid: str, token: str) -> str:
+        """Private: closed days that a restoration has read back and not yet put in place."""
+        return evse_key(self.prefix, uid) + f":staged-days:{token}"
+
+    def staged_outages(self, uid: str, token: str) -> str:
+        """Private: closed spans that a restoration has read back and not yet put in place."""
+        return evse_key(self.prefix, uid) + f":staged-outages:{token}"
+
+    def members(self, partition: int) -> str:
+        """Private: set of the EVSEs that live in a partition of the input; some may have no state yet."""
+        return f"{self.prefix}-index:{{lists}}:partition:{partition}"
+
     def checkpoint(self, topic: str, partition: int) -> str:
         """Private: hash of how far a partition of the input is in the view."""
-        return f"{self.prefix}-checkpoint:{topic}:{partition}"
+        return f"{self.prefix}-worker:{{checkpoints}}:{topic}:{partition}"
 
     @property
     def ping(self) -> str:
         """Private: written to prove that the store takes writes."""
-        return f"{self.prefix}-ping"
+        return f"{self.prefix}-worker:{{checkpoints}}:ping"
+
+    @property
+    def epochs(self) -> str:
+        """Private: hash of which log the offsets are of: topic -> epoch, and under "" the generation."""
+        return f"{self.prefix}-worker:{{checkpoints}}:epochs"
+
+    def trail(self, writer: str) -> str:
+        """Private: the number of a worker's last write, by which lost writes are noticed."""
+        return f"{self.prefix}-worker:{{checkpoints}}:trail:{writer}"
 
 
 @dataclass(frozen=True, slots=True)

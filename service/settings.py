@@ -200,7 +200,8 @@ class Settings(BaseSettings):
     @classmethod
     def _check_topics(cls, topics: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         outputs = {
-            info.data.get("topic_prefix", "") + name for name in ("snapshots", "transitions", "dead-letters")
+            info.data.get("topic_prefix", "") + name
+            for name in ("snapshots", "transitions", "dead-letters", "ledger")
         }
         for topic in topics:
             if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", topic):
@@ -231,6 +232,11 @@ class Settings(BaseSettings):
     def transitions_topic(self) -> str:
         """The topic of applied changes of status."""
         return self.topic_prefix + "transitions"
+
+    @property
+    def ledger_topic(self) -> str:
+        """The compacted topic of closed history and bases."""
+        return self.topic_prefix + "ledger"
 
     @property
     def dead_letters_topic(self) -> str:

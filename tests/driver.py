@@ -16,8 +16,8 @@ from zlib import crc32
 import orjson
 
 from service.adapters.clock import ManualClock
-from service.adapters.memory import MemoryBroker, MemoryLog, MemoryPublisher
-from service.adapters.memory_view import MemoryViewStore
+from service.adapters.memory import MemoryBroker, MemoryLedger, MemoryLog, MemoryPublisher
+from service.adapters.memory_view import MemoryServer, MemoryViewStore
 from service.domain.rules import Rules
 from service.processing.options import Options, Ports
 from service.processing.ports import Headers, Record, TopicPartition
@@ -31,7 +31,7 @@ Result = TypeVar("Result")
 NIGHT_AFTER = 1_767_657_600_000_000
 """Microseconds at 2026-01-06T00:00:00Z: the day of `tests.builders` has passed, so its times are believed."""
 
-OUTPUTS = ("evse.snapshots", "evse.transitions", "evse.dead-letters")
+OUTPUTS = ("evse.snapshots", "evse.transitions", "evse.dead-letters", "evse.ledger")
 GROUP = "evse-status"
 
 
@@ -78,7 +78,8 @@ class Driver:
         self.clock = ImpatientClock()
         topics = dict.fromkeys((*self.options.topics, *OUTPUTS), partitions)
         self.broker = MemoryBroker(topics, self.clock)
-        self.store = MemoryViewStore()
+        self.server = MemoryServer()
+        self.store = MemoryViewStore(self.server)
         self.publisher = MemoryPublisher(self.broker, max_message_bytes)
         self.faults = Faults()
         self.instruments = RecordingInstruments()
@@ -98,8 +99,10 @@ class Driver:
         ports = Ports(
             FaultyLog(log, self.faults),
             FaultyPublisher(self.publisher, self.faults),
-            FaultyStore(self.store, self.faults),
+            # One client a worker: each notices by itself what the server has lost.
+            FaultyStore(MemoryViewStore(self.server), self.faults),
             self.clock,
+            MemoryLedger(self.broker, "evse.ledger"),
         )
         return log, Worker(ports, self.options, self._rules, self.instruments)
 
@@ -183,6 +186,16 @@ class Driver:
     def transitions(self) -> list[Json]:
         """Give the transitions published so far, repeats included."""
         return [orjson.loads(record.value or b"") for record in self.written("evse.transitions")]
+
+    def ledger(self) -> dict[str, Json]:
+        """Give what the compacted ledger would still hold of closed history, by key, without the bases."""
+        kept: dict[str, Json] = {}
+        for record in self.written("evse.ledger"):
+            key = (record.key or b"").decode()
+            kept.pop(key, None)
+            if record.value is not None and not key.startswith(('["base"', '["mark"', '["epoch"')):
+                kept[key] = orjson.loads(record.value)
+        return kept
 
     def dead_letters(self) -> list[Record]:
         """Give the dead letters published so far."""

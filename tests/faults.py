@@ -10,9 +10,12 @@ from service.adapters.memory import Callback, MemoryLog, MemoryPublisher
 from service.adapters.memory_view import MemoryViewStore
 from service.processing.ports import (
     Checkpoint,
+    ClosedHistory,
+    Epochs,
     Message,
     Record,
     SaveOutcome,
+    Seen,
     StoredEvse,
     TopicPartition,
     ViewWrite,
@@ -118,6 +121,27 @@ class FaultyStore:
             lambda: self._inner.save(writes[: len(writes) // 2]),
         )
 
+    async def begin(self) -> None:
+        await self._faults.call("store.begin", self._inner.begin)
+
+    async def look(self, uids: Sequence[str]) -> dict[str, Seen]:
+        return await self._faults.call("store.look", lambda: self._inner.look(uids))
+
+    async def members(self, partition: int) -> list[str]:
+        return await self._faults.call("store.members", lambda: self._inner.members(partition))
+
+    async def stage(self, token: str, histories: Sequence[ClosedHistory]) -> None:
+        await self._faults.call("store.stage", lambda: self._inner.stage(token, histories))
+
+    async def staged(self, token: str, uids: Sequence[str]) -> dict[str, ClosedHistory]:
+        return await self._faults.call("store.staged", lambda: self._inner.staged(token, uids))
+
+    async def load_epochs(self) -> Epochs:
+        return await self._inner.load_epochs()
+
+    async def save_epochs(self, epochs: Epochs) -> None:
+        await self._faults.call("store.save_epochs", lambda: self._inner.save_epochs(epochs))
+
     async def load_checkpoint(self, partition: TopicPartition) -> Checkpoint | None:
         return await self._faults.call(
             "store.load_checkpoint", lambda: self._inner.load_checkpoint(partition)
@@ -175,6 +199,9 @@ class FaultyLog:
 
     async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int | None]:
         return await self._inner.committed(partitions)
+
+    async def begin_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return await self._inner.begin_offsets(partitions)
 
     async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         return await self._inner.end_offsets(partitions)

@@ -24,6 +24,12 @@ class RecordingInstruments:
         self.outputs: Counter[OutputKind] = Counter()
         self.ticks = 0
         self.stale = 0
+        self.late_sends = 0
+        self.behinds = 0
+        self.restorations: list[int] = []
+        self.bases = 0
+        self.silences_written = 0
+        self.gaps_written = 0
         self.retries: Counter[Part] = Counter()
         self.waiting: set[Part] = set()
         self.assignments: list[int] = []
@@ -65,6 +71,25 @@ class RecordingInstruments:
 
     def stale_writes(self, count: int) -> None:
         self.stale += count
+
+    def overtaken(self, count: int) -> None:
+        self.late_sends += count
+
+    def behind(self) -> None:
+        self.behinds += 1
+
+    def restored(self, evses: int, seconds: float) -> None:
+        assert seconds >= 0
+        self.restorations.append(evses)
+
+    def based(self, evses: int) -> None:
+        self.bases += evses
+
+    def silences(self, count: int) -> None:
+        self.silences_written += count
+
+    def gaps(self, count: int) -> None:
+        self.gaps_written += count
 
     def retried(self, part: Part) -> None:
         self.retries[part] += 1

@@ -93,33 +93,37 @@ class KafkaReader:
         starts = {
             one: begins[one] if newest is None else max(begins[one], ends[one] - newest) for one in partitions
         }
-        waiting = {one for one in partitions if starts[one] < ends[one]}
-        if not waiting:
-            return
-        self._running.assign(sorted(waiting))
-        for one in waiting:
-            self._running.seek(one, starts[one])
-        while waiting:
-            for record in await self._fetched(ends):
+        async for piece in pieces(self._running, self._patience, starts, ends):
+            for record in piece:
                 yield record
-            # Control records move the position although no record comes out, so records cannot be counted.
-            waiting = {
-                one for one in waiting if await self._patience.answer(self._running.position(one)) < ends[one]
-            }
-
-    async def _fetched(self, ends: Mapping[KafkaPartition, int]) -> list[Record]:
-        fetched = await self._patience.answer(
-            self._running.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
-        )
-        return [
-            record_from(record)
-            for partition, records in fetched.items()
-            for record in records
-            if record.offset < ends[partition]
-        ]
 
     @property
     def _running(self) -> AIOKafkaConsumer:
         if self._consumer is None:
             raise RuntimeError("this reader was not started")
         return self._consumer
+
+
+async def pieces(
+    consumer: AIOKafkaConsumer,
+    patience: Patience,
+    starts: Mapping[KafkaPartition, int],
+    ends: Mapping[KafkaPartition, int],
+) -> AsyncIterator[list[Record]]:
+    """Give what partitions hold from `starts` on and before `ends`, in order within each, in pieces."""
+    waiting = {one for one in starts if starts[one] < ends[one]}
+    if not waiting:
+        return
+    consumer.assign(sorted(waiting))
+    for one in waiting:
+        consumer.seek(one, starts[one])
+    while waiting:
+        fetched = await patience.answer(consumer.getmany(timeout_ms=_POLL_MS, max_records=_MAX_RECORDS))
+        yield [
+            record_from(record)
+            for partition, records in fetched.items()
+            for record in records
+            if record.offset < ends[partition]
+        ]
+        # Control records move the position although no record comes out, so records cannot be counted.
+        waiting = {one for one in waiting if await patience.answer(consumer.position(one)) < ends[one]}

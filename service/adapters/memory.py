@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 from service.adapters.clock import ManualClock
@@ -37,6 +37,7 @@ class MemoryBroker:
         self.available = True
         self.clock = clock or ManualClock()
         self._records: dict[TopicPartition, list[Record]] = {}
+        self._cut: dict[TopicPartition, int] = {}
         self._groups: defaultdict[str, _Group] = defaultdict(lambda: _Group(self))
         self._waiting: set[asyncio.Future[None]] = set()
         for topic, partitions in (topics or {}).items():
@@ -64,7 +65,7 @@ class MemoryBroker:
             Record(
                 partition.topic,
                 partition.partition,
-                len(records),
+                self.end(partition),
                 moment - moment % 1_000,
                 key,
                 value,
@@ -72,7 +73,7 @@ class MemoryBroker:
             )
         )
         self.wake()
-        return len(records) - 1
+        return self.end(partition) - 1
 
     def records(self, partition: TopicPartition) -> list[Record]:
         """All records of a partition; raise `Unusable` if there is no such partition."""
@@ -82,6 +83,27 @@ class MemoryBroker:
             raise Unusable(
                 f"there is no partition {partition.partition} of topic {partition.topic}"
             ) from None
+
+    def begin(self, partition: TopicPartition) -> int:
+        """The offset of the first record kept."""
+        return self._cut.get(partition, 0)
+
+    def end(self, partition: TopicPartition) -> int:
+        """The offset of the next record."""
+        return self.begin(partition) + len(self.records(partition))
+
+    def cut(self, partition: TopicPartition, offset: int) -> None:
+        """Delete the records before an offset, as retention does."""
+        del self.records(partition)[: offset - self.begin(partition)]
+        self._cut[partition] = offset
+
+    def recreate(self, topic: str) -> None:
+        """Delete a topic and create it again, empty; groups forget what they committed of it."""
+        for partition in self.partitions_of(topic):
+            self._records[partition] = []
+            self._cut.pop(partition, None)
+            for group in self._groups.values():
+                group.committed.pop(partition, None)
 
     def group(self, name: str) -> _Group:
         return self._groups[name]
@@ -227,9 +249,13 @@ class MemoryLog:
         self._broker.require()
         return {one: self._group.committed.get(one) for one in partitions}
 
+    async def begin_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        self._broker.require()
+        return {one: self._broker.begin(one) for one in partitions}
+
     async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         self._broker.require()
-        return {one: len(self._broker.records(one)) for one in partitions}
+        return {one: self._broker.end(one) for one in partitions}
 
     def position(self, partition: TopicPartition) -> int | None:
         return self._positions.get(partition)
@@ -252,9 +278,11 @@ class MemoryLog:
         if not (self._settled and self._broker.available):
             return taken
         for partition in sorted(self._assignment - self._paused):
-            position = self._positions[partition]
-            records = self._broker.records(partition)[position : position + max_records - len(taken)]
-            self._positions[partition] += len(records)
+            begin = self._broker.begin(partition)
+            position = max(self._positions[partition], begin)
+            first = position - begin
+            records = self._broker.records(partition)[first : first + max_records - len(taken)]
+            self._positions[partition] = position + len(records)
             taken += records
         return taken
 
@@ -295,3 +323,18 @@ class MemoryPublisher:
         for message in messages:
             partition = TopicPartition(message.topic, message.partition)
             self._broker.append(partition, message.key, message.value, message.headers, message.timestamp)
+
+
+class MemoryLedger:
+    """The port `LedgerReader` on a `MemoryBroker`."""
+
+    def __init__(self, broker: MemoryBroker, topic: str, piece: int = 500) -> None:
+        self._broker = broker
+        self._topic = topic
+        self._piece = piece
+
+    async def read(self, partition: int) -> AsyncIterator[Sequence[Record]]:
+        self._broker.require()
+        records = list(self._broker.records(TopicPartition(self._topic, partition)))
+        for start in range(0, len(records), self._piece):
+            yield records[start : start + self._piece]

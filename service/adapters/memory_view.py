@@ -1,19 +1,26 @@
 """
 The view in memory: what Redis would hold, as plain values that a test can look at.
 
-The contract tests hold it to what the Redis store does.
+The contract tests hold it to what the Redis store does. Like a server it can go back to what it was before.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import count
 
 from service.adapters.view_limits import on_the_map, pruning_day
 from service.processing.ports import (
+    Behind,
     Checkpoint,
+    ClosedHistory,
+    Epochs,
     Position,
     SaveOutcome,
+    Seen,
     StoredEvse,
     TopicPartition,
     Unavailable,
@@ -28,12 +35,14 @@ class MemoryEvse:
     position: Position
     state: bytes = b""
     pending: bytes = b""
+    vitals: bytes = b""
     pruned_day: str = ""
     document: dict[str, bytes] = field(default_factory=dict)
     days: dict[str, bytes] = field(default_factory=dict)
     outages: set[tuple[int, bytes]] = field(default_factory=set)
     exclusions: dict[str, bytes] = field(default_factory=dict)
     gaps: set[tuple[int, bytes]] = field(default_factory=set)
+    verdicts: set[tuple[int, bytes]] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -47,23 +56,84 @@ class MemoryLists:
     place: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
-class MemoryViewStore:
-    """The port `ViewStore` in memory. `available` false: it does not answer."""
+@dataclass(slots=True)
+class MemoryView:
+    """What a server holds for all its clients."""
+
+    evses: dict[str, MemoryEvse] = field(default_factory=dict)
+    lists: MemoryLists = field(default_factory=MemoryLists)
+    checkpoints: dict[TopicPartition, Checkpoint] = field(default_factory=dict)
+    epochs: Epochs = field(default_factory=Epochs)
+    members: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
+    staged: dict[tuple[str, str], MemoryEvse] = field(default_factory=dict)
+    trails: dict[int, int] = field(default_factory=dict)
+
+
+class MemoryServer:
+    """One server. `available` false: it does not answer."""
 
     def __init__(self) -> None:
         self.available = True
-        self.evses: dict[str, MemoryEvse] = {}
-        self.lists = MemoryLists()
-        self.checkpoints: dict[TopicPartition, Checkpoint] = {}
+        self.view = MemoryView()
+        self.clients = count()
+
+    def dump(self) -> MemoryView:
+        """Give a copy of what it holds now, to go back to."""
+        return deepcopy(self.view)
+
+    def go_back(self, to: MemoryView | None = None) -> None:
+        """Forget everything since a dump, or everything there is."""
+        self.view = MemoryView() if to is None else deepcopy(to)
+
+
+class MemoryViewStore:
+    """The port `ViewStore` in memory, as one client of a server."""
+
+    def __init__(self, server: MemoryServer | None = None) -> None:
+        self.server = server or MemoryServer()
+        self._name = next(self.server.clients)
+        self._trail = 0
+
+    @property
+    def available(self) -> bool:
+        """Whether the server answers."""
+        return self.server.available
+
+    @available.setter
+    def available(self, answers: bool) -> None:
+        self.server.available = answers
+
+    @property
+    def evses(self) -> dict[str, MemoryEvse]:
+        """What the server holds, by uid."""
+        return self.server.view.evses
+
+    @evses.setter
+    def evses(self, evses: dict[str, MemoryEvse]) -> None:
+        self.server.view.evses = evses
+
+    @property
+    def lists(self) -> MemoryLists:
+        """The server's lists."""
+        return self.server.view.lists
+
+    @property
+    def checkpoints(self) -> dict[TopicPartition, Checkpoint]:
+        """The server's checkpoints."""
+        return self.server.view.checkpoints
 
     async def start(self) -> None:
-        self._require()
+        await self.begin()
 
     async def stop(self) -> None:
         """Nothing is held."""
 
-    async def ping(self) -> None:
+    async def begin(self) -> None:
         self._require()
+        self.server.view.trails[self._name] = self._trail
+
+    async def ping(self) -> None:
+        self._step()
 
     async def load(self, uids: Sequence[str]) -> dict[str, StoredEvse]:
         self._require()
@@ -79,28 +149,82 @@ class MemoryViewStore:
             if (kept := self.evses.get(uid)) is not None
         }
 
-    async def save(self, writes: Sequence[ViewWrite]) -> list[SaveOutcome]:
+    async def look(self, uids: Sequence[str]) -> dict[str, Seen]:
         self._require()
-        return [self._save(write) for write in writes]
+        found = ((uid, self.evses.get(uid)) for uid in uids)
+        return {uid: Seen(kept.position, kept.vitals) for uid, kept in found if kept is not None}
+
+    async def members(self, partition: int) -> list[str]:
+        self._require()
+        return sorted(self.server.view.members[partition])
+
+    async def save(self, writes: Sequence[ViewWrite]) -> list[SaveOutcome]:
+        self._step()
+        outcomes = [self._save(write) for write in writes if not self._is_behind(write)]
+        if len(outcomes) < len(writes):
+            raise _behind()
+        return outcomes
+
+    async def stage(self, token: str, histories: Sequence[ClosedHistory]) -> None:
+        self._require()
+        for each in histories:
+            staged = self.server.view.staged.setdefault((each.uid, token), MemoryEvse(Position(0, (), 0)))
+            staged.days.update(each.closed_days)
+            staged.outages.update(each.closed_outages)
+
+    async def staged(self, token: str, uids: Sequence[str]) -> dict[str, ClosedHistory]:
+        self._require()
+        found = ((uid, self.server.view.staged.get((uid, token))) for uid in uids)
+        return {uid: ClosedHistory(uid, dict(kept.days), sorted(kept.outages)) for uid, kept in found if kept}
 
     async def load_checkpoint(self, partition: TopicPartition) -> Checkpoint | None:
-        self._require()
+        self._step()
         return self.checkpoints.get(partition)
 
     async def save_checkpoints(self, checkpoints: Mapping[TopicPartition, Checkpoint]) -> None:
+        self._step()
+        for partition, checkpoint in checkpoints.items():
+            stored = self.checkpoints.get(partition)
+            if stored is None or _reach(stored) <= _reach(checkpoint):
+                self.checkpoints[partition] = checkpoint
+
+    async def load_epochs(self) -> Epochs:
         self._require()
-        self.checkpoints |= checkpoints
+        return self.server.view.epochs
+
+    async def save_epochs(self, epochs: Epochs) -> None:
+        self._require()
+        if epochs.generation > self.server.view.epochs.generation:
+            self.server.view.epochs = epochs
 
     def _require(self) -> None:
         if not self.available:
             raise Unavailable("the view does not answer")
 
+    def _step(self) -> None:
+        """Write, if all that was written before is still there."""
+        self._require()
+        if self.server.view.trails.get(self._name) != self._trail:
+            raise _behind()
+        self._trail += 1
+        self.server.view.trails[self._name] = self._trail
+
+    def _is_behind(self, write: ViewWrite) -> bool:
+        kept = self.evses.get(write.uid)
+        if write.previous is None:
+            return False
+        return kept is None or (
+            kept.position != write.previous and kept.position.judge(write.previous) is SaveOutcome.SAVED
+        )
+
     def _save(self, write: ViewWrite) -> SaveOutcome:
         kept = self.evses.get(write.uid)
         outcome = SaveOutcome.SAVED if kept is None else kept.position.judge(write.position)
+        staged = self.server.view.staged.pop((write.uid, write.staged), None) if write.replace else None
+        self.server.view.members[write.partition].add(write.uid)
         if outcome is SaveOutcome.SAVED:
-            if kept is None:
-                kept = self.evses[write.uid] = MemoryEvse(write.position)
+            if kept is None or write.replace:
+                kept = self.evses[write.uid] = staged or MemoryEvse(write.position)
             _change(kept, write)
         if outcome is not SaveOutcome.STALE:
             self._index(write)
@@ -123,6 +247,7 @@ class MemoryViewStore:
 
 def _change(kept: MemoryEvse, write: ViewWrite) -> None:
     kept.position, kept.state, kept.pending = write.position, write.state, write.pending
+    kept.vitals = write.vitals
     kept.document.update(write.document)
     kept.days.update(write.closed_days)
     for name in write.drop_days:
@@ -136,6 +261,7 @@ def _change(kept: MemoryEvse, write: ViewWrite) -> None:
             kept.exclusions[name] = exclusion
     kept.gaps = {one for one in kept.gaps if one[1] not in write.drop_gaps}
     kept.gaps.update(write.gaps)
+    kept.verdicts.update(write.verdicts)
     if write.keep_from_us > 0:
         _prune(kept, write.keep_from_us)
 
@@ -148,3 +274,12 @@ def _prune(kept: MemoryEvse, keep_from_us: int) -> None:
     kept.days = {name: day for name, day in kept.days.items() if name[-10:] >= date}
     kept.outages = {one for one in kept.outages if one[0] >= start}
     kept.gaps = {one for one in kept.gaps if one[0] >= start}
+    kept.verdicts = {one for one in kept.verdicts if one[0] >= start}
+
+
+def _reach(checkpoint: Checkpoint) -> tuple[int, int]:
+    return checkpoint.epoch, checkpoint.next_offset
+
+
+def _behind() -> Behind:
+    return Behind("the view in memory has gone back")

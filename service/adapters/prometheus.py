@@ -92,6 +92,20 @@ ABANDONED = _counter("batches_abandoned_total", "Batches given up because a part
 PUBLISHED = _counter("published_total", "Messages acknowledged by the brokers.", kind=OutputKind)
 TICKED = _counter("ticked_evses_total", "EVSEs whose numbers the slow tick refreshed.")
 STALE = _counter("stale_writes_total", "Writes that the view refused: it was ahead of this worker.")
+OVERTAKEN = _counter(
+    "late_sends_total",
+    "Snapshots sent so late that another worker had gone on; the current ones were sent after.",
+)
+BEHIND = _counter("view_behind_total", "Times the view was found to have lost what it had acknowledged.")
+RESTORES = _histogram(
+    "restore_seconds",
+    "Restoring a partition from the ledger.",
+    (0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640),
+)
+RESTORED = _counter("restored_evses_total", "EVSEs restored from the ledger.")
+BASES = _counter("bases_total", "Whole states of EVSEs written into the ledger when a day closed.")
+SILENCES = _counter("silences_total", "EVSEs declared offline because nothing was heard of them.")
+GAPS = _counter("gaps_total", "EVSEs told of a time in which nothing could be seen of them.")
 RETRIES = _counter("retries_total", "Calls tried again because a part did not answer.", part=Part)
 BLOCKED = _gauge("blocked", "1 while the loop waits for this part.", part=Part)
 REBALANCES = _counter("rebalances_total", "Assignments of partitions to this worker.")
@@ -117,6 +131,13 @@ TABLE: tuple[Metric, ...] = (
     PUBLISHED,
     TICKED,
     STALE,
+    OVERTAKEN,
+    BEHIND,
+    RESTORES,
+    RESTORED,
+    BASES,
+    SILENCES,
+    GAPS,
     RETRIES,
     BLOCKED,
     REBALANCES,
@@ -218,6 +239,25 @@ class PrometheusInstruments:
 
     def stale_writes(self, count: int) -> None:
         self._count(STALE, count)
+
+    def overtaken(self, count: int) -> None:
+        self._count(OVERTAKEN, count)
+
+    def behind(self) -> None:
+        self._count(BEHIND)
+
+    def restored(self, evses: int, seconds: float) -> None:
+        self._count(RESTORED, evses)
+        self._observe(RESTORES, seconds)
+
+    def based(self, evses: int) -> None:
+        self._count(BASES, evses)
+
+    def silences(self, count: int) -> None:
+        self._count(SILENCES, count)
+
+    def gaps(self, count: int) -> None:
+        self._count(GAPS, count)
 
     def retried(self, part: Part) -> None:
         self._count(RETRIES, label=part)

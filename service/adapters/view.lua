@@ -1,27 +1,37 @@
 #!lua
 -- Save many EVSEs of one node (in a cluster: of one slot), each atomically and under its guard.
 --
--- KEYS  six for each EVSE: document, days, outages, exclusions, gaps, private (schemas/view.py tells what they hold)
--- ARGV  the number of document fields, then their names, once for all EVSEs; then for each EVSE
+-- KEYS  the trail of the writer; then nine for each EVSE: document, days, outages, exclusions, gaps, verdicts,
+--       private, staged days, staged outages (schemas/view.py tells what they hold)
+-- ARGV  the trail's last number that was acknowledged, and that of this call; the number of document fields, then
+--       their names, once for all EVSEs; then for each EVSE
 --         position    "epoch|as_of_us|offset,offset,…": the guard, as kept in the private hash
+--         previous    the position that the writer last knew to be stored, or ""
+--         replace     "1": all that is stored goes, and what was staged takes its place; else ""
 --         state       what the worker goes on folding from
 --         pending     what it publishes again
+--         vitals      what the watchdog needs
 --         listed      what the lists show of the EVSE, as one word: only compared
 --         kept        "from_us|YYYY-MM-DD": what ended before is deleted, once for each new day; or ""
---         counts      of the eight that follow, in this order: "1,0,…"
+--         counts      of the nine that follow, in this order: "1,0,…"
 --         the values of the document, in the order of the names
 --         field, JSON for each closed day;  field for each dropped day
 --         JSON for each dropped outage;     until_us, JSON for each outage
 --         id, JSON for each exclusion;      id for each withdrawn one
 --         JSON for each dropped gap;        until_us, JSON for each gap
--- Reply one number for each EVSE: 0 stale, 1 already there, 2 saved, 3 saved and the lists have to follow
+--         at_us, "position verdict" for each correction
+-- Reply one number for each EVSE: 0 stale, 1 already there, 2 saved, 3 saved and the lists have to follow, 4 behind:
+--         an older position is stored than the writer knew; or, one number for all, -1: the trail is older than what was
+--         acknowledged, so that writes the writer was told of are gone. Of what is behind nothing is written.
 --
 -- The guard is service.processing.ports.Position.judge, word for word: a contract test holds the two together.
 -- Numbers are doubles: exact for offsets and microseconds below 2^53, that is until the year 2255.
 -- `#!lua` makes the server refuse the whole run, instead of its second half, when it is out of memory.
 
-local KEYS_PER_EVSE = 6
-local STALE, ALREADY, SAVED, SAVED_LISTS_FOLLOW = 0, 1, 2, 3
+local KEYS_PER_EVSE = 9
+local STALE, ALREADY, SAVED, SAVED_LISTS_FOLLOW, BEHIND = 0, 1, 2, 3, 4
+local TRAIL_LOST = -1
+local TRAIL_KEPT_S = 2592000
 local MOST_ARGUMENTS = 4000 -- Lua unpacks about 8000 values onto its stack
 
 local function parsed(position)
@@ -67,14 +77,28 @@ local function run(command, key, count)
 end
 
 -- Delete what ended before `kept`; days by the date at the end of their field.
-local function prune(kept, days, outages, gaps)
+local function prune(kept, days, outages, gaps, verdicts)
   local from_us, from_day = kept:match('^(%-?%d+)|(.*)$')
   redis.call('ZREMRANGEBYSCORE', outages, '-inf', '(' .. from_us)
   redis.call('ZREMRANGEBYSCORE', gaps, '-inf', '(' .. from_us)
+  redis.call('ZREMRANGEBYSCORE', verdicts, '-inf', '(' .. from_us)
   for _, field in ipairs(redis.call('HKEYS', days)) do
     if field:sub(-10) < from_day then redis.call('HDEL', days, field) end
   end
 end
+
+local function take_over(staged, key)
+  if redis.call('EXISTS', staged) == 1 then
+    redis.call('RENAME', staged, key)
+    redis.call('PERSIST', key)
+  end
+end
+
+-- A write that was acknowledged and is gone has left the trail at an older number.
+local acknowledged, number = take(), take()
+local trail = tonumber(redis.call('GET', KEYS[1]) or '-1')
+if trail < tonumber(acknowledged) or trail > tonumber(number) then return TRAIL_LOST end
+redis.call('SET', KEYS[1], number, 'EX', TRAIL_KEPT_S)
 
 local names = {}
 for i = 1, tonumber(take()) do
@@ -83,8 +107,10 @@ end
 
 local function save(first_key)
   local document, days, outages = KEYS[first_key], KEYS[first_key + 1], KEYS[first_key + 2]
-  local exclusions, gaps, private = KEYS[first_key + 3], KEYS[first_key + 4], KEYS[first_key + 5]
-  local position, state, pending, listed, kept = take(), take(), take(), take(), take()
+  local exclusions, gaps, verdicts = KEYS[first_key + 3], KEYS[first_key + 4], KEYS[first_key + 5]
+  local private, staged_days, staged_outages = KEYS[first_key + 6], KEYS[first_key + 7], KEYS[first_key + 8]
+  local position, previous, replace = take(), take(), take()
+  local state, pending, vitals, listed, kept = take(), take(), take(), take(), take()
   local counts = {}
   for count in take():gmatch('%d+') do
     counts[#counts + 1] = tonumber(count)
@@ -92,12 +118,21 @@ local function save(first_key)
 
   local stored = redis.call('HMGET', private, 'position', 'listed', 'kept')
   local outcome = judge(stored[1], position)
+  local knew = previous ~= '' and previous ~= stored[1]
+  if knew and (not stored[1] or judge(stored[1], previous) == SAVED) then outcome = BEHIND end
   if outcome ~= SAVED then
     at = at + #names + 2 * counts[1] + counts[2] + counts[3] + 2 * counts[4]
-    at = at + 2 * counts[5] + counts[6] + counts[7] + 2 * counts[8]
+    at = at + 2 * counts[5] + counts[6] + counts[7] + 2 * counts[8] + 2 * counts[9]
+    if replace ~= '' then redis.call('DEL', staged_days, staged_outages) end
     return outcome
   end
 
+  if replace ~= '' then
+    redis.call('DEL', document, days, outages, exclusions, gaps, verdicts, private)
+    take_over(staged_days, days)
+    take_over(staged_outages, outages)
+    stored = {}
+  end
   local fields = {}
   for i = 1, #names do
     fields[2 * i - 1] = names[i]
@@ -112,13 +147,15 @@ local function save(first_key)
   run('HDEL', exclusions, counts[6])
   run('ZREM', gaps, counts[7])
   run('ZADD', gaps, 2 * counts[8])
-  if kept ~= '' and kept ~= stored[3] then prune(kept, days, outages, gaps) end
-  redis.call('HSET', private, 'position', position, 'state', state, 'pending', pending, 'listed', listed, 'kept', kept)
+  run('ZADD', verdicts, 2 * counts[9])
+  if kept ~= '' and kept ~= stored[3] then prune(kept, days, outages, gaps, verdicts) end
+  redis.call('HSET', private, 'position', position, 'state', state, 'pending', pending, 'vitals', vitals,
+    'listed', listed, 'kept', kept)
   return listed == stored[2] and SAVED or SAVED_LISTS_FOLLOW
 end
 
 local outcomes = {}
-for i = 1, #KEYS / KEYS_PER_EVSE do
-  outcomes[i] = save((i - 1) * KEYS_PER_EVSE + 1)
+for i = 1, (#KEYS - 1) / KEYS_PER_EVSE do
+  outcomes[i] = save((i - 1) * KEYS_PER_EVSE + 2)
 end
 return outcomes

@@ -162,22 +162,30 @@ class Declarations:
         kept = {gap[:2] for gap in self.gaps}
         return [gap for gap in before if gap[:2] not in kept]
 
-    def settle(self, closed: Micros, keep_from: Micros) -> None:
-        """Drop what nothing can bring back once history is closed up to `closed`, and what is too old."""
+    def settle(self, closed: Micros, keep_from: Micros) -> tuple[list[Gap], set[str]]:
+        """
+        Drop what nothing can bring back once history is closed up to `closed`, and what is too old.
+
+        Gives the gaps and the ids of the exclusions that are gone for their age.
+        """
         while len(self.inventories) > 1 and self.inventories[1].key[0] < closed:
-            gone = self.inventories.pop(0)
-            self.named_before.update(gone.connectors or ())
+            replaced = self.inventories.pop(0)
+            self.named_before.update(replaced.connectors or ())
             successor = self.inventories[0]
             if successor.connectors is None:
-                self.inventories[0] = successor._replace(connectors=gone.connectors)
+                self.inventories[0] = successor._replace(connectors=replaced.connectors)
+        too_old: set[str] = set()
         for exclusion_id, versions in list(self.exclusions.items()):
             while len(versions) > 1 and versions[1].key[0] < closed:
                 versions.pop(0)
             if not versions or _has_ended(versions[-1], keep_from):
                 del self.exclusions[exclusion_id]
-        if self.gaps and self.gaps[0].until < keep_from:
+                too_old.add(exclusion_id)
+        gone = [gap for gap in self.gaps if gap.until < keep_from]
+        if gone:
             self.gaps = [gap for gap in self.gaps if gap.until >= keep_from]
             self._merge_gaps()
+        return gone, too_old
 
     def restore_inventories(self, inventories: list[Inventory], named_before: set[str]) -> None:
         """Take over inventories that were kept."""

@@ -278,7 +278,9 @@ def advance(state: EvseState, rules: Rules) -> None:
     if crossed_hour:
         # By the log's time and not by the clock or the batch, so that the state is a fold of the log.
         state.ids = {digest: until for digest, until in state.ids.items() if until >= state.horizon}
-        state.declarations.settle(boundary, keep_from(state))
+        gaps, exclusions = state.declarations.settle(boundary, keep_from(state))
+        state.unsaved.dropped_gaps += gaps
+        state.unsaved.exclusions |= exclusions
 
 
 def _excess(state: EvseState, limit: int) -> int:
@@ -359,7 +361,10 @@ def _prune(state: EvseState, uid: str, history: History, oldest: int) -> None:
         del history.days[day]
         _drop_day(state, uid, day)
     if history.spans and history.spans[0].end < oldest * DAY:
-        history.spans = [span for span in history.spans if span.end >= oldest * DAY]
+        gone = [span for span in history.spans if span.end < oldest * DAY]
+        history.spans = history.spans[len(gone) :]
+        state.unsaved.spans = [each for each in state.unsaved.spans if each[1].end >= oldest * DAY]
+        state.unsaved.dropped_spans += [(uid, span) for span in gone]
 
 
 def _drop_day(state: EvseState, uid: str, day: int) -> None:

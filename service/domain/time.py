@@ -34,6 +34,11 @@ def micros_from(moment: datetime) -> Micros:
     return (moment - _EPOCH) // _MICROSECOND
 
 
+def micros_of_text(text: str) -> Micros:
+    """Read what `rfc3339` wrote."""
+    return micros_from(datetime.fromisoformat(text))
+
+
 def datetime_from(micros: Micros) -> datetime:
     """Give the aware UTC datetime of a count of microseconds."""
     return _EPOCH + timedelta(microseconds=micros)

@@ -6,33 +6,44 @@ A partition is owned, then leaving (its batch is finished and may still be commi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.processing.dead_letters import RejectionRun
-from service.processing.ports import Checkpoint, Record, TopicPartition
+from service.processing.ports import Checkpoint, Mark, Record, TopicPartition
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far one owned partition is processed; `restored` once its checkpoint was looked up."""
+    """
+    How far one owned partition is processed; `restored` once what is kept of it has come back.
+
+    Everything before `done` is in the view. `mark` is how far the bases in the ledger reach, `epoch` the
+    generation that all is written in.
+    """
 
     restored: bool = False
     run: RejectionRun = field(default_factory=RejectionRun)
+    done: int = 0
+    mark: Mark | None = None
+    epoch: int = 0
 
     def restore(self, checkpoint: Checkpoint | None) -> None:
-        """Go on counting where the last owner stopped."""
+        """Go on where the last owner stopped."""
         if checkpoint is not None:
-            self.run = RejectionRun(checkpoint.rejections_in_a_row, checkpoint.next_offset)
+            counted_until = max(checkpoint.next_offset, checkpoint.counted_until)
+            self.run = RejectionRun(checkpoint.rejections_in_a_row, counted_until)
+            self.done, self.mark, self.epoch = checkpoint.next_offset, checkpoint.mark, checkpoint.epoch
         self.restored = True
 
-    def checkpoint(self, next_offset: int) -> Checkpoint:
+    def checkpoint(self, next_offset: int, ingest: bytes = b"") -> Checkpoint:
         """
         Give the checkpoint at `next_offset`, all before which is in the view.
 
-        It never goes back: records read again do not undo what was counted.
+        Records read again do not undo what was counted.
         """
-        return Checkpoint(max(next_offset, self.run.counted_until), self.run.in_a_row)
+        counted_until = max(next_offset, self.run.counted_until)
+        return Checkpoint(next_offset, self.run.in_a_row, ingest, self.mark, self.epoch, counted_until)
 
 
 class Assignment:
@@ -77,20 +88,42 @@ class Assignment:
         """
         return [record for record in records if partition_of(record) in self._progress]
 
-    def unrestored(self) -> list[tuple[TopicPartition, Progress]]:
-        """Give the partitions whose checkpoint has not been looked up."""
-        return [each for each in self._progress.items() if not each[1].restored]
+    def unrestored(self) -> dict[int, list[TopicPartition]]:
+        """Give the partitions that have not come back, by number: a number is restored as a whole."""
+        numbers = {each.partition for each, progress in self._progress.items() if not progress.restored}
+        return {
+            number: sorted(each for each in self._progress if each.partition == number)
+            for number in sorted(numbers)
+        }
+
+    def restore(self, partition: TopicPartition, checkpoint: Checkpoint | None) -> None:
+        """Note that what is kept of a partition has come back, if it is still owned."""
+        progress = self._progress.get(partition)
+        if progress is not None:
+            progress.restore(checkpoint)
+
+    def begin_again(self) -> None:
+        """Take all that is owned for not restored: what was known of it is void."""
+        for partition in self._progress:
+            self._progress[partition] = Progress()
 
     def progress(self) -> dict[TopicPartition, Progress]:
         """Give how far each owned partition has come; what went and comes back begins another progress."""
         return dict(self._progress)
 
     def checkpoints(
-        self, next_offsets: Mapping[TopicPartition, int], since: Mapping[TopicPartition, Progress]
+        self,
+        next_offsets: Mapping[TopicPartition, int],
+        since: Mapping[TopicPartition, Progress],
+        ingest: Callable[[int], bytes] = lambda _: b"",
     ) -> dict[TopicPartition, Checkpoint]:
-        """Give the checkpoints of those partitions that have been owned without a break since then."""
+        """
+        Give the checkpoints of those partitions that have been owned without a break since then.
+
+        `ingest` gives what is kept of the ingest of the partitions of a number.
+        """
         return {
-            partition: since[partition].checkpoint(next_offset)
+            partition: since[partition].checkpoint(next_offset, ingest(partition.partition))
             for partition, next_offset in next_offsets.items()
             if partition in since and self._progress.get(partition) is since[partition]
         }

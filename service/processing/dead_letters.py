@@ -62,6 +62,23 @@ class OffsetRange:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """
+    What an operator lets become dead letters.
+
+    `accepted` are rejections that do not count towards the limit; `skipped` are records that become dead
+    letters unread, since our own code fails on them.
+    """
+
+    accepted: frozenset[OffsetRange] = frozenset()
+    skipped: frozenset[OffsetRange] = frozenset()
+
+
+NOTHING = Allowance()
+"""What is let become dead letters unless an operator says so."""
+
+
 class TooManyRejections(Exception):
     """
     So many records in a row were rejected that something is set wrongly; the last of them is not committed.

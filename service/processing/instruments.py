@@ -43,6 +43,9 @@ class OutputKind(StrEnum):
     TOMBSTONE = "tombstone"
     TRANSITION = "transition"
     DEAD_LETTER = "dead_letter"
+    LEDGER = "ledger"
+    EVENT = "event"
+    """What the worker itself says in the input log: a silence, a gap in the observation."""
 
 
 class Instruments(Protocol):
@@ -81,6 +84,24 @@ class Instruments(Protocol):
 
     def stale_writes(self, count: int) -> None:
         """The guard refused so many writes: the view is ahead of this worker."""
+
+    def overtaken(self, count: int) -> None:
+        """So many snapshots were sent late and then again, since another worker had gone on meanwhile."""
+
+    def behind(self) -> None:
+        """The view was found behind what it had acknowledged or what was committed."""
+
+    def restored(self, evses: int, seconds: float) -> None:
+        """A partition was restored from the ledger: so many EVSEs, in so long."""
+
+    def based(self, evses: int) -> None:
+        """So many bases were written into the ledger."""
+
+    def silences(self, count: int) -> None:
+        """So many EVSEs were declared offline because nothing was heard of them."""
+
+    def gaps(self, count: int) -> None:
+        """So many EVSEs were told of a time in which nothing could be seen of them."""
 
     def retried(self, part: Part) -> None:
         """A call to this part is tried again because it did not answer."""
@@ -132,6 +153,18 @@ class NoInstruments:
     def ticked(self, evses: int) -> None: ...
 
     def stale_writes(self, count: int) -> None: ...
+
+    def overtaken(self, count: int) -> None: ...
+
+    def behind(self) -> None: ...
+
+    def restored(self, evses: int, seconds: float) -> None: ...
+
+    def based(self, evses: int) -> None: ...
+
+    def silences(self, count: int) -> None: ...
+
+    def gaps(self, count: int) -> None: ...
 
     def retried(self, part: Part) -> None: ...
 

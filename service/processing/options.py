@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from service.domain.time import MINUTE, Micros
 from service.processing.dead_letters import OffsetRange
 from service.processing.health import HealthLimits
-from service.processing.ports import Clock, Log, Publisher, ViewStore
+from service.processing.ports import Clock, LedgerReader, Log, Publisher, ViewStore
 from service.processing.retry import Backoff
+from service.processing.silence import SilenceRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,7 @@ class Ports:
     publisher: Publisher
     store: ViewStore
     clock: Clock
+    ledger: LedgerReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +30,20 @@ class Options:
 
     `topics`: the input topics; the place in this order decides ties, so a new topic is appended.
     `source`: what stands in `ce_source` of everything written.
-    `epoch`: the number that `rebuild` raises when offsets begin anew.
     `drain_budget_s`: how long a revocation waits for the batch in hand; below the session timeout.
     `max_rejections_in_a_row`: the one that reaches it stops the worker; 0 for no limit.
-    `accepted`: dead letters that do not count towards it.
+    `accepted`: dead letters that do not count towards it; `skipped`: records that become dead letters unread.
+    `late_after_s`: when a send took longer than this from its save to its acks, the view is asked whether
+    another worker has gone on meanwhile; a third of the session timeout (promise P7).
+    `silence` and `ingest_silent_after`: when silence is noticed, of an EVSE and of a partition (promise P5).
     `states_limit`: states kept in memory; the least recently heard go first and are loaded again when needed.
     `tick_interval_s`: how often every snapshot is published anew; 0 for never.
-    `tick_share`: EVSEs that one turn of the loop refreshes at most.
+    `tick_share`: EVSEs that one turn of the loop refreshes at most, and whose bases it writes at most.
     """
 
     topics: tuple[str, ...] = ("evse.events",)
     topic_prefix: str = "evse."
     source: str = "evse-status"
-    epoch: int = 0
     max_batch_records: int = 1000
     max_record_bytes: int = 1_048_576
     max_dead_letter_bytes: int = 1_048_576 + 65_536
@@ -48,6 +52,11 @@ class Options:
     survey_interval_s: float = 5.0
     max_rejections_in_a_row: int = 100
     accepted: frozenset[OffsetRange] = frozenset()
+    skipped: frozenset[OffsetRange] = frozenset()
+    late_after_s: float = 10.0
+    silence: SilenceRules = field(default_factory=SilenceRules)
+    ingest_silent_after: Micros = 5 * MINUTE
+    watch_interval_s: float = 1.0
     states_limit: int = 200_000
     tick_interval_s: float = 3600.0
     tick_share: int = 200

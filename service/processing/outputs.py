@@ -1,5 +1,6 @@
 """
-What is written to the output topics: snapshots, tombstones and transitions, as CloudEvents in binary mode.
+What is written to the output topics: snapshots, tombstones and transitions, as CloudEvents in binary mode,
+and the records of the ledger.
 
 Ids are deterministic: what is published again has the id it had. This module knows neither when to publish
 nor what stands in a snapshot.
@@ -17,6 +18,7 @@ from schemas.snapshot import SNAPSHOT_TYPE, TRANSITION_TYPE
 from service.domain.fold import Transition
 from service.domain.time import SECOND, Micros, rfc3339
 from service.processing.instruments import OutputKind
+from service.processing.ledger import Entry, packed_key
 from service.processing.ports import Headers, Message, Position, Record
 
 
@@ -27,12 +29,15 @@ class Topics:
     snapshots: str
     transitions: str
     dead_letters: str
+    ledger: str
     source: str
 
     @classmethod
     def with_prefix(cls, prefix: str, source: str) -> Topics:
         """Name the topics as design 2.3 does, behind a prefix."""
-        return cls(f"{prefix}snapshots", f"{prefix}transitions", f"{prefix}dead-letters", source)
+        return cls(
+            f"{prefix}snapshots", f"{prefix}transitions", f"{prefix}dead-letters", f"{prefix}ledger", source
+        )
 
     def kind(self, message: Message) -> OutputKind:
         """Tell what a message of ours is."""
@@ -40,6 +45,10 @@ class Topics:
             return OutputKind.DEAD_LETTER
         if message.topic == self.transitions:
             return OutputKind.TRANSITION
+        if message.topic == self.ledger:
+            return OutputKind.LEDGER
+        if message.topic != self.snapshots:
+            return OutputKind.EVENT
         return OutputKind.TOMBSTONE if message.value is None else OutputKind.SNAPSHOT
 
     def snapshot(self, uid: str, partition: int, position: Position, revision: int, value: bytes) -> Message:
@@ -55,9 +64,11 @@ class Topics:
         headers = self._headers(f"{uid}:removed", SNAPSHOT_TYPE, uid, rfc3339(position.as_of_us))
         return Message(self.snapshots, partition, uid.encode(), None, headers)
 
-    def transitions_from(self, uid: str, partition: int, pending: bytes) -> list[Message]:
-        """Make the messages of packed transitions."""
-        return [
+    def kept_from(self, uid: str, partition: int, pending: bytes) -> list[Message]:
+        """Make the messages of what was packed with a save: records of the ledger, then transitions."""
+        kept = unpacked(pending)
+        messages = [self.entry(partition, (key, value)) for key, value in kept.ledger]
+        messages += [
             Message(
                 self.transitions,
                 partition,
@@ -65,8 +76,21 @@ class Topics:
                 orjson.dumps(transition),
                 self._headers(transition["id"], TRANSITION_TYPE, uid, transition["at"]),
             )
-            for transition in unpacked(pending)
+            for transition in kept.transitions
         ]
+        return messages
+
+    def entry(self, partition: int, entry: Entry) -> Message:
+        """Make the message of one record of the ledger."""
+        key, value = entry
+        return Message(
+            self.ledger, partition, packed_key(key), None if value is None else orjson.dumps(value)
+        )
+
+    def event(self, topic: str, partition: int, event: dict[str, Any]) -> Message:
+        """Make the message of an event that the worker itself writes to the input."""
+        headers = (("content-type", b"application/json"),)
+        return Message(topic, partition, event["evse_uid"].encode(), orjson.dumps(event), headers)
 
     def _headers(self, ce_id: str, ce_type: str, subject: str, time: str) -> Headers:
         words = {
@@ -105,12 +129,23 @@ def described(uid: str, record: Record, transitions: Sequence[Transition]) -> li
     ]
 
 
-def unpacked(pending: bytes) -> list[dict[str, Any]]:
-    """Read the transitions kept with the state; empty bytes are none."""
-    if not pending:
-        return []
-    transitions: list[dict[str, Any]] = orjson.loads(pending)
-    return transitions
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The outputs of an EVSE's last save, as they are kept with its state until the next."""
+
+    transitions: list[dict[str, Any]]
+    ledger: list[Entry]
+
+    def packed(self) -> bytes:
+        """Pack for the view; nothing is empty bytes."""
+        if not self.transitions and not self.ledger:
+            return b""
+        return orjson.dumps([self.transitions, self.ledger])
+
+
+def unpacked(pending: bytes) -> Kept:
+    """Read the outputs kept with the state; empty bytes are none."""
+    return Kept(*orjson.loads(pending)) if pending else Kept([], [])
 
 
 def _seconds(span: Micros | None) -> float | None:

@@ -7,22 +7,30 @@ forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
-import orjson
-
+from schemas.vocabulary import Verdict
+from service.domain.events import EvseRemoved
 from service.domain.fold import Folded, fold
 from service.domain.rules import Rules
 from service.domain.time import Micros
-from service.processing import rendering, storing
-from service.processing.outputs import Topics, described, unpacked
-from service.processing.ports import Message, Position, Record, ViewWrite
+from service.domain.vitals import pack_vitals, vitals
+from service.processing import ledger, rendering, storing
+from service.processing.outputs import Kept, Topics, described, unpacked
+from service.processing.ports import Epochs, Message, Position, Record, ViewWrite
 from service.processing.sifting import Item
 from service.processing.states import Held
 
 TOPIC_SHIFT = 48
-"""An event's position is `topic index << 48 | offset`: ties go to the later topic, then the later offset."""
+EPOCH_SHIFT = 56
+"""
+An event's position is `epoch << 56 | topic index << 48 | offset`: ties go to the later log, the later topic,
+then the later offset.
+"""
+
+_TOLD = frozenset({Verdict.CORRECTED, Verdict.LATE})
+"""Verdicts that are kept beside history where the event changed it; `applied` goes without saying."""
 
 
 class Defect(Exception):
@@ -33,12 +41,15 @@ class Defect(Exception):
     """
 
     def __init__(self, uid: str, record: Record | None) -> None:
-        place = (
-            f"at topic {record.topic}, partition {record.partition}, offset {record.offset} (not committed)"
-            if record
-            else "while it refreshed the numbers"
+        place, remedy = "while it refreshed the numbers", ""
+        if record is not None:
+            place = f"at topic {record.topic}, partition {record.partition}, offset {record.offset}"
+            place += " (not committed)"
+            skip = f"{record.topic}:{record.partition}:{record.offset}"
+            remedy = f"; `run --skip {skip}` goes on without this record, which becomes a dead letter"
+        super().__init__(
+            f"a bug of this program stopped it {place} (EVSE {uid!r}); report it with the trace{remedy}"
         )
-        super().__init__(f"a bug of this program stopped it {place} (EVSE {uid!r}); report it with the trace")
         self.uid = uid
         self.record = record
 
@@ -58,10 +69,12 @@ class Planning:
     rules: Rules
     topics: Topics
     inputs: tuple[str, ...]
+    epochs: Epochs = field(default_factory=Epochs)
 
     def position(self, record: Record) -> int:
         """Give the position of a record's event."""
-        return self.inputs.index(record.topic) << TOPIC_SHIFT | record.offset
+        epoch = self.epochs.of(record.topic)
+        return epoch << EPOCH_SHIFT | self.inputs.index(record.topic) << TOPIC_SHIFT | record.offset
 
 
 @dataclass(slots=True)
@@ -87,7 +100,8 @@ class Plan:
         if self.write is None or self.rendered is None:
             return
         self.held.position, self.held.pending = self.write.position, self.write.pending
-        self.held.acknowledged = False
+        self.held.acknowledged = self.held.replace = False
+        self.held.stored = True
         self.rendered.mark_saved(self.held.state)
 
     def published(self) -> None:
@@ -124,26 +138,43 @@ def plan(uid: str, items: Sequence[Item], held: Held, planning: Planning) -> Pla
 
 def _finish(made: Plan, offsets: Sequence[int], planning: Planning) -> None:
     held, topics = made.held, planning.topics
-    again = unpacked(held.pending) if made.repeated or _may_be_unwritten(held, planning) else []
+    again = unpacked(held.pending if made.repeated or _may_be_unwritten(held, planning) else b"")
+    position, pending = held.position, again.packed()
+    publish = made.repeated > 0 or any(folded.publish for _, folded in made.folded)
+    if made.folded:
+        position = Position(position.epoch, tuple(offsets), held.state.as_of)
+    if made.folded or publish:
+        made.rendered = rendering.document(held.state, position.as_of_us, planning.rules)
+    if made.folded and made.rendered is not None:
+        pending = _with_fresh(again, made, made.rendered).packed()
+        made.write = replace(
+            write(made.uid, held, made.rendered, position, pending), verdicts=list(_verdicts(made))
+        )
+    made.messages += topics.kept_from(made.uid, _home(held), pending)
+    if publish and made.rendered is not None:
+        removed_now = any(folded.removed_now for _, folded in made.folded)
+        made.messages += _snapshots(made.uid, held, made.rendered, position, topics, removed_now=removed_now)
+
+
+def _with_fresh(again: Kept, made: Plan, rendered: rendering.RenderedEvse) -> Kept:
+    """Give the outputs that are kept with this save: those that may be unwritten, then its own."""
     fresh = [
         transition
         for item, folded in made.folded
         for transition in described(made.uid, item.record, folded.transitions)
     ]
-    position, pending = held.position, held.pending
-    if made.folded:
-        position = Position(position.epoch, tuple(offsets), held.state.as_of)
-        pending = orjson.dumps(again + fresh) if again or fresh else b""
-    publish = made.repeated > 0 or any(folded.publish for _, folded in made.folded)
-    if made.folded or publish:
-        made.rendered = rendering.document(held.state, position.as_of_us, planning.rules)
-    if made.folded and made.rendered is not None:
-        made.write = write(made.uid, held, made.rendered, position, pending)
-    if again or fresh:
-        made.messages += topics.transitions_from(made.uid, _home(held), pending)
-    if publish and made.rendered is not None:
-        removed_now = any(folded.removed_now for _, folded in made.folded)
-        made.messages += _snapshots(made.uid, held, made.rendered, position, topics, removed_now=removed_now)
+    entries = list(rendered.ledger)
+    if any(isinstance(item.event, EvseRemoved) for item, _ in made.folded) and rendered.removed:
+        removed_at = rendered.fields["removed_at"].decode()
+        entries.append((ledger.removal_key(made.uid), {"removed_at": removed_at}))
+    return Kept(again.transitions + fresh, again.ledger + entries)
+
+
+def _verdicts(made: Plan) -> Iterator[tuple[int, bytes]]:
+    """Give the verdicts on those events that changed history and were not simply applied."""
+    for item, folded in made.folded:
+        if folded.publish and folded.verdict in _TOLD:
+            yield item.event.at, f"{item.event.position} {folded.verdict}".encode()
 
 
 def _may_be_unwritten(held: Held, planning: Planning) -> bool:
@@ -192,15 +223,46 @@ def tick(uid: str, held: Held, now: Micros, planning: Planning) -> Plan | None:
     return made
 
 
+def again(uid: str, held: Held, planning: Planning) -> Plan:
+    """Plan to publish the current snapshot and the outputs of the last save once more, with nothing new."""
+    made = Plan(uid, held, ())
+    try:
+        made.rendered = rendering.document(held.state, held.position.as_of_us, planning.rules)
+        topics = planning.topics
+        made.messages = topics.kept_from(uid, _home(held), held.pending)
+        made.messages += _snapshots(uid, held, made.rendered, held.position, topics, removed_now=False)
+    except Exception as error:  # as in `plan`
+        raise Defect(uid, None) from error
+    return made
+
+
+def rewrite(uid: str, held: Held, planning: Planning, *, staged: str = "") -> ViewWrite:
+    """
+    Plan to write an EVSE as it is held, with nothing new; `staged`: in place of all that is stored of it.
+
+    Raises `Defect` where our own code fails.
+    """
+    try:
+        rendered = rendering.document(held.state, held.position.as_of_us, planning.rules)
+        whole = write(uid, held, rendered, held.position, held.pending)
+    except Exception as error:  # as in `plan`
+        raise Defect(uid, None) from error
+    return replace(whole, replace=bool(staged), staged=staged)
+
+
 def write(
     uid: str, held: Held, rendered: rendering.RenderedEvse, position: Position, pending: bytes
 ) -> ViewWrite:
     """Put together everything that one save changes."""
     return ViewWrite(
         uid=uid,
+        partition=_home(held),
         position=position,
         state=storing.pack_state(held.state),
         pending=pending,
+        vitals=pack_vitals(vitals(held.state)).encode(),
+        previous=held.position if held.stored else None,
+        replace=held.replace,
         document=rendered.fields,
         closed_days=rendered.closed_days,
         closed_outages=rendered.closed_outages,

@@ -6,7 +6,7 @@ No vendor's word stands here. Every adapter of a port passes the same contract t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import zip_longest
@@ -78,6 +78,15 @@ class OwnershipLost(PortError):
     """The partition belongs to another worker now; what was done for it must not be committed."""
 
 
+class Behind(PortError):
+    """
+    The view has gone back: writes that it acknowledged are gone (a failover, an older dump, a flush).
+
+    Nothing of the call was written, or only what stands on its own. Whoever holds states of this view forgets
+    them, and restores its partitions.
+    """
+
+
 class Log(Protocol):
     """The input topics, as one member of a consumer group."""
 
@@ -119,6 +128,9 @@ class Log(Protocol):
     async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int | None]:
         """The committed next offset of each partition, None where there is none."""
 
+    async def begin_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The offset of the first record that each partition still holds, its end where it holds none."""
+
     async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset after the last record of each partition."""
 
@@ -149,6 +161,17 @@ class Publisher(Protocol):
         Raises `Unavailable` if any was not: the caller sends all of them again. Raises `TooLarge` before
         anything is sent if a message exceeds the producer's limit; if only the topic's own limit is
         exceeded, others may have been written.
+        """
+
+
+class LedgerReader(Protocol):
+    """The ledger, read back when the view has lost what it held."""
+
+    def read(self, partition: int) -> AsyncIterator[Sequence[Record]]:
+        """
+        Give all records that the partition holds now, in order, in pieces; an empty one says it still reads.
+
+        May be begun again: each call reads from the beginning.
         """
 
 
@@ -208,6 +231,40 @@ class StoredEvse:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedHistory:
+    """Closed days and spans of one EVSE, as `ViewWrite` has them."""
+
+    uid: str
+    closed_days: Mapping[str, bytes]
+    closed_outages: Sequence[tuple[int, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Epochs:
+    """
+    Which log the offsets are of (promise P7): a number per input topic, raised by `rebuild` alone.
+
+    `generation` is raised by every rebuild; `since` holds for each topic whose log was begun anew (deleted
+    and created again) the generation at which it was. What was stored in an older generation is rebuilt.
+    """
+
+    generation: int = 0
+    since: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, topic: str) -> int:
+        """Give the epoch of a topic."""
+        return self.since.get(topic, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The little that the watchdog and the sweeps need to know of a stored EVSE."""
+
+    position: Position
+    vitals: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ViewWrite:
     """
     Everything one save changes for one EVSE, written atomically under the guard of `position`.
@@ -215,13 +272,19 @@ class ViewWrite:
     `document` holds the fields of the document hash as `schemas.view` names them. `closed_days` maps
     `<connector_uid>/<YYYY-MM-DD>` to JSON; `closed_outages` holds (end in microseconds, JSON); `exclusions`
     maps ids to JSON or to None (gone); `gaps` holds (end in microseconds, JSON); what ended before
-    `keep_from_us` is deleted from days, outages and gaps. The last four fields feed the lists.
+    `keep_from_us` is deleted from days, outages, gaps and verdicts. The last four fields feed the lists.
+
+    `previous` is the position this worker last knew to be stored, None where it knows of none: a view that
+    holds an older one has gone back. `replace`: what is stored of the EVSE is deleted first, and what was
+    staged under the token `staged` (`ViewStore.stage`) takes its place.
     """
 
     uid: str
+    partition: int
     position: Position
     state: bytes
     pending: bytes
+    vitals: bytes
     document: Mapping[str, bytes]
     closed_days: Mapping[str, bytes] = field(default_factory=dict)
     closed_outages: Sequence[tuple[int, bytes]] = ()
@@ -231,6 +294,11 @@ class ViewWrite:
     drop_outages: Sequence[bytes] = ()
     """Spans that turned out not to belong here (a removal came to apply earlier), as they were written."""
     drop_gaps: Sequence[bytes] = ()
+    verdicts: Sequence[tuple[int, bytes]] = ()
+    """(effective time in microseconds, `<position> <verdict>`) of events that corrected history."""
+    previous: Position | None = None
+    replace: bool = False
+    staged: str = ""
     keep_from_us: int = 0
     status: str = ""
     online: str = "null"
@@ -241,32 +309,84 @@ class ViewWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """
+    How far the bases in the ledger reach: all records before `next_offset` are in them.
+
+    Written when the bases of a partition are, after the UTC day `day` (counted from 1970) had begun.
+    """
+
+    day: int
+    next_offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """`next_offset` whose predecessors are all in the view, and how many rejections in a row led up to it."""
+    """
+    `next_offset` whose predecessors are all in the view, and what else is known of a partition at that point.
+
+    Rejections in a row were counted up to `counted_until`, where a batch that was given up had come further.
+    `ingest` is the packed state of `processing.ingest`; `mark` how far the ledger's bases reach; `epoch` the
+    generation in which the view was written.
+    """
 
     next_offset: int
     rejections_in_a_row: int
+    ingest: bytes = b""
+    mark: Mark | None = None
+    epoch: int = 0
+    counted_until: int = 0
 
 
 class ViewStore(Protocol):
-    """The view of every EVSE, readable by others through `schemas.view`."""
+    """
+    The view of every EVSE, readable by others through `schemas.view`.
+
+    `save`, `save_checkpoints`, `load_checkpoint` and `ping` raise `Behind` when a write that this store
+    acknowledged before, since `start` or the last `begin`, is no longer there.
+    """
 
     async def start(self) -> None:
-        """Connect, load the script; refuse a store that would evict data, naming the remedy."""
+        """Connect, load the scripts, `begin`; refuse a store that would evict data, naming the remedy."""
 
     async def stop(self) -> None: ...
+
+    async def begin(self) -> None:
+        """Take the view as it is now for what it should be: what it lost before is no longer noticed."""
 
     async def load(self, uids: Sequence[str]) -> dict[str, StoredEvse]:
         """Give the stored states of those that exist, in one round trip."""
 
+    async def look(self, uids: Sequence[str]) -> dict[str, Seen]:
+        """Give position and vitals of those that exist, in one round trip, without their states."""
+
+    async def members(self, partition: int) -> list[str]:
+        """Give every EVSE that was ever saved in the partition of this number, and maybe some more."""
+
     async def save(self, writes: Sequence[ViewWrite]) -> list[SaveOutcome]:
         """Write each EVSE atomically under its guard, many in one script call on one node; then the lists."""
+
+    async def stage(self, token: str, histories: Sequence[ClosedHistory]) -> None:
+        """
+        Add to closed history that nobody reads yet, until a write that replaces takes it over by this token.
+
+        Too much for one call, it comes in pieces. What nobody takes over is gone after a day.
+        """
+
+    async def staged(self, token: str, uids: Sequence[str]) -> dict[str, ClosedHistory]:
+        """Give what was staged of these EVSEs under a token."""
 
     async def load_checkpoint(self, partition: TopicPartition) -> Checkpoint | None:
         """How far this partition's records are in the view, by its last checkpoint."""
 
     async def save_checkpoints(self, checkpoints: Mapping[TopicPartition, Checkpoint]) -> None:
-        """Written after the saves and before the commit."""
+        """Written after the saves and before the commit; one that is less far than the stored is ignored."""
+
+    async def load_epochs(self) -> Epochs:
+        """Give the epochs of the input topics."""
+
+    async def save_epochs(self, epochs: Epochs) -> None:
+        """Write the epochs; where the stored ones are newer those stay."""
 
     async def ping(self) -> None:
         """Prove that the store can be written; raise `Unavailable` otherwise."""

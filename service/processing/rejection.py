@@ -24,6 +24,11 @@ class Rejection:
     event_id: str | None = None
 
 
+def skipped() -> Rejection:
+    """Say that an operator stepped over a record, unread (`run --skip`)."""
+    return Rejection(RejectionReason.SKIPPED, "an operator had this record skipped, unread (run --skip)")
+
+
 class Rejected(Exception):
     """Ends the decoding of one record, inside the decoder alone; outside a rejection is a value."""
 

@@ -7,6 +7,7 @@ Redis.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
@@ -24,6 +25,8 @@ from service.domain.summary import ConnectorSummary, Summary, summarize
 from service.domain.time import DAY, SECOND, Micros, rfc3339
 from service.domain.track import COUNTERS, FIRST_COUNTER, OUTAGES, Buckets, Cause, Span
 from service.domain.windows import Window
+from service.processing import ledger
+from service.processing.ledger import Entry
 
 _EPOCH = date(1970, 1, 1)
 _ONLINE = {None: "null", True: "true", False: "false"}
@@ -144,6 +147,7 @@ class RenderedEvse:
     closed_outages: list[tuple[int, bytes]] = field(default_factory=list)
     exclusions: dict[str, bytes | None] = field(default_factory=dict)
     gaps: list[tuple[int, bytes]] = field(default_factory=list)
+    ledger: list[Entry] = field(default_factory=list)
     drop_days: list[str] = field(default_factory=list)
     drop_outages: list[bytes] = field(default_factory=list)
     drop_gaps: list[bytes] = field(default_factory=list)
@@ -201,6 +205,27 @@ def _add_closed(rendered: RenderedEvse, state: EvseState) -> None:
     rendered.drop_outages = [orjson.dumps(outage_json(uid, span)) for uid, span in unsaved.dropped_spans]
     rendered.drop_gaps = [orjson.dumps(_gap_json(gap)) for gap in unsaved.dropped_gaps]
     rendered.keep_from_us = keep_from(state)
+    rendered.ledger = list(_entries(rendered, state))
+
+
+def _entries(rendered: RenderedEvse, state: EvseState) -> Iterator[Entry]:
+    """Give the records of the ledger for what the save closes, declares and drops; what goes, goes first."""
+    uid, unsaved = state.uid, state.unsaved
+    for owner, span in unsaved.dropped_spans:
+        yield ledger.outage_key(uid, owner, span.start, span.end), None
+    for name in rendered.drop_days:
+        yield ledger.day_key(uid, name), None
+    for gap in unsaved.dropped_gaps:
+        yield ledger.gap_key(uid, gap.from_, gap.until), None
+    for name, day in rendered.closed_days.items():
+        yield ledger.day_key(uid, name), orjson.Fragment(day)
+    for (owner, span), (_, outage) in zip(unsaved.spans, rendered.closed_outages, strict=True):
+        yield ledger.outage_key(uid, owner, span.start, span.end), orjson.Fragment(outage)
+    for exclusion_id, exclusion in rendered.exclusions.items():
+        key = ledger.exclusion_key(uid, exclusion_id)
+        yield key, None if exclusion is None else orjson.Fragment(exclusion)
+    for gap, (_, said) in zip(unsaved.gaps, rendered.gaps, strict=True):
+        yield ledger.gap_key(uid, gap.from_, gap.until), orjson.Fragment(said)
 
 
 def _field(uid: str, day: int) -> str:

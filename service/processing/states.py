@@ -7,11 +7,11 @@ Of one EVSE all records come in one partition, so what is held is dropped by par
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from service.domain.state import EvseState
-from service.processing.ports import Position, StoredEvse
+from service.processing.ports import Epochs, Position, StoredEvse
 
 
 @dataclass(slots=True)
@@ -20,13 +20,16 @@ class Held:
     One EVSE in memory: its state, how far it has come, and the outputs of its last save.
 
     `acknowledged` tells that this worker knows those outputs to be written; of what comes from the store it
-    does not know.
+    does not know. `stored`: the view holds it at this position; `replace`: what the view holds is of an older
+    generation, and goes with the next save.
     """
 
     state: EvseState
     position: Position
     pending: bytes = b""
     acknowledged: bool = True
+    stored: bool = False
+    replace: bool = False
 
 
 class States:
@@ -77,9 +80,9 @@ class States:
             self._held.popitem(last=False)
 
 
-def new_position(epoch: int, topics: int) -> Position:
+def new_position(generation: int, topics: int) -> Position:
     """Give the position of an EVSE of which no record has been applied."""
-    return Position(epoch, (-1,) * topics, -1)
+    return Position(generation, (-1,) * topics, -1)
 
 
 def position_of(stored: StoredEvse, topics: int) -> Position:
@@ -89,3 +92,19 @@ def position_of(stored: StoredEvse, topics: int) -> Position:
     if missing <= 0:
         return position
     return Position(position.epoch, position.offsets + (-1,) * missing, position.as_of_us)
+
+
+def rebased(position: Position, epochs: Epochs, topics: Sequence[str]) -> Position:
+    """
+    Give a position in the present generation: of topics whose log was begun anew nothing is applied yet.
+
+    What was applied of their old logs stays in the state; only the offsets mean nothing any more.
+    """
+    if position.epoch >= epochs.generation:
+        return position
+    offsets = position.offsets + (-1,) * (len(topics) - len(position.offsets))
+    kept = (
+        -1 if epochs.of(topic) > position.epoch else offset
+        for topic, offset in zip(topics, offsets, strict=True)
+    )
+    return Position(epochs.generation, tuple(kept), position.as_of_us)

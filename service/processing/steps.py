@@ -5,8 +5,12 @@ outputs are acknowledged. This module knows neither assignment changes nor when 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import Any
 
 import structlog
 
@@ -14,22 +18,39 @@ from schemas.evse import FieldWarning
 from schemas.vocabulary import RejectionReason, Verdict
 from service.domain.rules import Rules
 from service.domain.state import EvseState
-from service.domain.time import SECOND
+from service.domain.time import SECOND, rfc3339
 from service.processing import storing
-from service.processing.assignment import Assignment, Progress, partition_of
+from service.processing.assignment import Progress, partition_of
+from service.processing.closing import Closing, changed_since
+from service.processing.dead_letters import is_accepted
 from service.processing.decoding import decode
+from service.processing.ingest import gap_event
 from service.processing.instruments import Instruments, Part, Step
 from service.processing.options import Options, Ports
 from service.processing.outbox import Outbox
 from service.processing.outputs import Topics
-from service.processing.planning import Defect, Plan, Planning, grouped, plan, tick
-from service.processing.ports import OwnershipLost, Record, SaveOutcome, StoredEvse, TopicPartition, Unusable
-from service.processing.rejection import Rejection
+from service.processing.owned import Owned
+from service.processing.planning import Defect, Plan, Planning, again, grouped, plan, tick
+from service.processing.ports import (
+    Epochs,
+    Mark,
+    OwnershipLost,
+    Record,
+    SaveOutcome,
+    StoredEvse,
+    TopicPartition,
+    Unusable,
+)
+from service.processing.rejection import Rejection, skipped
+from service.processing.restoring import Renewed
 from service.processing.retry import Abandoned, Retrying
 from service.processing.sifting import Item, Rejected, Sifting, misplaced, sift
-from service.processing.states import Held, States, new_position, position_of
+from service.processing.silence import Overdue, silence_event
+from service.processing.states import Held, new_position, position_of
 
 _log = structlog.get_logger()
+
+_EVENTS_AT_ONCE = 1_000
 
 SAVE_ROUNDS = 3
 """How often a batch gives way to a view that is ahead of it, before it is left to whoever writes there."""
@@ -44,20 +65,24 @@ class Steps:
         options: Options,
         rules: Rules,
         *,
-        states: States,
-        assignment: Assignment,
+        owned: Owned,
         retrying: Retrying,
         instruments: Instruments,
     ) -> None:
         self._ports = ports
         self._options = options
-        self._states = states
-        self._assignment = assignment
+        self._states = owned.states
+        self._assignment = owned.assignment
+        self._watching = owned.watching
         self._retrying = retrying
         self._instruments = instruments
         topics = Topics.with_prefix(options.topic_prefix, options.source)
-        self._planning = Planning(rules, topics, options.topics)
-        self._outbox = Outbox(ports, topics, options.max_dead_letter_bytes, retrying, instruments)
+        self.planning = Planning(rules, topics, options.topics)
+        self.outbox = Outbox(ports, topics, options.max_dead_letter_bytes, retrying, instruments)
+
+    def renew(self, epochs: Epochs) -> None:
+        """Go on in these epochs; no state may be held."""
+        self.planning = replace(self.planning, epochs=epochs)
 
     async def process(self, records: Sequence[Record]) -> None:
         """
@@ -70,12 +95,16 @@ class Steps:
         began = clock.monotonic()
         with self._timed(Step.DECODE):
             decoded = self._decode(records)
-        await self._load(entry.event.evse_uid for entry in decoded if isinstance(entry, Item))
+        await self.load(entry.event.evse_uid for entry in decoded if isinstance(entry, Item))
         progress = self._assignment.progress()
         sifted = sift(decoded, self._sifting(progress))
+        saved_at = clock.monotonic()
         plans, displaced = await self._fold_and_save(sifted.items)
         rejected = sifted.rejected + displaced
-        await self._publish(plans, rejected)
+        await self._publish(plans, rejected, saved_at)
+        self._watching.heard(plans)
+        self._watching.observe(sifted.items)
+        await self.tell_gaps()
         self._tell(plans, rejected)
         await self._commit(sifted.next_offsets, progress)
         self._states.forget(_strangers(rejected))
@@ -88,29 +117,35 @@ class Steps:
 
     async def refresh(self, uids: Iterable[str]) -> None:
         """Publish the snapshots of these EVSEs anew, their numbers as of now (the slow tick)."""
-        now = self._ports.clock.now()
-        held = ((uid, self._states.peek(uid)) for uid in uids)
-        made = (tick(uid, each, now, self._planning) for uid, each in held if each is not None)
-        plans = [each for each in made if each is not None]
-        if not plans:
+        wanted = list(uids)
+        if not wanted:
             return
+        await self.load(wanted)
+        now, saved_at = self._ports.clock.now(), self._ports.clock.monotonic()
+        held = ((uid, self._states.peek(uid)) for uid in wanted)
+        made = (tick(uid, each, now, self.planning) for uid, each in held if each is not None)
+        plans = [each for each in made if each is not None]
         with self._timed(Step.TICK):
             stale = await self._save(plans)
             self._states.forget(stale)
             plans = [each for each in plans if each.uid not in stale]
-            await self._publish(plans, ())
+            await self._publish(plans, (), saved_at)
         self._instruments.ticked(len(plans))
+        self._states.shrink()
 
     def _decode(self, records: Sequence[Record]) -> list[Item | Rejected]:
         warnings: list[tuple[str, FieldWarning]] = []
         decoded: list[Item | Rejected] = []
         for record in records:
+            if is_accepted(record, self._options.skipped):
+                decoded.append(Rejected(record, skipped()))
+                continue
             try:
                 outcome = decode(
                     record.value,
                     key=record.key,
                     headers=record.headers,
-                    position=self._planning.position(record),
+                    position=self.planning.position(record),
                     record_time=record.timestamp,
                     max_bytes=self._options.max_record_bytes,
                     warn=lambda uid, warning: warnings.append((uid, warning)),
@@ -126,23 +161,29 @@ class Steps:
             _log.debug(warning.message, action="field_left_out", evse_uid=uid, field=warning.field)
         return decoded
 
-    async def _load(self, uids: Iterable[str]) -> None:
-        """Bring the states into memory that are not there."""
+    async def load(self, uids: Iterable[str]) -> None:
+        """
+        Bring the states into memory that are not there.
+
+        Raises `Renewed` where the view is of a newer generation than this worker knows.
+        """
         missing = self._states.missing(uids)
         if not missing:
             return
         with self._timed(Step.LOAD):
             found = await self._retrying(Part.STORE, lambda: self._ports.store.load(missing))
-        inputs = len(self._options.topics)
         for uid in missing:
-            stored = found.get(uid)
-            if stored is None:
-                held = Held(EvseState(uid), new_position(self._options.epoch, inputs))
-            else:
-                held = Held(
-                    _restored(uid, stored), position_of(stored, inputs), stored.pending, acknowledged=False
-                )
-            self._states.put(uid, held)
+            self._states.put(uid, self._held(uid, found.get(uid)))
+
+    def _held(self, uid: str, stored: StoredEvse | None) -> Held:
+        inputs, generation = len(self._options.topics), self.planning.epochs.generation
+        if stored is None or stored.position.epoch < generation:
+            # What an older generation left is folded anew, and replaced.
+            return Held(EvseState(uid), new_position(generation, inputs), replace=stored is not None)
+        if stored.position.epoch > generation:
+            raise Renewed
+        position = position_of(stored, inputs)
+        return Held(_restored(uid, stored), position, stored.pending, acknowledged=False, stored=True)
 
     def _sifting(self, progress: Mapping[TopicPartition, Progress]) -> Sifting:
         """Sift for the owner of these partitions; of one that went meanwhile nobody keeps the run."""
@@ -151,7 +192,7 @@ class Steps:
             self._home,
             lambda partition: progress.get(partition, gone).run,
             self._options.max_rejections_in_a_row,
-            self._options.accepted,
+            self._options.accepted | self._options.skipped,
         )
 
     def _home(self, uid: str) -> int | None:
@@ -176,7 +217,7 @@ class Steps:
             if not stale:
                 return done, displaced
             self._states.forget(stale)
-            await self._load(stale)
+            await self.load(stale)
             again = [item for item in items if item.event.evse_uid in stale]
             items = [
                 item for item in again if self._home(item.event.evse_uid) in (None, item.record.partition)
@@ -189,7 +230,7 @@ class Steps:
         for uid, group in grouped(items).items():
             held = self._states.get(uid)
             if held is not None:
-                plans.append(plan(uid, group, held, self._planning))
+                plans.append(plan(uid, group, held, self.planning))
         return plans
 
     def _displaced(self, item: Item) -> Rejected:
@@ -218,11 +259,98 @@ class Steps:
             )
         return stale
 
-    async def _publish(self, plans: Sequence[Plan], rejected: Sequence[Rejected]) -> None:
+    async def _publish(
+        self,
+        plans: Sequence[Plan],
+        rejected: Sequence[Rejected],
+        saved_at: float,
+        remake: Callable[[str, Held], Plan] | None = None,
+    ) -> None:
+        """
+        Publish what was saved at `saved_at` (monotonic seconds), and what is current where that came late.
+
+        `remake` plans what is current of an EVSE; by default its snapshot and the outputs of its last save.
+        """
         with self._timed(Step.PUBLISH):
-            await self._outbox.publish([message for each in plans for message in each.messages], rejected)
+            await self.outbox.publish([message for each in plans for message in each.messages], rejected)
         for each in plans:
             each.published()
+        if self._ports.clock.monotonic() - saved_at > self._options.late_after_s:
+            remake = remake or partial(again, planning=self.planning)
+            await self._overtake([each for each in plans if each.messages], remake)
+
+    async def _overtake(self, plans: Sequence[Plan], remake: Callable[[str, Held], Plan]) -> None:
+        """
+        Publish the current state of those EVSEs that another worker has taken further meanwhile.
+
+        The guard holds back a late write, but nothing holds back a late send: it may have come after that of
+        the new owner, and would stand as the newest (promise P7).
+        """
+        sent = {each.uid: each.held.position for each in plans}
+        asked_at = self._ports.clock.monotonic()
+        seen = await self._retrying(Part.STORE, lambda: self._ports.store.look(list(sent)))
+        overtaken = [uid for uid, each in seen.items() if sent[uid].judge(each.position) is SaveOutcome.SAVED]
+        if not overtaken:
+            return
+        self._instruments.overtaken(len(overtaken))
+        _log.warning(
+            "Another worker had gone on while this one sent; the current snapshots are sent after.",
+            action="late_send",
+            evses=len(overtaken),
+            evse_uid=min(overtaken),
+        )
+        self._states.forget(overtaken)
+        await self.load(overtaken)
+        held = ((uid, self._states.peek(uid)) for uid in overtaken)
+        current = [remake(uid, each) for uid, each in held if each is not None]
+        await self._publish(current, (), asked_at, remake)
+
+    async def tell_gaps(self) -> None:
+        """Write the gaps that were found to the input, for every EVSE of their partitions."""
+        for number, gaps in self._watching.unwritten_gaps().items():
+            uids = await self._retrying(Part.STORE, partial(self._ports.store.members, number))
+            for gap in gaps:
+                await self._write_events(number, (gap_event(uid, gap) for uid in uids))
+                self._instruments.gaps(len(uids))
+                _log.warning(
+                    "Nothing was seen of a partition for a while: that time is unobserved.",
+                    action="gap_written",
+                    partition=number,
+                    evses=len(uids),
+                    **{"from": rfc3339(gap.from_), "until": rfc3339(gap.until)},
+                )
+            self._watching.gaps_written(number)
+
+    async def _write_events(self, number: int, events: Iterable[dict[str, Any]]) -> None:
+        topic, rest = self._options.topics[0], iter(events)
+        while some := list(islice(rest, _EVENTS_AT_ONCE)):
+            await self.outbox.publish(
+                [self.planning.topics.event(topic, number, event) for event in some], ()
+            )
+
+    async def write_silences(self, number: int, overdue: Sequence[Overdue]) -> None:
+        """Write to the input that nothing was heard of these EVSEs for too long."""
+        await self._write_events(number, map(silence_event, overdue))
+        self._instruments.silences(len(overdue))
+        _log.info(
+            "Nothing was heard of EVSEs for too long; they are declared offline.",
+            action="silence_written",
+            partition=number,
+            evses=len(overdue),
+            evse_uid=overdue[0].uid,
+        )
+
+    async def write_bases(self, uids: Sequence[str], closing: Closing, marks: Sequence[Mark | None]) -> None:
+        """Write the bases of those of these EVSEs that changed since the marks."""
+        seen = await self._retrying(Part.STORE, lambda: self._ports.store.look(uids))
+        changed = [uid for uid, each in seen.items() if changed_since(each.position, marks)]
+        await self.load(changed)
+        held = {uid: each for uid in changed if (each := self._states.peek(uid)) is not None}
+        saved_at = self._ports.clock.monotonic()
+        plans = [closing.base(uid, each) for uid, each in held.items()]
+        await self._publish(plans, (), saved_at, closing.base)
+        self._instruments.based(len(plans))
+        self._states.shrink()
 
     def _tell(self, plans: Sequence[Plan], rejected: Sequence[Rejected]) -> None:
         """Count what became of every record."""
@@ -254,12 +382,14 @@ class Steps:
         self, next_offsets: Mapping[TopicPartition, int], progress: Mapping[TopicPartition, Progress]
     ) -> None:
         """Write the checkpoints, then commit, of what has been owned all the while."""
-        checkpoints = self._assignment.checkpoints(next_offsets, progress)
+        checkpoints = self._assignment.checkpoints(next_offsets, progress, self._watching.ingest_of)
         if not checkpoints:
             return
         owned = {partition: next_offsets[partition] for partition in checkpoints}
         with self._timed(Step.COMMIT):
             await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(checkpoints))
+            for partition, checkpoint in checkpoints.items():
+                progress[partition].done = checkpoint.next_offset
             try:
                 await self._retrying(Part.LOG, lambda: self._ports.log.commit(owned))
             except OwnershipLost as lost:

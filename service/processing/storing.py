@@ -6,7 +6,7 @@ Closed days and spans are read from where dashboards read them: they stand in th
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ from schemas.vocabulary import Status, TimeClass
 from service.domain.definitions import BUCKET
 from service.domain.packing import UnknownVersion, make_history, pack, unpack
 from service.domain.state import EvseState
-from service.domain.time import SECOND, Micros, micros_from
+from service.domain.time import SECOND, Micros, micros_of_text
 from service.domain.track import Cause, Span
 from service.processing.ports import StoredEvse
 from service.processing.rendering import BUCKET_NAMES, COUNTER_NAMES
@@ -75,17 +75,13 @@ def _micros(seconds: float) -> Micros:
 def _span(plain: dict[str, Any]) -> tuple[str, Span]:
     status = None if plain["status"] is None else Status(plain["status"])
     return plain["connector_uid"], Span(
-        _time(plain["from"]),
-        _time(plain["until"]),
+        micros_of_text(plain["from"]),
+        micros_of_text(plain["until"]),
         BUCKET[status, plain["online"]],
         plain["error_code"],
         _cause(plain["began_by"]),
         _cause(plain["ended_by"]),
     )
-
-
-def _time(text: str) -> Micros:
-    return micros_from(datetime.fromisoformat(text))
 
 
 def _cause(plain: dict[str, Any] | None) -> Cause | None:

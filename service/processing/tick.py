@@ -14,12 +14,7 @@ SPREAD = 0.5
 
 
 class SlowTick:
-    """
-    Sweeps over all EVSEs once an interval, a bounded share at a time.
-
-    XXX: an EVSE is known here only while its state is in memory, that is from the first record heard after
-    the partition came; one that stays silent after a restart is refreshed only once it is heard.
-    """
+    """Sweeps over all EVSEs once an interval, a bounded share at a time."""
 
     def __init__(self, interval_s: float, share: int, now: float) -> None:
         """Sweep every `interval_s` seconds (0: never), first after one of them; at most `share` at a time."""

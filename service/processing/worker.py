@@ -7,22 +7,25 @@ One batch is in hand at a time. This module knows no vendor, and nothing of what
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 import structlog
 
 from service.domain.rules import Rules
 from service.processing.assignment import Assignment, partition_of
+from service.processing.chores import Chores
 from service.processing.health import Health
 from service.processing.instruments import Instruments, NoInstruments, Part, Step
 from service.processing.options import Options, Ports
+from service.processing.owned import Owned
 from service.processing.planning import Defect
-from service.processing.ports import Record, TopicPartition, Unavailable
+from service.processing.ports import Behind, OwnershipLost, Record, TopicPartition, Unavailable
+from service.processing.restoring import Renewed, Restoring, beyond
 from service.processing.retry import Abandoned, Retrying, Stopping
 from service.processing.states import States
 from service.processing.steps import Steps
-from service.processing.tick import SlowTick
+from service.processing.watching import Watching
 
 _log = structlog.get_logger()
 
@@ -51,23 +54,37 @@ class Worker:
         self.health = Health(self._options.health, now)
         self._assignment = Assignment()
         self._states = States(self._options.states_limit)
+        self._watching = Watching(
+            self._options.silence, self._options.ingest_silent_after, self._options.topics
+        )
         self._retrying = Retrying(
             self._clock, self.health, self._instruments, self._options.backoff, self._hold
         )
+        owned = Owned(self._assignment, self._states, self._watching)
         self._steps = Steps(
             ports,
             self._options,
             rules or Rules(),
-            states=self._states,
-            assignment=self._assignment,
+            owned=owned,
             retrying=self._retrying,
             instruments=self._instruments,
         )
-        self._tick = SlowTick(self._options.tick_interval_s, self._options.tick_share, now)
+        self._restoring = Restoring(ports, self._options, self._retrying, self._instruments, self._hold)
+        self._chores = Chores(
+            ports,
+            self._options,
+            steps=self._steps,
+            owned=owned,
+            retrying=self._retrying,
+            now=now,
+        )
         self._next_survey_at = now
         self._turn_in_hand = asyncio.Lock()
         self._in_hand: frozenset[TopicPartition] = frozenset()
         self._held_back: list[Record] = []
+        self._expected: dict[TopicPartition, int] = {}
+        self._shrunk: set[TopicPartition] = set()
+        self._void = False
         self._went = False
         self._paused = False
         self._reading = False
@@ -123,30 +140,37 @@ class Worker:
 
     async def turn(self) -> int:
         """
-        Fetch once and take what came through all steps; give the number of records.
+        Fetch once and take what came through all steps; give the number of records that came.
+
+        Not 0 either where reading goes on elsewhere from now on.
 
         Raises what ends the worker; see the class.
         """
         began = self._clock.monotonic()
-        records = await self._fetch()
+        fetched = await self._fetch()
         async with self._turn_in_hand:
-            records = self._assignment.still_owned(records)
+            records = self._assignment.still_owned(fetched)
             self._in_hand = self._assignment.owned
+            moved: Collection[TopicPartition] = ()
             try:
-                await self._restore()
+                moved = await self._restore()
+                records = [record for record in records if partition_of(record) not in moved]
                 if records:
+                    await self._notice_jumps(records)
                     await self._steps.process(records)
-                await self._steps.refresh(self._tick.due(self._clock.monotonic(), lambda: self._states))
+                await self._chores.do()
                 await self._survey()
             except Abandoned as reason:
                 self._give_up(records, reason)
+            except (Behind, Renewed) as reason:
+                self._begin_again(reason)
             self._in_hand = frozenset()
             self._resume()
             self._forget_what_went()
         now = self._clock.monotonic()
         self.health.turned(now)
         self._instruments.turned(self._clock.now(), now - began)
-        return len(records)
+        return len(fetched) or len(moved)
 
     async def _fetch(self) -> Sequence[Record]:
         if self._held_back:
@@ -158,13 +182,97 @@ class Worker:
             self._instruments.step_took(Step.FETCH, self._clock.monotonic() - began)
         return fetched
 
-    async def _restore(self) -> None:
-        """Look up how far the last owner of each new partition came."""
-        load = self._ports.store.load_checkpoint
-        for partition, progress in self._assignment.unrestored():
-            checkpoint = await self._retrying(Part.STORE, partial(load, partition))
-            progress.restore(checkpoint)
-            self.health.restored(partition)
+    async def _restore(self) -> frozenset[TopicPartition]:
+        """
+        Bring back what is kept of new partitions; give those that are read from elsewhere now.
+
+        Records of these that are in hand come again, or are in the view.
+        """
+        unrestored = self._assignment.unrestored()
+        if not unrestored:
+            return frozenset()
+        store = self._ports.store
+        if self._void:
+            await self._retrying(Part.STORE, store.begin)
+            self._void = False
+        self._steps.renew(await self._retrying(Part.STORE, store.load_epochs))
+        moved: dict[TopicPartition, int] = {}
+        for number, places in unrestored.items():
+            restored = await self._restoring.partition(number, self._steps.planning)
+            for place in places:
+                self._assignment.restore(place, restored.checkpoints.get(place))
+                self._expected.pop(place, None)
+                if place in restored.seek:
+                    self._ports.log.seek(place, restored.seek[place])
+                    moved[place] = restored.seek[place]
+                self.health.restored(place)
+            ingest = next((one.ingest for one in restored.checkpoints.values()), b"")
+            self._watching.begin(number, ingest, lost=restored.lost)
+        await self._commit_what_is_done(moved)
+        self._expected |= moved
+        self._held_back = [record for record in self._held_back if partition_of(record) not in moved]
+        return frozenset(moved)
+
+    async def _commit_what_is_done(self, moved: Mapping[TopicPartition, int]) -> None:
+        """
+        Commit what a crash left uncommitted although its outputs were acknowledged: a lag that nobody has.
+
+        Where the view is behind, the commit goes back with the next batch.
+        """
+        committed = await self._retrying(Part.LOG, lambda: self._ports.log.committed(moved))
+        left = {place: offset for place, offset in moved.items() if (committed[place] or 0) < offset}
+        if left:
+            try:
+                await self._retrying(Part.LOG, lambda: self._ports.log.commit(left))
+            except OwnershipLost as lost:
+                _log.warning(str(lost), action="ownership_lost")
+
+    async def _notice_jumps(self, records: Sequence[Record]) -> None:
+        """
+        Compare where records come from with where the last ones ended.
+
+        Going back without a seek of ours means another log; going forward may mean that the log was cut
+        before it was read.
+        """
+        first: dict[TopicPartition, int] = {}
+        last: dict[TopicPartition, int] = {}
+        for record in records:
+            place = partition_of(record)
+            first.setdefault(place, record.offset)
+            last[place] = record.offset + 1
+        for place, offset in first.items():
+            expected = self._expected.get(place, offset)
+            if offset < expected:
+                raise beyond(place, f"records up to offset {expected} were processed", offset)
+            if offset > expected:
+                begins = await self._retrying(Part.LOG, partial(self._ports.log.begin_offsets, [place]))
+                if begins[place] > expected:
+                    self._watching.lost(place.partition)
+                    _log.error(
+                        "The log was cut before it was read: that time is unobserved.",
+                        action="records_lost",
+                        topic=place.topic,
+                        partition=place.partition,
+                        offset=expected,
+                        begins=begins[place],
+                    )
+        self._expected |= last
+
+    def _begin_again(self, reason: Exception) -> None:
+        """Take all that is held for void, and restore every partition in the next turn."""
+        if isinstance(reason, Behind):
+            self._instruments.behind()
+        _log.warning(
+            f"All partitions are restored: {str(reason) or type(reason).__doc__}", action="view_behind"
+        )
+        self._void = True
+        self._states.forget(list(self._states))
+        self._held_back = []
+        self._assignment.begin_again()
+        for number in {place.partition for place in self._assignment.owned}:
+            self._watching.drop(number)
+            self._chores.drop(number)
+        self.health.assigned(self._assignment.owned, self._clock.monotonic())
 
     async def _hold(self) -> None:
         """
@@ -208,6 +316,7 @@ class Worker:
         for partition, offset in first.items():
             if not self._assignment.is_leaving([partition]):
                 self._ports.log.seek(partition, offset)
+                self._expected[partition] = offset
 
     async def _on_assigned(self, partitions: frozenset[TopicPartition]) -> None:
         new = self._assignment.assign(partitions)
@@ -228,6 +337,9 @@ class Worker:
         self._instruments.revoked(len(partitions))
         for partition in partitions:
             self._instruments.forget_lag(partition)
+            self._expected.pop(partition, None)
+            self._watching.drop(partition.partition)
+            self._chores.drop(partition.partition)
         _log.info(
             "Partitions were revoked.",
             action="partitions_revoked",
@@ -251,22 +363,39 @@ class Worker:
             return
         self._next_survey_at = now + self._options.survey_interval_s
         log, owned = self._ports.log, self._assignment.owned
+        asked_at = self._clock.now()
         try:
             ends = await log.end_offsets(owned)
         except Unavailable as error:
             self._retrying.unanswered(Part.LOG, error)
         else:
             self._retrying.answered(Part.LOG)
+            reached = {partition: log.position(partition) for partition in ends}
+            self._refuse_shrunk(ends, reached)
             for partition, end in ends.items():
-                position = log.position(partition)
+                position = reached[partition]
                 self.health.seen(partition, position, end, self._clock.monotonic())
                 self._instruments.lag(partition, max(0, end - (position or 0)))
+            if not self._held_back:
+                self._watching.surveyed(asked_at, ends, reached)
         try:
             await self._ports.store.ping()
+            epochs = await self._ports.store.load_epochs()
         except Unavailable as error:
             self._retrying.unanswered(Part.STORE, error)
         else:
             self._retrying.answered(Part.STORE)
+            if epochs.generation > self._steps.planning.epochs.generation:
+                raise Renewed
+
+    def _refuse_shrunk(
+        self, ends: Mapping[TopicPartition, int], reached: Mapping[TopicPartition, int | None]
+    ) -> None:
+        """Raise `Unusable` where a log twice ends before what was read of it: a new leader may lag once."""
+        shrunk = {place for place, end in ends.items() if (reached[place] or 0) > end}
+        for place in sorted(shrunk & self._shrunk):
+            raise beyond(place, f"records up to offset {reached[place]} were read", ends[place])
+        self._shrunk = shrunk
 
 
 def _names(partitions: frozenset[TopicPartition]) -> list[str]:

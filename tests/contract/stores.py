@@ -24,6 +24,7 @@ class Kept:
     outages: list[tuple[int, bytes]] = field(default_factory=list)
     exclusions: dict[str, bytes] = field(default_factory=dict)
     gaps: list[tuple[int, bytes]] = field(default_factory=list)
+    verdicts: list[tuple[int, bytes]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Look(Protocol):
 
     async def listed(self, uid: str) -> Listed: ...
 
+    async def wipe(self) -> None: ...
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -56,6 +59,10 @@ class Subject:
 
     async def listed(self, uid: str) -> Listed:
         return await self.look.listed(uid)
+
+    async def wipe(self) -> None:
+        """Let the server forget everything, as one that restarts without its disk."""
+        await self.look.wipe()
 
 
 class MemoryLook:
@@ -74,6 +81,7 @@ class MemoryLook:
             sorted(evse.outages),
             dict(evse.exclusions),
             sorted(evse.gaps),
+            sorted(evse.verdicts),
         )
 
     async def listed(self, uid: str) -> Listed:
@@ -84,6 +92,9 @@ class MemoryLook:
             {lists.online[uid]} if uid in lists.online else set(),
             uid in lists.place,
         )
+
+    async def wipe(self) -> None:
+        self._store.server.go_back()
 
 
 class RedisLook:
@@ -102,6 +113,7 @@ class RedisLook:
             [(int(at), one) for one, at in await client.zrange(keys.outages(uid), 0, -1, withscores=True)],
             _decoded(await client.hgetall(keys.exclusions(uid))),
             [(int(at), one) for one, at in await client.zrange(keys.gaps(uid), 0, -1, withscores=True)],
+            [(int(at), one) for one, at in await client.zrange(keys.verdicts(uid), 0, -1, withscores=True)],
         )
 
     async def listed(self, uid: str) -> Listed:
@@ -113,6 +125,9 @@ class RedisLook:
             {word for word in ("true", "false", "null") if await client.sismember(keys.online(word), uid)},
             (await client.geopos(keys.place, uid))[0] is not None,
         )
+
+    async def wipe(self) -> None:
+        await self._client.flushdb()
 
 
 def _decoded(mapping: dict[bytes, bytes]) -> dict[str, bytes]:
@@ -130,6 +145,8 @@ def write(
     """Build a write whose state, pending outputs and document all say `word`: a mixture would show."""
     fields: dict[str, object] = {
         "uid": uid,
+        "partition": 0,
+        "vitals": f"vitals {word}".encode(),
         "position": at or position(7),
         "state": f"state {word}".encode(),
         "pending": f"pending {word}".encode(),

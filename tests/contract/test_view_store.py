@@ -11,7 +11,18 @@ from redis.asyncio import Redis
 from service.adapters.memory_view import MemoryViewStore
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisSettings
-from service.processing.ports import Checkpoint, Position, SaveOutcome, StoredEvse, TopicPartition
+from service.processing.ports import (
+    Behind,
+    Checkpoint,
+    ClosedHistory,
+    Epochs,
+    Mark,
+    Position,
+    SaveOutcome,
+    Seen,
+    StoredEvse,
+    TopicPartition,
+)
 from tests.contract.stores import Kept, Listed, MemoryLook, RedisLook, Subject, position, write
 
 SAVED, ALREADY, STALE = SaveOutcome.SAVED, SaveOutcome.ALREADY, SaveOutcome.STALE
@@ -49,6 +60,7 @@ async def test_a_first_write_is_saved_whole(subject: Subject) -> None:
         closed_outages=[(2, b"second"), (1, b"first")],
         exclusions={"x": b"{}"},
         gaps=[(3, b"gap")],
+        verdicts=[(4, b"7 corrected")],
         coordinates=(4.35, 50.85),
     )
 
@@ -66,6 +78,7 @@ async def test_a_first_write_is_saved_whole(subject: Subject) -> None:
         [(1, b"first"), (2, b"second")],
         {"x": b"{}"},
         [(3, b"gap")],
+        [(4, b"7 corrected")],
     ) == await subject.kept("charger-1")
     assert Listed(1_000, {"AVAILABLE"}, {"true"}, True) == await subject.listed("charger-1")
 
@@ -340,6 +353,134 @@ async def test_checkpoints_are_kept_by_partition(subject: Subject) -> None:
     assert Checkpoint(6, 1) == await subject.store.load_checkpoint(one)
     assert Checkpoint(9, 3) == await subject.store.load_checkpoint(two)
     assert await subject.store.load_checkpoint(TopicPartition("evse.events", 3)) is None
+
+
+async def test_a_checkpoint_keeps_all_that_is_known_of_its_partition(subject: Subject) -> None:
+    """Ingest, mark, epoch and how far rejections were counted come back with it."""
+    place = TopicPartition("evse.events", 1)
+    whole = Checkpoint(5, 2, b"[1]", Mark(20_000, 3), 1, 8)
+    await subject.store.save_checkpoints({place: whole})
+
+    assert whole == await subject.store.load_checkpoint(place)
+
+
+async def test_a_checkpoint_never_goes_back_within_its_epoch(subject: Subject) -> None:
+    """A worker that was overtaken changes nothing; a new epoch begins anew."""
+    place = TopicPartition("evse.events", 1)
+    await subject.store.save_checkpoints({place: Checkpoint(9, 0)})
+    await subject.store.save_checkpoints({place: Checkpoint(5, 0)})
+    assert Checkpoint(9, 0) == await subject.store.load_checkpoint(place)
+
+    await subject.store.save_checkpoints({place: Checkpoint(2, 0, epoch=1)})
+    await subject.store.save_checkpoints({place: Checkpoint(9, 0)})
+    assert Checkpoint(2, 0, epoch=1) == await subject.store.load_checkpoint(place)
+
+
+async def test_epochs_are_raised_and_never_lowered(subject: Subject) -> None:
+    """They come back as they were written, and an older generation changes nothing."""
+    assert Epochs() == await subject.store.load_epochs()
+    await subject.store.save_epochs(Epochs(2, {"evse.events": 1}))
+    await subject.store.save_epochs(Epochs(1, {"evse.events": 1, "other": 1}))
+
+    assert Epochs(2, {"evse.events": 1}) == await subject.store.load_epochs()
+
+
+async def test_members_and_vitals_are_known_by_partition(subject: Subject) -> None:
+    """Who lives in a partition, how far it is and how it is, without its state."""
+    await subject.store.save([write("a", position(1)), write("b", position(2), "b"), write("c", partition=1)])
+
+    assert await subject.store.members(0) == ["a", "b"]
+    assert await subject.store.members(2) == []
+    assert {
+        "a": Seen(position(1), b"vitals a"),
+        "b": Seen(position(2), b"vitals b"),
+    } == await subject.store.look(["a", "b", "nobody"])
+
+
+async def test_a_write_after_an_older_position_than_the_writer_knew_is_behind(subject: Subject) -> None:
+    """The view has gone back: the write, whose closed history would have a hole, is not made."""
+    await subject.store.save([write("a", position(5)), write("b", position(5))])
+
+    for known, offered in ((position(7), position(8)), (position(5, as_of_us=2**52), position(8))):
+        with pytest.raises(Behind):
+            await subject.store.save([write("a", offered, "b", previous=known)])
+    with pytest.raises(Behind):
+        await subject.store.save([write("nobody", position(8), previous=position(7))])
+
+    assert (await subject.store.load(["a"]))["a"].position == position(5)
+    assert await subject.store.load(["nobody"]) == {}
+
+
+async def test_a_view_that_forgot_is_noticed_by_any_write_until_begun_anew(subject: Subject) -> None:
+    """Nothing is written into it meanwhile, so that nothing looks as if it were whole."""
+    store, place = subject.store, TopicPartition("evse.events", 0)
+    await store.save([write("a")])
+    await subject.wipe()
+
+    with pytest.raises(Behind):
+        await store.ping()
+    with pytest.raises(Behind):
+        await store.save([write("b")])
+    with pytest.raises(Behind):
+        await store.save_checkpoints({place: Checkpoint(5, 0)})
+    with pytest.raises(Behind):
+        await store.load_checkpoint(place)
+    assert await store.load(["b"]) == {}
+
+    await store.begin()
+    await store.ping()
+    assert await store.save([write("b")]) == [SAVED]
+    assert await store.load_checkpoint(place) is None
+    assert await store.members(0) == ["b"]
+
+
+@pytest.mark.parametrize("previous", [position(5), position(4), None])
+async def test_a_write_after_what_the_writer_knew_or_newer_is_judged(
+    subject: Subject, previous: Position | None
+) -> None:
+    """That somebody else went on is no going back."""
+    await subject.store.save([write("a", position(5))])
+
+    assert await subject.store.save([write("a", position(8), previous=previous)]) == [SAVED]
+
+
+async def test_what_is_staged_takes_the_place_of_what_is_stored(subject: Subject) -> None:
+    """All of the old goes; what came in pieces is there whole, and nobody saw it before."""
+    old = replace(
+        write("a", position(1)),
+        closed_days={"c1/2025-12-31": b"old"},
+        closed_outages=[(1, b"old")],
+        verdicts=[(1, b"1 late")],
+        exclusions={"x": b"old"},
+        gaps=[(1, b"old")],
+    )
+    await subject.store.save([old])
+    await subject.store.stage("t", [ClosedHistory("a", {"c1/2026-01-01": b"one"}, [(5, b"five")])])
+    await subject.store.stage("t", [ClosedHistory("a", {"c1/2026-01-02": b"two"}, [(4, b"four")])])
+    history = (await subject.store.staged("t", ["a"]))["a"]
+    before = await subject.kept("a")
+
+    restored = write("a", position(2), "b", replace=True, staged="t", closed_days={"c1/2026-01-03": b"three"})
+    assert await subject.store.save([restored]) == [SAVED]
+
+    kept = await subject.kept("a")
+    assert (dict(history.closed_days), list(history.closed_outages)) == (
+        {"c1/2026-01-01": b"one", "c1/2026-01-02": b"two"},
+        [(4, b"four"), (5, b"five")],
+    )
+    assert before.days == {"c1/2025-12-31": b"old"}
+    assert kept.days == {"c1/2026-01-01": b"one", "c1/2026-01-02": b"two", "c1/2026-01-03": b"three"}
+    assert kept.outages == [(4, b"four"), (5, b"five")]
+    assert (kept.exclusions, kept.gaps, kept.verdicts) == ({}, [], [])
+
+
+async def test_what_is_staged_for_a_view_that_is_further_changes_nothing(subject: Subject) -> None:
+    """The guard holds for a restoration, too."""
+    await subject.store.save([write("a", position(3), closed_days={"c1/2026-01-01": b"stored"})])
+    await subject.store.stage("t", [ClosedHistory("a", {"c1/2026-01-01": b"staged"}, ())])
+
+    assert await subject.store.save([write("a", position(2), replace=True, staged="t")]) == [STALE]
+    assert (await subject.kept("a")).days == {"c1/2026-01-01": b"stored"}
 
 
 async def test_a_store_that_answers_can_be_pinged(subject: Subject) -> None:

@@ -51,7 +51,7 @@ async def test_a_forgotten_script_is_sent_again(redis_url: str, client: Any) -> 
 async def test_a_lost_reply_changes_nothing(redis_url: str) -> None:
     """A save whose reply is lost is made again by the client, and says that it was done already."""
     async with proxy_before(redis_url) as (proxy, through), started(through) as store:
-        await store.save([write("other")])
+        await store.save([write(at=position(6))])
         proxy.lose_replies = 1
 
         assert await store.save([write(at=position(7))]) == [SaveOutcome.ALREADY]
@@ -62,6 +62,7 @@ async def test_a_silent_server_is_unavailable_and_then_not(redis_url: str) -> No
     """Sockets time out, the call fails as `Unavailable`, and the next one after the silence works."""
     patience = {"socket_timeout": 0.1, "retries": 1}
     async with proxy_before(redis_url) as (proxy, through), started(through, **patience) as store:
+        await store.save([write(at=position(6))])
         proxy.silent = True
         with pytest.raises(Unavailable):
             await store.save([write(at=position(7))])

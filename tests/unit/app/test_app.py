@@ -60,6 +60,7 @@ def test_the_topics_follow_the_prefix() -> None:
         ("fleet.snapshots", Cleanup.COMPACT, False),
         ("fleet.transitions", Cleanup.DELETE, False),
         ("fleet.dead-letters", Cleanup.DELETE, True),
+        ("fleet.ledger", Cleanup.COMPACT, True),
     ]
     assert wanted.allowed_lateness_us == 48 * HOUR_US
     assert not wanted.create

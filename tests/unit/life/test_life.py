@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from service.adapters.clock import ManualClock
-from service.adapters.memory import MemoryBroker, MemoryLog, MemoryPublisher
+from service.adapters.memory import MemoryBroker, MemoryLedger, MemoryLog, MemoryPublisher
 from service.adapters.memory_view import MemoryViewStore
 from service.life import Life, LoopGuard, run_watched, stop_at_signals
 from service.processing.health import Stuck
@@ -44,7 +44,8 @@ class Standing(MemoryLog):
 
 def worker_on(log: MemoryLog, broker: MemoryBroker, clock: ManualClock) -> Worker:
     """Build a worker in memory."""
-    return Worker(Ports(log, MemoryPublisher(broker), MemoryViewStore(), clock), Options())
+    ledger = MemoryLedger(broker, "evse.ledger")
+    return Worker(Ports(log, MemoryPublisher(broker), MemoryViewStore(), clock, ledger), Options())
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_an_assignment_gives_what_is_new_in_it() -> None:
     assert assignment.assign([P0, P1]) == {P0, P1}
     assignment.progress()[P0].restore(None)
     assert assignment.assign([P0, P1, P2]) == {P2}
-    assert {partition for partition, _ in assignment.unrestored()} == {P1, P2}
+    assert assignment.unrestored() == {1: [P1], 2: [P2]}
     assert assignment.owned == {P0, P1, P2}
 
 
@@ -65,7 +65,7 @@ def test_a_partition_that_came_back_is_new() -> None:
     assignment.drop([P0])
 
     assert assignment.assign([P0]) == {P0}
-    assert assignment.unrestored() == [(P0, assignment.progress()[P0])]
+    assert assignment.unrestored() == {0: [P0]}
     assert assignment.progress()[P0].run.in_a_row == 0
     assert assignment.checkpoints({P0: 7}, before) == {}
 
@@ -81,16 +81,32 @@ def test_a_restored_partition_goes_on_counting_rejections() -> None:
     assert not run.rejected(5, limit=3)
 
 
-def test_a_checkpoint_never_goes_back() -> None:
-    """Records read again do not undo what was counted beyond them."""
+def test_a_checkpoint_says_what_is_done_and_what_was_counted() -> None:
+    """Records read again do not undo what was counted beyond them, nor are they done for it."""
     assignment = Assignment()
     assignment.assign([P0])
     progress = assignment.progress()
     progress[P0].restore(Checkpoint(10, 1))
 
-    assert assignment.checkpoints({P0: 7}, progress) == {P0: Checkpoint(10, 1)}
+    assert assignment.checkpoints({P0: 7}, progress) == {P0: Checkpoint(7, 1, counted_until=10)}
     progress[P0].run.passed(10)
-    assert assignment.checkpoints({P0: 11}, progress) == {P0: Checkpoint(11, 0)}
+    ingest = {P0.partition: b"[]"}
+    expected = Checkpoint(11, 0, b"[]", counted_until=11)
+    assert assignment.checkpoints({P0: 11}, progress, ingest.__getitem__) == {P0: expected}
+
+
+def test_a_number_is_restored_as_a_whole() -> None:
+    """The partitions of one number, of every topic, are one: its EVSEs are told of in all of them."""
+    other = TopicPartition("more.events", 1)
+    assignment = Assignment()
+    assignment.assign([P1, other, P2])
+    assignment.restore(P1, None)
+    assignment.restore(P0, None)
+    assignment.restore(P2, None)
+
+    assert assignment.unrestored() == {1: [P1, other]}
+    assignment.begin_again()
+    assert assignment.unrestored() == {1: [P1, other], 2: [P2]}
 
 
 def test_the_least_recently_heard_go_first() -> None:

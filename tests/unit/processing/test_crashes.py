@@ -95,7 +95,11 @@ def outcome(driver: Driver) -> Json:
         "transitions": transitions,
         "dead letters": {(each.value, dict(each.headers)["dl_offset"]) for each in driver.dead_letters()},
         "committed": driver.committed(),
-        "checkpoints": driver.store.checkpoints,
+        "checkpoints": {
+            place: (each.next_offset, each.rejections_in_a_row)
+            for place, each in driver.store.checkpoints.items()
+        },
+        "ledger": driver.ledger(),
     }
 
 

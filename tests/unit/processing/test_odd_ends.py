@@ -61,15 +61,15 @@ def test_a_batch_gives_way_to_who_writes_the_same_evses(monkeypatch: pytest.Monk
     """After a few rounds it is given up, forgotten, and read again."""
     driver = told(4)
     refused: list[int] = []
-    save = driver.store.save
+    save = MemoryViewStore.save
 
-    async def refuse(writes: Sequence[ViewWrite]) -> list[SaveOutcome]:
+    async def refuse(store: MemoryViewStore, writes: Sequence[ViewWrite]) -> list[SaveOutcome]:
         if len(refused) < steps.SAVE_ROUNDS:
             refused.append(len(writes))
             return [SaveOutcome.STALE] * len(writes)
-        return await save(writes)
+        return await save(store, writes)
 
-    monkeypatch.setattr(driver.store, "save", refuse)
+    monkeypatch.setattr(MemoryViewStore, "save", refuse)
     driver.settle()
 
     assert driver.instruments.given_up == 1
@@ -178,10 +178,11 @@ def test_the_survey_does_not_ask_at_every_turn(monkeypatch: pytest.MonkeyPatch) 
     driver = Driver()
     asked = []
 
-    async def count() -> None:
+    async def count(_: MemoryViewStore) -> None:
         asked.append(driver.clock.monotonic())
 
-    monkeypatch.setattr(driver.store, "ping", count)
+    driver.settle()
+    monkeypatch.setattr(MemoryViewStore, "ping", count)
     for _ in range(20):
         driver.advance(timedelta(seconds=1))
 

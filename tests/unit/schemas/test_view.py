@@ -53,8 +53,18 @@ def test_what_only_the_worker_reads_lies_on_keys_of_its_own() -> None:
     """None of them is among the documented ones."""
     keys = view.Keys("p")
     private = [keys.private("u"), keys.states, keys.checkpoint("evse.events", 3), keys.ping]
+    private += [keys.members(3), keys.epochs, keys.trail("w"), keys.staged_days("u", "t")]
 
-    assert private == ["p:{u}:private", "p-index:{lists}:states", "p-checkpoint:evse.events:3", "p-ping"]
+    assert private == [
+        "p:{u}:private",
+        "p-index:{lists}:states",
+        "p-worker:{checkpoints}:evse.events:3",
+        "p-worker:{checkpoints}:ping",
+        "p-index:{lists}:partition:3",
+        "p-worker:{checkpoints}:epochs",
+        "p-worker:{checkpoints}:trail:w",
+        "p:{u}:staged-days:t",
+    ]
     assert not any(key.replace("p", "evse", 1) in (inspect.getdoc(view) or "") for key in private)
 
 

@@ -1,0 +1,194 @@
+"""
+The view's scripts, spelled out: how writes and checkpoints become keys and arguments, and replies values.
+
+The order is that of the heads of `view.lua`, `load.lua` and `checkpoint.lua`. Talks to no server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from schemas.view import Keys
+from service.adapters.view_limits import pruning_day
+from service.processing.ports import Checkpoint, Mark, Position, Seen, StoredEvse, ViewWrite
+
+# One call blocks the server for everybody while it runs: a few milliseconds at these sizes (measured).
+MOST_EVSES_A_CALL = 200
+_MOST_BYTES_A_CALL = 2_000_000
+
+Argument = bytes | str | int | float
+
+CHECKPOINT_FIELDS = ("epoch", "next_offset", "rejections_in_a_row", "ingest", "mark", "counted_until")
+
+
+def calls(writes: Sequence[ViewWrite]) -> Iterator[list[ViewWrite]]:
+    """Cut writes, in order, into calls of bounded size whose documents have the same fields."""
+    call: list[ViewWrite] = []
+    size = 0
+    for write in writes:
+        cost = _size_of(write)
+        if call and (
+            len(call) == MOST_EVSES_A_CALL
+            or size + cost > _MOST_BYTES_A_CALL
+            or list(write.document) != list(call[0].document)
+        ):
+            yield call
+            call, size = [], 0
+        call.append(write)
+        size += cost
+    if call:
+        yield call
+
+
+def _size_of(write: ViewWrite) -> int:
+    return (
+        len(write.state)
+        + len(write.pending)
+        + sum(map(len, write.document.values()))
+        + sum(map(len, write.closed_days.values()))
+        + sum(len(outage) for _, outage in write.closed_outages)
+    )
+
+
+def load_keys(keys: Keys, uids: Iterable[str]) -> list[str]:
+    """Spell out the keys of `load.lua`."""
+    names: list[str] = []
+    for uid in uids:
+        names += (keys.private(uid), keys.days(uid), keys.outages(uid))
+    return names
+
+
+def stored_from(reply: Sequence[Any]) -> StoredEvse:
+    """Read one EVSE of the reply of `load.lua`."""
+    position, state, pending, days, outages = reply
+    fields = iter(days)
+    return StoredEvse(
+        position=position_from(position),
+        state=state,
+        pending=pending,
+        days={field.decode(): day for field, day in zip(fields, fields, strict=True)},
+        outages=tuple(outages),
+    )
+
+
+def save_arguments(keys: Keys, writes: Sequence[ViewWrite]) -> tuple[list[str], list[Argument]]:
+    """
+    Spell out keys and arguments of `view.lua` for writes whose documents have the same fields.
+
+    The trail goes before both.
+    """
+    names: list[str] = []
+    values: list[Argument] = [len(writes[0].document), *writes[0].document]
+    for write in writes:
+        uid = write.uid
+        names += (
+            keys.document(uid),
+            keys.days(uid),
+            keys.outages(uid),
+            keys.exclusions(uid),
+            keys.gaps(uid),
+            keys.verdicts(uid),
+            keys.private(uid),
+            keys.staged_days(uid, write.staged),
+            keys.staged_outages(uid, write.staged),
+        )
+        values += _guarded_values(write)
+    return names, values
+
+
+def _guarded_values(write: ViewWrite) -> list[Argument]:
+    declared = {name: value for name, value in write.exclusions.items() if value is not None}
+    withdrawn = [name for name, value in write.exclusions.items() if value is None]
+    written = (
+        write.closed_days,
+        write.drop_days,
+        write.drop_outages,
+        write.closed_outages,
+        declared,
+        withdrawn,
+        write.drop_gaps,
+        write.gaps,
+        write.verdicts,
+    )
+    return [
+        position_word(write.position),
+        "" if write.previous is None else position_word(write.previous),
+        "1" if write.replace else "",
+        write.state,
+        write.pending,
+        write.vitals,
+        f"{write.status}|{write.online}|{write.last_updated_ms}|{write.coordinates}|{write.removed}",
+        "|".join(map(str, pruning_day(write.keep_from_us))) if write.keep_from_us > 0 else "",
+        ",".join(str(len(one)) for one in written),
+        *write.document.values(),
+        *_flat(write.closed_days.items()),
+        *write.drop_days,
+        *write.drop_outages,
+        *_flat(write.closed_outages),
+        *_flat(declared.items()),
+        *withdrawn,
+        *write.drop_gaps,
+        *_flat(write.gaps),
+        *_flat(write.verdicts),
+    ]
+
+
+def _flat(pairs: Iterable[tuple[Argument, bytes]]) -> Iterator[Argument]:
+    for name, value in pairs:
+        yield name
+        yield value
+
+
+def checkpoint_values(checkpoint: Checkpoint) -> list[Argument]:
+    """Spell out one checkpoint for `checkpoint.lua`, in the order of `CHECKPOINT_FIELDS`."""
+    mark = checkpoint.mark
+    return [
+        checkpoint.epoch,
+        checkpoint.next_offset,
+        checkpoint.rejections_in_a_row,
+        checkpoint.ingest,
+        "" if mark is None else f"{mark.day}|{mark.next_offset}",
+        checkpoint.counted_until,
+    ]
+
+
+def checkpoint_from(fields: Sequence[bytes | None]) -> Checkpoint | None:
+    """Read what stands under `CHECKPOINT_FIELDS`."""
+    epoch, next_offset, in_a_row, ingest, mark, counted_until = fields
+    if next_offset is None:
+        return None
+    day, _, marked = (mark or b"").decode().partition("|")
+    return Checkpoint(
+        int(next_offset),
+        int(in_a_row or 0),
+        ingest or b"",
+        Mark(int(day), int(marked)) if marked else None,
+        int(epoch or 0),
+        int(counted_until or 0),
+    )
+
+
+def position_word(position: Position) -> str:
+    """Write a position as it is kept."""
+    return f"{position.epoch}|{position.as_of_us}|{','.join(map(str, position.offsets))}"
+
+
+def position_from(word: bytes) -> Position:
+    """Read a position as it is kept."""
+    epoch, as_of_us, offsets = word.decode().split("|")
+    return Position(int(epoch), tuple(map(int, offsets.split(","))) if offsets else (), int(as_of_us))
+
+
+def seen_from(fields: Sequence[bytes | None]) -> Seen | None:
+    """Read `position` and `vitals` of the private hash."""
+    position, vitals = fields
+    return None if position is None else Seen(position_from(position), vitals or b"")
+
+
+def pieces(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Cut into lists of at most `size`."""
+    rest = iter(items)
+    while piece := list(islice(rest, size)):
+        yield piece

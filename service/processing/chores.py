@@ -1,0 +1,110 @@
+"""
+What a worker does between two batches: the census of its partitions, silences, bases and the slow tick.
+
+Each is done a bounded share at a time, so that no batch waits for long.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from service.processing.closing import Closing
+from service.processing.instruments import Part
+from service.processing.options import Options, Ports
+from service.processing.outputs import Topics
+from service.processing.owned import Owned
+from service.processing.ports import Checkpoint, TopicPartition
+from service.processing.retry import Retrying
+from service.processing.steps import Steps
+from service.processing.tick import SlowTick
+
+_LOOKED_AT_ONCE = 2_000
+
+
+class Chores:
+    """Called once a turn; every call to a part outside is made again until it answers."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        options: Options,
+        *,
+        steps: Steps,
+        owned: Owned,
+        retrying: Retrying,
+        now: float,
+    ) -> None:
+        self._ports = ports
+        self._options = options
+        self._steps = steps
+        self._assignment = owned.assignment
+        self._watching = owned.watching
+        self._retrying = retrying
+        self._tick = SlowTick(options.tick_interval_s, options.tick_share, now)
+        self._closing = Closing(Topics.with_prefix(options.topic_prefix, options.source))
+        self._watch_at = now
+
+    def drop(self, number: int) -> None:
+        """Give up what was begun for a partition."""
+        self._closing.drop(number)
+
+    async def do(self) -> None:
+        """Do a share of each chore."""
+        await self._take_census()
+        now = self._ports.clock.monotonic()
+        if now >= self._watch_at:
+            self._watch_at = now + self._options.watch_interval_s
+            for number, overdue in list(self._watching.due(self._ports.clock.now())):
+                await self._steps.write_silences(number, overdue)
+            await self._steps.tell_gaps()
+            self._begin_closing()
+        await self._close()
+        await self._steps.refresh(self._tick.due(now, self._watching.uids))
+
+    async def _take_census(self) -> None:
+        """Find out who lives in a partition that came, and when each was last heard."""
+        number = self._watching.uncounted()
+        if number is not None:
+            uids = await self._retrying(Part.STORE, partial(self._ports.store.members, number))
+            self._watching.count(number, uids)
+        unlooked = self._watching.unlooked(_LOOKED_AT_ONCE)
+        if unlooked is not None:
+            number, uids = unlooked
+            found = await self._retrying(Part.STORE, partial(self._ports.store.look, uids))
+            self._watching.looked(number, found)
+
+    def _begin_closing(self) -> None:
+        """Begin to write the bases of partitions for which a day has closed on the clock."""
+        now, progress = self._ports.clock.now(), self._assignment.progress()
+        for number in {place.partition for place in progress}:
+            marks = [one.mark for place, one in progress.items() if place.partition == number]
+            if self._watching.is_counted(number) and self._closing.is_due(number, now, marks):
+                reached = self._reached(number)
+                uids, ingest = self._watching.uids_of(number), self._watching.ingest_of(number)
+                self._closing.begin(number, now, uids, reached, ingest)
+
+    def _reached(self, number: int) -> dict[TopicPartition, int]:
+        progress = self._assignment.progress()
+        return {place: progress[place].done for place in progress if place.partition == number}
+
+    async def _close(self) -> None:
+        """Write a share of the bases that are due, and the mark after the last."""
+        share = self._closing.share(self._options.tick_share)
+        if share is None:
+            return
+        number, uids = share
+        progress = self._assignment.progress()
+        places = [TopicPartition(topic, number) for topic in self._options.topics]
+        if uids:
+            marks = [progress[place].mark if place in progress else None for place in places]
+            await self._steps.write_bases(uids, self._closing, marks)
+            return
+        marks_now = self._closing.finish(number, self._steps.planning.epochs)
+        await self._steps.outbox.publish(self._closing.marked(number, marks_now), ())
+        checkpoints: dict[TopicPartition, Checkpoint] = {}
+        for place, mark in marks_now.items():
+            if place in progress:
+                progress[place].mark = mark.mark
+                ingest = self._watching.ingest_of(number)
+                checkpoints[place] = progress[place].checkpoint(progress[place].done, ingest)
+        await self._retrying(Part.STORE, partial(self._ports.store.save_checkpoints, checkpoints))

@@ -1,0 +1,94 @@
+"""
+The bases: when a UTC day closes on the clock, every EVSE that changed since goes whole into the ledger.
+
+With them and the log from the partition's mark on, a view that lost everything is restored exactly.
+Bases are written a share at a time, between batches; the mark comes after all of them. Time is an argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from service.domain.time import DAY, Micros
+from service.processing import ledger, storing
+from service.processing.ledger import Base, LedgerMark
+from service.processing.outputs import Topics
+from service.processing.planning import Plan
+from service.processing.ports import Epochs, Mark, Message, Position, TopicPartition
+from service.processing.states import Held
+
+
+@dataclass(slots=True)
+class _Sweep:
+    """One partition's bases being written: who is left, and what the mark will say."""
+
+    day: int
+    reached: Mapping[TopicPartition, int]
+    ingest: bytes
+    left: list[str]
+
+
+class Closing:
+    """Decides which bases are due; told what was written, it gives the mark."""
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self._sweeps: dict[int, _Sweep] = {}
+
+    def is_due(self, number: int, now: Micros, marks: Iterable[Mark | None]) -> bool:
+        """Tell whether a day has closed since the partition's mark, and its bases are not being written."""
+        today = now // DAY
+        return number not in self._sweeps and any(mark is None or mark.day < today for mark in marks)
+
+    def begin(
+        self,
+        number: int,
+        now: Micros,
+        uids: Iterable[str],
+        reached: Mapping[TopicPartition, int],
+        ingest: bytes,
+    ) -> None:
+        """Begin to write bases of `uids`: all that the log holds before `reached` will be in them."""
+        self._sweeps[number] = _Sweep(now // DAY, dict(reached), ingest, list(uids))
+
+    def drop(self, number: int) -> None:
+        """Give up what was begun of a partition; its next owner begins anew."""
+        self._sweeps.pop(number, None)
+
+    def share(self, most: int) -> tuple[int, list[str]] | None:
+        """Give the partition and the EVSEs to go on with, at most so many; none left says the mark is due."""
+        for number, sweep in self._sweeps.items():
+            taken, sweep.left = sweep.left[:most], sweep.left[most:]
+            return number, taken
+        return None
+
+    def finish(self, number: int, epochs: Epochs) -> dict[TopicPartition, LedgerMark]:
+        """End a sweep whose bases are all acknowledged, and give its marks by partition."""
+        sweep = self._sweeps.pop(number)
+        return {
+            place: LedgerMark(Mark(sweep.day, offset), sweep.ingest, epochs.of(place.topic))
+            for place, offset in sweep.reached.items()
+        }
+
+    def base(self, uid: str, held: Held) -> Plan:
+        """Plan to write the base of one EVSE, after what may be unwritten of its last save."""
+        number = held.state.partition or 0
+        base = Base(held.position, storing.pack_state(held.state))
+        kept = [] if held.acknowledged else self._topics.kept_from(uid, number, held.pending)
+        messages = [*kept, self._topics.entry(number, ledger.base_entry(uid, base))]
+        return Plan(uid, held, (), messages=messages)
+
+    def marked(self, number: int, marks: Mapping[TopicPartition, LedgerMark]) -> list[Message]:
+        """Make the messages that say how far the bases reach now."""
+        return [
+            self._topics.entry(number, ledger.mark_entry(place.topic, mark)) for place, mark in marks.items()
+        ]
+
+
+def changed_since(position: Position, marks: Iterable[Mark | None]) -> bool:
+    """Tell whether an EVSE at `position` has anything that the bases up to these marks do not have."""
+    return any(
+        mark is None or offset >= mark.next_offset
+        for offset, mark in zip(position.offsets, marks, strict=False)
+    )

@@ -1,0 +1,158 @@
+"""
+The ledger: closed history and bases as compacted records, and back (design 2.3).
+
+Keys are compact JSON arrays whose first word is the kind. This module reads and writes no topic.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from schemas.view import parse_day_field
+from service.domain.time import Micros, rfc3339
+from service.processing.ports import Epochs, Mark, Position
+
+Entry = tuple[list[str], Any]
+"""One record: its key, and its value as plain JSON or None for a tombstone."""
+
+
+class Kind(StrEnum):
+    """What a record of the ledger is about."""
+
+    DAY = "day"
+    OUTAGE = "outage"
+    EXCLUSION = "exclusion"
+    GAP = "gap"
+    REMOVAL = "removal"
+    BASE = "base"
+    MARK = "mark"
+    EPOCH = "epoch"
+
+
+def day_key(uid: str, field: str) -> list[str]:
+    """Name a closed day by its EVSE and its field in the view, `<connector_uid>/<date>`."""
+    connector_uid, day = parse_day_field(field)
+    return [Kind.DAY, uid, connector_uid, day.isoformat()]
+
+
+def outage_key(uid: str, connector_uid: str, start: Micros, end: Micros) -> list[str]:
+    """Name a closed span; with both its ends, since one that a removal cut short is another."""
+    return [Kind.OUTAGE, uid, connector_uid, rfc3339(start), rfc3339(end)]
+
+
+def exclusion_key(uid: str, exclusion_id: str) -> list[str]:
+    """Name an exclusion."""
+    return [Kind.EXCLUSION, uid, exclusion_id]
+
+
+def gap_key(uid: str, start: Micros, end: Micros) -> list[str]:
+    """Name a time in which nothing could be seen of an EVSE."""
+    return [Kind.GAP, uid, rfc3339(start), rfc3339(end)]
+
+
+def removal_key(uid: str) -> list[str]:
+    """Name the removal of an EVSE."""
+    return [Kind.REMOVAL, uid]
+
+
+def packed_key(key: list[str]) -> bytes:
+    """Write a key."""
+    return orjson.dumps(key)
+
+
+def parsed_key(key: bytes | None) -> list[str]:
+    """Read a key; what is none of ours is an empty list."""
+    try:
+        words = orjson.loads(key or b"")
+    except orjson.JSONDecodeError:
+        return []
+    return words if isinstance(words, list) and words and all(isinstance(word, str) for word in words) else []
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """The whole state of one EVSE, packed, and the position up to which the log is in it."""
+
+    position: Position
+    state: bytes
+
+
+def base_entry(uid: str, base: Base) -> Entry:
+    """Make the record of a base; the state is private, and compressed since two days of reports are large."""
+    position = base.position
+    return [Kind.BASE, uid], {
+        "position": {
+            "epoch": position.epoch,
+            "offsets": position.offsets,
+            "as_of": rfc3339(position.as_of_us),
+            "as_of_us": position.as_of_us,
+        },
+        "state": base64.b64encode(zlib.compress(base.state, 1)).decode(),
+    }
+
+
+def read_base(value: bytes) -> Base:
+    """Read the value of a base."""
+    plain = orjson.loads(value)
+    at = plain["position"]
+    position = Position(at["epoch"], tuple(at["offsets"]), at["as_of_us"])
+    return Base(position, zlib.decompress(base64.b64decode(plain["state"])))
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerMark:
+    """How far the bases of a partition reach in one topic, and the packed ingest as of there."""
+
+    mark: Mark
+    ingest: bytes
+    epoch: int
+
+
+def mark_entry(topic: str, each: LedgerMark) -> Entry:
+    """Make the record that says how far the bases of a partition reach."""
+    return [Kind.MARK, topic], {
+        "day": date.fromordinal(_FIRST_DAY + each.mark.day).isoformat(),
+        "next_offset": each.mark.next_offset,
+        "epoch": each.epoch,
+        "ingest": each.ingest.decode(),
+    }
+
+
+_FIRST_DAY = date(1970, 1, 1).toordinal()
+
+
+def read_mark(value: bytes) -> LedgerMark:
+    """Read the value of a mark."""
+    plain = orjson.loads(value)
+    day = date.fromisoformat(plain["day"]).toordinal() - _FIRST_DAY
+    return LedgerMark(Mark(day, plain["next_offset"]), plain["ingest"].encode(), plain["epoch"])
+
+
+def epoch_entry(epochs: Epochs) -> Entry:
+    """Make the record of the epochs; it stands in every partition."""
+    return [Kind.EPOCH], {"generation": epochs.generation, "since": dict(epochs.since)}
+
+
+def read_epochs(value: bytes) -> Epochs:
+    """Read the value of the epochs."""
+    plain = orjson.loads(value)
+    return Epochs(plain["generation"], plain["since"])
+
+
+def day_entries(
+    uid: str, closed: Mapping[str, bytes], dropped: Iterable[str]
+) -> list[tuple[list[str], bytes | None]]:
+    """Make the records of days that were closed, and the tombstones of days that were dropped."""
+    entries: list[tuple[list[str], bytes | None]] = [
+        (day_key(uid, name), day) for name, day in closed.items()
+    ]
+    entries += [(day_key(uid, name), None) for name in dropped]
+    return entries

@@ -1,0 +1,265 @@
+"""
+How a partition comes back when it is assigned, or when the view has lost what it held (promise P7).
+
+The view's checkpoint says how far the log is in the view, the group's commit how far it was. Where the view
+is behind, the log is read again from the checkpoint; where it does not reach back so far, or the view holds
+nothing, the bases of the ledger go before. What neither holds is said, and unobserved. This module reads no
+records of the input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import structlog
+
+from service.domain.time import DAY
+from service.processing import ledger
+from service.processing.instruments import Instruments, Part
+from service.processing.ledger import LedgerMark
+from service.processing.options import Options, Ports
+from service.processing.outputs import Topics
+from service.processing.planning import Planning
+from service.processing.ports import Checkpoint, Epochs, Mark, TopicPartition, Unusable
+from service.processing.rebuilding import Rebuilding
+from service.processing.retry import Retrying
+
+_log = structlog.get_logger()
+
+_LOOKS = 3
+_BETWEEN_LOOKS_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bearings:
+    """
+    What is known of one topic's partition: the view's checkpoint, the group's commit, and what the log holds.
+
+    `checkpoint` is None where the view has none of the present generation; `is_new`: the log was begun anew
+    with this generation, so that what was committed is of another one.
+    """
+
+    checkpoint: Checkpoint | None
+    committed: int | None
+    begin: int
+    end: int
+    is_new: bool = False
+
+    @property
+    def known(self) -> int | None:
+        """The offset before which everything is in the view."""
+        return None if self.checkpoint is None else self.checkpoint.next_offset
+
+    @property
+    def serves(self) -> bool:
+        """Whether the view, and the log from its checkpoint on, hold everything."""
+        return self.known is not None and self.known >= self.begin
+
+    @property
+    def is_beyond(self) -> bool:
+        """Whether more was processed than the log holds."""
+        return not self.is_new and max(self.known or 0, self.committed or 0) > self.end
+
+    def refuse(self, place: TopicPartition, marked: int | None = None) -> None:
+        """Raise `Unusable` where more was processed than the log holds: it is another log (promise P7)."""
+        if self.is_new:
+            return
+        for what, offset in (
+            ("the view is", self.known),
+            ("the group is", self.committed),
+            ("the ledger is", marked),
+        ):
+            if offset is not None and offset > self.end:
+                raise beyond(place, f"{what} at offset {offset}", self.end)
+
+
+def beyond(place: TopicPartition, what: str, end: int) -> Unusable:
+    """Say that a topic is not the one that was processed, and what helps."""
+    return Unusable(
+        f"topic {place.topic}, partition {place.partition} ends at offset {end} and {what}: the topic was "
+        "deleted and created again, or offsets were set by hand; run `evse-status rebuild`, which begins a "
+        "new epoch and keeps the history"
+    )
+
+
+class Renewed(Exception):
+    """The log has another epoch than this worker knew: everything is restored anew."""
+
+
+@dataclass(slots=True)
+class Restored:
+    """
+    How a partition came back: its checkpoints, and from where to read on, whatever was fetched before.
+
+    `lost`: records between what is known and what the log holds are gone.
+    """
+
+    checkpoints: dict[TopicPartition, Checkpoint]
+    seek: dict[TopicPartition, int] = field(default_factory=dict)
+    lost: bool = False
+    evses: int = 0
+
+
+class Restoring:
+    """Restores partitions by their number: the partition of that number of every input topic."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        options: Options,
+        retrying: Retrying,
+        instruments: Instruments,
+        hold: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._ports = ports
+        self._retrying = retrying
+        self._instruments = instruments
+        self._topics = Topics.with_prefix(options.topic_prefix, options.source)
+        self._inputs = options.topics
+        self._rebuilding = Rebuilding(ports, retrying, hold)
+
+    async def partition(self, number: int, planning: Planning) -> Restored:
+        """
+        Bring back what is kept of a partition; raises `Unusable` where the log is another one.
+
+        Doing it twice, or after half of it, does no harm.
+        """
+        places = [TopicPartition(topic, number) for topic in self._inputs]
+        bearings = await self._bearings(places, planning.epochs)
+        for place, each in bearings.items():
+            each.refuse(place)
+        if all(each.serves for each in bearings.values()):
+            return self._from_the_view(bearings)
+        began = self._ports.clock.monotonic()
+        restored = await self._from_the_ledger(number, bearings, planning)
+        seconds = self._ports.clock.monotonic() - began
+        self._instruments.restored(restored.evses, seconds)
+        _log.warning(
+            "A partition was restored from the ledger.",
+            action="partition_restored",
+            partition=number,
+            evses=restored.evses,
+            read_on_from={place.topic: one.next_offset for place, one in restored.checkpoints.items()},
+            lost=restored.lost,
+            seconds=round(seconds, 1),
+        )
+        return restored
+
+    async def _bearings(
+        self, places: Sequence[TopicPartition], epochs: Epochs
+    ) -> dict[TopicPartition, Bearings]:
+        log, load = self._ports.log, self._ports.store.load_checkpoint
+        committed = await self._retrying(Part.LOG, lambda: log.committed(places))
+        begins = await self._retrying(Part.LOG, lambda: log.begin_offsets(places))
+        bearings = {}
+        for place in places:
+            checkpoint = await self._retrying(Part.STORE, partial(load, place))
+            stored = checkpoint.epoch if checkpoint is not None else -1
+            is_new = epochs.generation > max(stored, 0) and epochs.of(place.topic) > max(stored, 0)
+            current = checkpoint if stored == epochs.generation else None
+            bearings[place] = Bearings(current, committed[place], begins[place], 0, is_new)
+        for _ in range(_LOOKS):
+            # Asked last: whatever was processed before is below it. A new leader may lag for a moment.
+            ends = await self._retrying(Part.LOG, lambda: log.end_offsets(places))
+            bearings = {place: replace(each, end=ends[place]) for place, each in bearings.items()}
+            if not any(each.is_beyond for each in bearings.values()):
+                break
+            await self._ports.clock.sleep(_BETWEEN_LOOKS_S)
+        return bearings
+
+    def _from_the_view(self, bearings: Mapping[TopicPartition, Bearings]) -> Restored:
+        checkpoints, seek = {}, {}
+        for place, each in bearings.items():
+            if each.checkpoint is None:  # never: it serves
+                continue
+            checkpoints[place] = each.checkpoint
+            known = each.checkpoint.next_offset
+            seek[place] = known
+            if each.committed is not None and each.committed > known:
+                self._instruments.behind()
+                _log.warning(
+                    "The view is behind what was committed; the log is read again from where the view is.",
+                    action="view_behind",
+                    topic=place.topic,
+                    partition=place.partition,
+                    checkpoint=known,
+                    committed=each.committed,
+                )
+        return Restored(checkpoints, seek)
+
+    async def _from_the_ledger(
+        self, number: int, bearings: Mapping[TopicPartition, Bearings], planning: Planning
+    ) -> Restored:
+        for place, each in bearings.items():
+            if each.committed is not None and not each.is_new:
+                self._instruments.behind()
+                _log.warning(
+                    "The view holds nothing of what was committed, or the log does not reach back to it.",
+                    action="view_behind",
+                    topic=place.topic,
+                    partition=place.partition,
+                    checkpoint=each.known,
+                    committed=each.committed,
+                )
+        book = await self._rebuilding.read(number)
+        if book.epochs.generation > planning.epochs.generation:
+            await self._retrying(Part.STORE, lambda: self._ports.store.save_epochs(book.epochs))
+            raise Renewed
+        marks = {
+            place: mark
+            for place in bearings
+            if (mark := book.marks.get(place.topic)) is not None
+            and mark.epoch == planning.epochs.of(place.topic)
+        }
+        for place, mark in marks.items():
+            bearings[place].refuse(place, mark.mark.next_offset)
+        gone = [place for place, each in bearings.items() if each.begin > _reach(each, marks.get(place))]
+        keep = any(each.is_new for each in bearings.values()) or bool(gone and len(marks) < len(bearings))
+        if keep:
+            await self._rebuilding.take_over(number, planning)
+        evses = await self._rebuilding.put_back(number, book, planning)
+        something = bool(marks or book.bases or any(each.known is not None for each in bearings.values()))
+        restored = Restored({}, lost=bool(gone) and something, evses=evses)
+        for place, each in bearings.items():
+            start = max(each.begin, _reach(each, marks.get(place)))
+            restored.seek[place] = start
+            restored.checkpoints[place] = self._checkpoint(start, each, marks.get(place), planning.epochs)
+        await self._begin_ledger(number, restored, marks, planning.epochs)
+        await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(restored.checkpoints))
+        return restored
+
+    def _checkpoint(
+        self, start: int, bearings: Bearings, marked: LedgerMark | None, epochs: Epochs
+    ) -> Checkpoint:
+        known = bearings.checkpoint
+        ingest = b""
+        if marked is not None and (known is None or marked.mark.next_offset > known.next_offset):
+            ingest = marked.ingest
+        elif known is not None:
+            ingest = known.ingest
+        today = self._ports.clock.now() // DAY
+        mark = marked.mark if marked is not None else Mark(today, start)
+        return Checkpoint(start, 0, ingest, mark, epochs.generation, start)
+
+    async def _begin_ledger(
+        self,
+        number: int,
+        restored: Restored,
+        marks: Mapping[TopicPartition, LedgerMark],
+        epochs: Epochs,
+    ) -> None:
+        """Say in the ledger from where on its bases will be complete, where it does not say so yet."""
+        messages = []
+        for place, checkpoint in restored.checkpoints.items():
+            if place not in marks and checkpoint.mark is not None:
+                mark = LedgerMark(checkpoint.mark, checkpoint.ingest, epochs.of(place.topic))
+                messages.append(self._topics.entry(number, ledger.mark_entry(place.topic, mark)))
+        if messages:
+            await self._retrying(Part.PUBLISHER, lambda: self._ports.publisher.publish(messages))
+
+
+def _reach(bearings: Bearings, mark: LedgerMark | None) -> int:
+    """Give the offset before which the view or the bases hold everything."""
+    return max(bearings.known or 0, 0 if mark is None else mark.mark.next_offset)

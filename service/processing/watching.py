@@ -1,0 +1,188 @@
+"""
+The watch over the partitions a worker owns: whom it hears, who fell silent, and when the ingest stood still.
+
+Everything that promise P5 hangs on comes together here; the rules themselves are in `silence` and `ingest`.
+This module waits for nobody: it is told what was read, looked up and when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+
+from service.domain.time import Micros
+from service.domain.vitals import unpack_vitals, vitals
+from service.processing.ingest import Gap, Ingest, is_from_charger
+from service.processing.planning import EPOCH_SHIFT, TOPIC_SHIFT, Plan
+from service.processing.ports import Seen, TopicPartition
+from service.processing.sifting import Item
+from service.processing.silence import Knowledge, Overdue, SilenceRules, Watchdog
+
+_ORDINAL = ~(((1 << EPOCH_SHIFT - TOPIC_SHIFT) - 1) << TOPIC_SHIFT)
+"""Leaves of an event's position the epoch and the offset."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    """One partition number, over all topics."""
+
+    ingest: Ingest
+    watchdog: Watchdog
+    members: dict[str, bool] = field(default_factory=dict)
+    """Every EVSE that is known to live here, and whether it was heard since the watch began."""
+    census: list[str] | None = None
+    """EVSEs whose vitals are still to be looked up; None: nobody has asked who there is."""
+    gaps: list[Gap] = field(default_factory=list)
+    look: tuple[Micros, Mapping[TopicPartition, int]] | None = None
+    caught_up_through: Micros | None = None
+
+
+class Watching:
+    """Told by the loop what it does; asked what has to be said."""
+
+    def __init__(self, rules: SilenceRules, ingest_silent_after: Micros, topics: Sequence[str]) -> None:
+        self._rules = rules
+        self._ingest_silent_after = ingest_silent_after
+        self._topics = tuple(topics)
+        self._watches: dict[int, _Watch] = {}
+
+    def begin(self, number: int, ingest: bytes, *, lost: bool) -> None:
+        """Watch a partition from what is kept of its ingest; `lost`: records before what comes are gone."""
+        kept = self._unpacked(ingest)
+        if lost:
+            kept.lost_until_next()
+        self._watches[number] = _Watch(kept, Watchdog(self._rules))
+
+    def drop(self, number: int) -> None:
+        """Watch a partition no longer."""
+        self._watches.pop(number, None)
+
+    def _unpacked(self, ingest: bytes) -> Ingest:
+        silent_after, topics = self._ingest_silent_after, len(self._topics)
+        if not ingest:
+            return Ingest(silent_after, topics)
+        return Ingest.unpack(orjson.loads(ingest), silent_after, topics)
+
+    def lost(self, number: int) -> None:
+        """Note that records before those that come now are gone: nobody read them."""
+        self._watches[number].ingest.lost_until_next()
+
+    def ingest_of(self, number: int) -> bytes:
+        """Give what is kept of a partition's ingest, as of the records observed."""
+        watch = self._watches.get(number)
+        return b"" if watch is None else orjson.dumps(watch.ingest.pack())
+
+    def uids(self) -> Iterator[str]:
+        """Give every EVSE that is known to live in the partitions."""
+        return (uid for watch in self._watches.values() for uid in watch.members)
+
+    def uids_of(self, number: int) -> list[str]:
+        """Give every EVSE that is known to live in a partition."""
+        watch = self._watches.get(number)
+        return [] if watch is None else list(watch.members)
+
+    def observe(self, items: Iterable[Item]) -> None:
+        """Take note of records in the order of the log."""
+        for item in items:
+            watch = self._watches.get(item.record.partition)
+            if watch is None:
+                continue
+            watch.gaps += watch.ingest.observe(
+                self._topics.index(item.record.topic),
+                item.event.position & _ORDINAL,
+                item.record.timestamp or None,
+                is_charger=is_from_charger(item.event),
+            )
+
+    def unwritten_gaps(self) -> dict[int, list[Gap]]:
+        """Give the gaps to be written, by partition, until they are."""
+        return {number: list(watch.gaps) for number, watch in self._watches.items() if watch.gaps}
+
+    def gaps_written(self, number: int) -> None:
+        """Note that the gaps of a partition are in the log."""
+        if number in self._watches:
+            self._watches[number].gaps.clear()
+
+    def heard(self, plans: Iterable[Plan]) -> None:
+        """Take note of EVSEs that were saved."""
+        for each in plans:
+            number = each.held.state.partition
+            watch = self._watches.get(number) if number is not None else None
+            if watch is not None:
+                watch.members[each.uid] = True
+                watch.watchdog.heard(each.uid, vitals(each.held.state))
+
+    def forget(self, uids: Iterable[str]) -> None:
+        """Forget EVSEs that turned out to live elsewhere."""
+        for uid in uids:
+            for watch in self._watches.values():
+                watch.watchdog.forget(uid)
+                watch.members.pop(uid, None)
+
+    def uncounted(self) -> int | None:
+        """Give a partition of which nobody has asked yet who lives in it."""
+        return next((number for number, watch in self._watches.items() if watch.census is None), None)
+
+    def count(self, number: int, uids: Iterable[str]) -> None:
+        """Take the list of those who live in a partition."""
+        if number in self._watches:
+            self._watches[number].census = list(uids)
+
+    def unlooked(self, most: int) -> tuple[int, list[str]] | None:
+        """Give some EVSEs whose vitals are to be looked up."""
+        for number, watch in self._watches.items():
+            if watch.census:
+                some, watch.census = watch.census[:most], watch.census[most:]
+                return number, some
+        return None
+
+    def looked(self, number: int, found: Mapping[str, Seen]) -> None:
+        """Take vitals as they are stored; of an EVSE heard meanwhile they are the older ones."""
+        watch = self._watches.get(number)
+        if watch is None:
+            return
+        for uid, seen in found.items():
+            if not watch.members.setdefault(uid, False) and seen.vitals:
+                watch.watchdog.heard(uid, unpack_vitals(seen.vitals))
+
+    def is_counted(self, number: int) -> bool:
+        """Tell whether every EVSE of a partition is known."""
+        watch = self._watches.get(number)
+        return watch is not None and watch.census == []
+
+    def surveyed(
+        self, now: Micros, ends: Mapping[TopicPartition, int], reached: Mapping[TopicPartition, int | None]
+    ) -> None:
+        """Take a look at the ends of the partitions at `now`, and at what is processed of each."""
+        for number, watch in self._watches.items():
+            places = [place for place in ends if place.partition == number]
+            if not places:
+                continue
+            if watch.look is not None and _are_reached(watch.look[1], reached):
+                self._caught_up(watch, watch.look[0])
+            here = {place: ends[place] for place in places}
+            if _are_reached(here, reached):
+                self._caught_up(watch, now)
+            elif watch.look is None:
+                watch.look = (now, here)
+
+    def _caught_up(self, watch: _Watch, at: Micros) -> None:
+        """Note that all that was in the partition at a moment has been processed."""
+        watch.caught_up_through, watch.look = at, None
+        watch.gaps += watch.ingest.looked(at)
+
+    def due(self, now: Micros) -> Iterator[tuple[int, list[Overdue]]]:
+        """Give those to be declared offline at `now` (wall clock), by partition."""
+        for number, watch in self._watches.items():
+            if watch.census == [] and watch.caught_up_through is not None:
+                ingest = watch.ingest
+                known = Knowledge(watch.caught_up_through, ingest.newest_charger_record, ingest.resumed_at)
+                overdue = watch.watchdog.due(now, known)
+                if overdue:
+                    yield number, overdue
+
+
+def _are_reached(ends: Mapping[TopicPartition, int], reached: Mapping[TopicPartition, int | None]) -> bool:
+    return all((reached.get(place) or 0) >= end for place, end in ends.items())

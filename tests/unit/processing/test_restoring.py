@@ -1,0 +1,369 @@
+"""
+The view goes back, is lost, or the log is another one (promise P7): noticed, and all ends as if undisturbed.
+
+The server in memory goes back like a real one: to what it held at some moment before, as replication and dumps
+keep the order of writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.adapters.memory_view import MemoryView
+from service.processing.ports import Epochs, TopicPartition, Unusable
+from tests.builders import Json, heartbeat, online_reported, status_reported
+from tests.driver import Driver, with_options
+from tests.faults import When
+from tests.unit.processing.test_crashes import CALLS, STORY, outcome, told, undisturbed
+
+P0, P1 = TopicPartition("evse.events", 0), TopicPartition("evse.events", 1)
+
+
+def settle_and_survey(driver: Driver) -> None:
+    """Process everything, and let the worker look after the view as it does every few seconds."""
+    driver.settle()
+    driver.advance(timedelta(seconds=10))
+
+
+def lose(driver: Driver, to: MemoryView | None = None) -> None:
+    """Let the server forget."""
+    driver.server.go_back(to)
+
+
+@pytest.mark.parametrize("when", [When.BEFORE, When.AFTER])
+@pytest.mark.parametrize("call", range(CALLS))
+def test_a_view_lost_at_any_await_is_whole_again(call: int, when: When) -> None:
+    """Redis restarts empty before or after any call: view, topics, ledger and commits end as undisturbed."""
+    driver = told(4)
+
+    async def strike() -> None:
+        lose(driver)
+
+    driver.faults.arm(call, when, strike)
+    settle_and_survey(driver)
+    settle_and_survey(driver)
+
+    assert driver.instruments.behinds > 0
+    assert outcome(driver) == outcome(undisturbed(4))
+
+
+@pytest.mark.parametrize("when", [When.BEFORE, When.AFTER])
+@pytest.mark.parametrize("behind", [1, 2, 5])
+@pytest.mark.parametrize("call", range(0, CALLS, 2))
+def test_a_view_that_goes_back_at_any_await_is_whole_again(call: int, behind: int, when: When) -> None:
+    """A replica that lags by some writes takes over, or an older dump is loaded."""
+    driver = told(2)
+    dumps: list[MemoryView] = []
+    call_of = driver.faults.call
+
+    async def remember(*arguments: object) -> object:
+        dumps.append(driver.server.dump())
+        return await call_of(*arguments)  # type: ignore[arg-type]
+
+    driver.faults.call = remember  # type: ignore[method-assign, assignment]
+
+    async def strike() -> None:
+        lose(driver, dumps[max(0, len(dumps) - behind)])
+
+    driver.faults.arm(call, when, strike)
+    settle_and_survey(driver)
+    settle_and_survey(driver)
+
+    assert outcome(driver) == outcome(undisturbed(2))
+
+
+def test_a_loss_is_noticed_within_ten_seconds_although_nothing_arrives() -> None:
+    """The worker looks after the view by the clock, not by the record."""
+    driver = told(4)
+    settle_and_survey(driver)
+    lose(driver)
+
+    driver.advance(timedelta(seconds=10))
+    driver.settle()
+
+    assert outcome(driver) == outcome(undisturbed(4))
+
+
+@pytest.mark.parametrize("batch", [1, 3, len(STORY)])
+def test_a_view_lost_while_no_worker_runs_is_restored_at_the_start(batch: int) -> None:
+    """What was committed says that the view is behind."""
+    driver = told(batch)
+    driver.settle()
+    driver.stop()
+    lose(driver)
+    driver.restart()
+    settle_and_survey(driver)
+
+    assert driver.instruments.behinds > 0
+    assert outcome(driver) == outcome(undisturbed(batch))
+
+
+DAYS = 5
+
+
+def a_week(driver: Driver, upto: int = DAYS) -> None:
+    """Tell of two EVSEs, a day at a time, with the clock going on and every day closing."""
+    for day in range(upto):
+        one_day(driver, day)
+
+
+def one_day(driver: Driver, day: int) -> None:
+    """Tell of one day when it is over, and let it close."""
+    driver.pipe(
+        status_reported("AVAILABLE", "06:00", day=day),
+        status_reported("OUTOFORDER", "07:00", day=day, error_code="GroundFailure"),
+        status_reported("AVAILABLE", "09:00", day=day),
+        status_reported("AVAILABLE", "09:00", uid="e2", day=day),
+        online_reported(False, "10:00", uid="e2", day=day),
+        heartbeat("10:30", uid="e2", day=day),
+        status_reported("PREPARING", "08:00", day=day, connector=f"c{day}"),
+    )
+    driver.advance(timedelta(days=1))
+    for _ in range(5):
+        driver.settle()
+
+
+def of_a_week() -> Driver:
+    """Give a driver in which a week went by, without the slow tick, so that even `as_of` is comparable."""
+    driver = Driver(partitions=2, options=with_options(tick_interval_s=0.0))
+    a_week(driver)
+    return driver
+
+
+def visible(driver: Driver) -> Json:
+    """Give what others see and what is counted on, without what follows the clock."""
+    seen = outcome(driver)
+    return {name: seen[name] for name in ("view", "lists", "snapshots", "transitions", "ledger", "committed")}
+
+
+def test_every_day_the_whole_state_goes_into_the_ledger() -> None:
+    """When a day closes on the clock, once for each EVSE that changed, and then the mark of the partition."""
+    driver = Driver(partitions=1)
+    one_day(driver, 0)
+    written = [(record.key or b"").decode() for record in driver.written("evse.ledger")]
+    bases = driver.instruments.bases
+    driver.advance(timedelta(days=1))
+    for _ in range(5):
+        driver.settle()
+
+    assert bases == 2
+    assert [key for key in written if key.startswith('["base"')] == ['["base","e1"]', '["base","e2"]']
+    assert written[-1] == '["mark","evse.events"]'
+    assert driver.instruments.bases == 2, "nothing has changed since"
+
+
+def cut_before_the_mark(driver: Driver) -> None:
+    """Let retention delete all that the bases hold."""
+    for place, checkpoint in driver.store.checkpoints.items():
+        assert checkpoint.mark is not None
+        driver.broker.cut(place, checkpoint.mark.next_offset)
+
+
+def test_bases_and_log_restore_the_state_exactly() -> None:
+    """The log no longer reaches back to the beginning, and the view is lost: nothing is missing."""
+    driver = of_a_week()
+    one_day(driver, DAYS)
+    driver.pipe(status_reported("CHARGING", "05:00", day=DAYS + 1))
+    cut_before_the_mark(driver)
+    lose(driver)
+    driver.advance(timedelta(seconds=10))
+    driver.settle()
+
+    expected = of_a_week()
+    one_day(expected, DAYS)
+    expected.pipe(status_reported("CHARGING", "05:00", day=DAYS + 1))
+    expected.advance(timedelta(seconds=10))
+    assert sum(driver.instruments.restorations[-2:]) == 2
+    assert visible(driver) == visible(expected)
+
+
+def test_what_is_restored_goes_on_as_if_nothing_had_been() -> None:
+    """Floats and recent reports too: what comes afterwards, late events among it, gives the same."""
+    driver, expected = of_a_week(), of_a_week()
+    cut_before_the_mark(driver)
+    lose(driver)
+    driver.advance(timedelta(seconds=10))
+    driver.settle()
+    expected.advance(timedelta(seconds=10))
+    for each in (driver, expected):
+        each.pipe(status_reported("INOPERATIVE", "20:00", day=DAYS - 1), heartbeat("05:00", day=DAYS))
+        one_day(each, DAYS)
+
+    assert visible(driver) == visible(expected)
+
+
+def test_what_neither_ledger_nor_log_hold_is_unobserved() -> None:
+    """The log was cut beyond the bases: every EVSE of the partition is told of a gap, and the worker says so."""
+    driver = Driver(partitions=1)
+    one_day(driver, 0)
+    driver.pipe(status_reported("CHARGING", "06:00", day=1))
+    driver.broker.cut(P0, driver.broker.end(P0))
+    lose(driver)
+    driver.advance(timedelta(hours=3))
+    driver.pipe(status_reported("AVAILABLE", "09:00", day=1))
+    driver.settle()
+
+    gaps = {uid: kept.gaps for uid, kept in driver.store.evses.items()}
+    assert driver.instruments.gaps_written == 2
+    assert {uid: len(found) for uid, found in gaps.items()} == {"e1": 1, "e2": 1}
+    assert driver.view()["windows"][0]["unobserved_seconds"] > 3 * 3600
+
+
+def test_an_older_dump_from_before_the_log_is_overtaken_by_the_bases() -> None:
+    """Redis comes back with what it held days ago; of each EVSE the newer of dump and base counts."""
+    driver = Driver(partitions=2, options=with_options(tick_interval_s=0.0))
+    a_week(driver, upto=2)
+    dump = driver.server.dump()
+    for day in range(2, DAYS):
+        one_day(driver, day)
+    cut_before_the_mark(driver)
+    lose(driver, dump)
+    driver.advance(timedelta(seconds=10))
+    driver.settle()
+
+    expected = of_a_week()
+    expected.advance(timedelta(seconds=10))
+    assert visible(driver) == visible(expected)
+
+
+def test_a_late_base_of_an_overtaken_worker_does_not_count() -> None:
+    """Of two bases of one EVSE the further one is restored, whatever their order in the topic."""
+    driver = of_a_week()
+    for place in (P0, P1):
+        ledger = TopicPartition("evse.ledger", place.partition)
+        for record in [each for each in driver.broker.records(ledger) if b'["base"' in (each.key or b"")][:2]:
+            driver.broker.append(ledger, record.key, record.value)
+    cut_before_the_mark(driver)
+    lose(driver)
+    driver.advance(timedelta(seconds=10))
+    driver.settle()
+
+    expected = of_a_week()
+    expected.advance(timedelta(seconds=10))
+    assert visible(driver) == visible(expected)
+
+
+def test_an_offset_beyond_the_end_of_the_log_stops_the_worker() -> None:
+    """The topic was deleted and created again: going on would take new records for old ones."""
+    driver = told(4)
+    driver.settle()
+    driver.stop()
+    driver.broker.recreate("evse.events")
+    driver.write(status_reported("AVAILABLE", "12:00", uid="e2"))
+    driver.restart()
+
+    with pytest.raises(Unusable, match="evse-status rebuild"):
+        driver.settle()
+
+
+def test_a_log_that_shrinks_under_a_running_worker_stops_it() -> None:
+    """The client may have gone on at the beginning by itself: what comes from there is no repeat."""
+    driver = told(4)
+    driver.settle()
+    driver.broker.recreate("evse.events")
+    driver.log.seek(P1, 0)
+    driver.write(status_reported("AVAILABLE", "12:00", uid="e2"), partition=1)
+
+    with pytest.raises(Unusable, match="evse-status rebuild"):
+        driver.settle()
+
+
+def rebuild(driver: Driver, *new_logs: str) -> None:
+    """Raise the generation, as the command does."""
+    epochs = driver.server.view.epochs
+    generation = epochs.generation + 1
+    driver.server.view.epochs = Epochs(generation, {**epochs.since, **dict.fromkeys(new_logs, generation)})
+
+
+def test_a_new_log_in_a_new_epoch_keeps_the_history() -> None:
+    """After a rebuild the offsets begin anew; revision, closed history and recent reports go on."""
+    driver = of_a_week()
+    before = driver.view()
+    driver.stop()
+    driver.broker.recreate("evse.events")
+    rebuild(driver, "evse.events")
+    driver.write(status_reported("CHARGING", "05:00", day=DAYS))
+    driver.restart()
+    settle_and_survey(driver)
+
+    expected = of_a_week()
+    expected.pipe(status_reported("CHARGING", "05:00", day=DAYS))
+    after, wanted = driver.view(), expected.view()
+    assert after["revision"] == before["revision"] + 1
+    assert after["connectors"] == wanted["connectors"]
+    assert driver.store.evses["e1"].days == expected.store.evses["e1"].days
+    assert driver.transitions()[-1]["position"]["offset"] == 0
+    assert driver.store.evses["e1"].position.epoch == 1
+
+
+def test_a_rebuild_of_a_running_worker_gives_what_was_there() -> None:
+    """It notices the new generation, and makes all anew from ledger and log."""
+    driver = of_a_week()
+    driver.store.evses["e1"].document["snapshot"] = b"{}"
+    driver.store.evses["e2"].days.clear()
+    rebuild(driver)
+    driver.advance(timedelta(seconds=10))
+    driver.settle()
+
+    expected = of_a_week()
+    expected.advance(timedelta(seconds=10))
+    assert {each.position.epoch for each in driver.store.evses.values()} == {1}
+    for kept in driver.store.evses.values():
+        kept.position = replace(kept.position, epoch=0)
+    assert visible(driver) == visible(expected)
+
+
+LOSSES = st.lists(
+    st.tuples(st.integers(0, 12), st.sampled_from([When.BEFORE, When.AFTER]), st.integers(0, 3)), max_size=6
+)
+
+
+@settings(max_examples=100)
+@given(batch=st.integers(1, len(STORY)), losses=LOSSES)
+def test_loss_upon_loss_changes_nothing(batch: int, losses: list[tuple[int, When, int]]) -> None:
+    """Going back again while restoring from a loss, to nothing or to one of several dumps."""
+    driver = told(batch)
+    dumps: list[MemoryView | None] = [None]
+    for call, when, which in losses:
+
+        async def strike(which: int = which) -> None:
+            lose(driver, dumps[-1 - which % len(dumps)])
+
+        driver.faults.arm(call, when, strike)
+        driver.settle()
+        dumps.append(driver.server.dump())
+    driver.faults.disarm()
+    settle_and_survey(driver)
+    settle_and_survey(driver)
+
+    assert outcome(driver) == outcome(undisturbed(len(STORY)))
+
+
+def test_snapshots_sent_late_are_followed_by_the_current_ones() -> None:
+    """A worker that hung between save and send asks whether another one has gone on (promise P7)."""
+    driver = Driver(options=with_options(max_batch_records=1))
+    driver.pipe(status_reported("AVAILABLE", "12:00"))
+    driver.write(status_reported("CHARGING", "12:01"))
+    driver.write(status_reported("FINISHING", "12:02"))
+    _, heir = driver.new_worker()
+
+    async def hang() -> None:
+        await driver.log.expel()
+        await heir.start()
+        while await heir.turn():
+            pass
+        driver.clock.advance(driver.options.late_after_s + 1)
+
+    driver.faults.arm_next("publisher.publish", When.BEFORE, hang)
+    driver.settle()
+
+    assert driver.instruments.late_sends == 1
+    assert [each and each["status"] for each in driver.snapshots("e1")][-2:] == ["CHARGING", "CHARGING"]
+    last = driver.last_snapshots()["e1"]
+    assert last is not None
+    assert (last["revision"], last["connectors"][0]["status_since"]) == (3, "2026-01-05T12:02:00Z")
