@@ -7,6 +7,7 @@ This module knows neither the command line nor the environment.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,8 @@ from service.adapters.clock import SystemClock
 from service.adapters.http import HttpServer, Served, build_pages
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_admin import KafkaTopicsSettings, TopicsReport, check_topics
+from service.adapters.kafka_group import KafkaGroup
+from service.adapters.kafka_ledger import KafkaLedger
 from service.adapters.kafka_probe import KafkaProbe, KafkaProbeSettings
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
 from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
@@ -30,17 +33,22 @@ from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYT
 from service.adapters.view_reader import ViewReader
 from service.dashboard.app import close_streams, create_app
 from service.life import Life, LoopGuard, run_watched, stop_at_signals
-from service.processing.dead_letters import OffsetRange
+from service.processing.dead_letters import NOTHING, Allowance
 from service.processing.health import Witness
-from service.processing.instruments import Instruments, Part
+from service.processing.instruments import Instruments, NoInstruments, Part
 from service.processing.options import Options, Ports
-from service.processing.ports import Clock, Unavailable, Unusable
+from service.processing.outputs import Topics
+from service.processing.ports import Clock, Epochs, Unavailable, Unusable
 from service.processing.probing import Probe, keep_asking
 from service.processing.retry import Outages
 from service.processing.worker import Worker
+from service.rebuild import Findings, Rebuild, Stage
 from service.settings import Settings, micros_of
 
 _log = structlog.get_logger()
+
+_FOLLOW_S = 0.5
+"""Seconds between two looks at how far a rebuild is."""
 
 _LOOK_S = 4.0
 """Seconds that Kafka may take to answer somebody who waits at the command line."""
@@ -82,9 +90,11 @@ def kafka_publisher(settings: Settings, largest_input: int = DEFAULT_MESSAGE_BYT
 
 def kafka_reader(settings: Settings) -> KafkaReader:
     """Build what looks at topics from the outside."""
-    return KafkaReader(
-        KafkaReaderSettings(settings.kafka_bootstrap_servers, security=kafka_security(settings))
-    )
+    return KafkaReader(_reader_settings(settings))
+
+
+def _reader_settings(settings: Settings) -> KafkaReaderSettings:
+    return KafkaReaderSettings(settings.kafka_bootstrap_servers, security=kafka_security(settings))
 
 
 def redis_settings(settings: Settings) -> RedisSettings:
@@ -120,6 +130,7 @@ def topics_settings(settings: Settings) -> KafkaTopicsSettings:
             OutputTopic(settings.snapshots_topic, Cleanup.COMPACT),
             OutputTopic(settings.transitions_topic, Cleanup.DELETE),
             OutputTopic(settings.dead_letters_topic, Cleanup.DELETE, carries_input=True),
+            OutputTopic(settings.ledger_topic, Cleanup.COMPACT, carries_input=True),
         ),
         allowed_lateness_us=micros_of(settings.allowed_lateness),
         create=settings.create_topics,
@@ -136,7 +147,7 @@ def build_worker(
     clock: Clock,
     instruments: Instruments,
     *,
-    accepted: frozenset[OffsetRange] = frozenset(),
+    allowance: Allowance = NOTHING,
     largest_input: int = DEFAULT_MESSAGE_BYTES,
     wrap: Wrap = lambda ports: ports,
 ) -> Worker:
@@ -151,7 +162,9 @@ def build_worker(
             security=kafka_security(settings),
         )
     )
-    ports = Ports(log, kafka_publisher(settings, largest_input), view_store(settings), clock)
+    ledger = KafkaLedger(_reader_settings(settings), settings.ledger_topic)
+    ports = Ports(log, kafka_publisher(settings, largest_input), view_store(settings), clock, ledger)
+    session_s = settings.session_timeout.total_seconds()
     options = Options(
         topics=settings.input_topics,
         topic_prefix=settings.topic_prefix,
@@ -159,9 +172,11 @@ def build_worker(
         max_record_bytes=settings.max_record_bytes,
         max_dead_letter_bytes=largest_input + DEAD_LETTER_MARGIN,
         # A revocation waits for the batch in hand, and heartbeats go on meanwhile: half a session is safe.
-        drain_budget_s=settings.session_timeout.total_seconds() / 2,
+        drain_budget_s=session_s / 2,
+        late_after_s=session_s / 3,
         max_rejections_in_a_row=settings.max_rejections_in_a_row,
-        accepted=accepted,
+        accepted=allowance.accepted,
+        skipped=allowance.skipped,
         states_limit=settings.state_limit,
         tick_interval_s=settings.tick_interval.total_seconds(),
     )
@@ -174,7 +189,7 @@ TopicsCheck = Callable[[KafkaTopicsSettings], Awaitable[TopicsReport]]
 
 async def run(
     settings: Settings,
-    accepted: frozenset[OffsetRange] = frozenset(),
+    allowance: Allowance = NOTHING,
     check: TopicsCheck = check_topics,
     wrap: Wrap = lambda ports: ports,
 ) -> None:
@@ -198,7 +213,7 @@ async def run(
                     settings,
                     clock,
                     instruments,
-                    accepted=accepted,
+                    allowance=allowance,
                     largest_input=report.max_message_bytes,
                     wrap=wrap,
                 )
@@ -311,3 +326,61 @@ async def serve_page(settings: Settings, host: str, port: int, listening: Callab
         await server.stop()
     finally:
         await client.aclose()
+
+
+async def rebuild(
+    settings: Settings,
+    told: frozenset[str],
+    confirm: Callable[[Findings], bool],
+    tell: Callable[[Stage], None],
+) -> bool:
+    """
+    Ask for a rebuild and follow it to its end; where no worker runs, one does it in this process.
+
+    `told` are new logs that an operator names; False where `confirm` declines. Raises what ends the worker.
+    """
+    clock, store, publisher = SystemClock(), view_store(settings), kafka_publisher(settings)
+    group = KafkaGroup(_reader_settings(settings), settings.group_id)
+    (await check_topics(topics_settings(settings))).require()
+    job = Rebuild(
+        store,
+        group,
+        KafkaLedger(_reader_settings(settings), settings.ledger_topic),
+        publisher,
+        Topics.with_prefix(settings.topic_prefix, "evse-status"),
+        settings.input_topics,
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        for part in (store, publisher, group):
+            stack.push_async_callback(part.stop)
+            await part.start()
+        findings = await job.look()
+        if not await asyncio.to_thread(confirm, findings):
+            return False
+        epochs = findings.next_epochs(told)
+        await job.ask(epochs)
+        worker = None if findings.members else build_worker(settings, clock, NoInstruments())
+        working = asyncio.ensure_future(run_watched(worker, clock)) if worker is not None else None
+        try:
+            await _follow(job, epochs, findings, tell, working)
+        finally:
+            if worker is not None and working is not None:
+                worker.stop()
+                await working
+    return True
+
+
+async def _follow(
+    job: Rebuild,
+    epochs: Epochs,
+    findings: Findings,
+    tell: Callable[[Stage], None],
+    working: asyncio.Future[None] | None,
+) -> None:
+    """Tell how far a rebuild is until it is done, or until the worker that does it here has ended."""
+    while working is None or not working.done():
+        stage = await job.stage(epochs, findings.ends)
+        tell(stage)
+        if stage.done:
+            return
+        await asyncio.sleep(_FOLLOW_S)

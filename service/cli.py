@@ -21,6 +21,7 @@ from service.commands.dashboard import dashboard
 from service.commands.demo import demo
 from service.commands.explain import explain
 from service.commands.list import list_evses
+from service.commands.rebuild import rebuild
 from service.commands.replay import replay
 from service.commands.run import run
 from service.commands.schemas import schemas
@@ -101,6 +102,7 @@ app.command()(show)
 app.command()(explain)
 app.command("list")(list_evses)
 app.add_typer(dead_letters.commands, name="dead-letters")
+app.command()(rebuild)
 app.command()(replay)
 app.command()(schemas)
 

@@ -13,7 +13,7 @@ from service import app
 from service.commands.console import ConfigOption
 from service.garbage import calm_collector
 from service.logs import configure_logs
-from service.processing.dead_letters import OffsetRange, TooManyRejections
+from service.processing.dead_letters import Allowance, OffsetRange, TooManyRejections
 from service.processing.health import Stuck
 from service.processing.planning import Defect
 from service.processing.ports import PortError
@@ -32,6 +32,15 @@ def run(
             "and are not counted. May be repeated.",
         ),
     ] = None,
+    skip: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--skip",
+            metavar="TOPIC:PARTITION:OFFSET",
+            help="Go on past a worker stopped by a bug: this record becomes a dead letter, unread. May be "
+            "repeated.",
+        ),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """
@@ -41,24 +50,26 @@ def run(
     """
     settings = load_settings(config)
     configure_logs(settings.log_level, settings.log_format)
-    accepted = frozenset(map(_range, accept_rejections or []))
-    if not _ended_well(settings, accepted):
+    allowance = Allowance(
+        _ranges("--accept-rejections", accept_rejections or []), _ranges("--skip", skip or [])
+    )
+    if not _ended_well(settings, allowance):
         raise typer.Exit(1)
 
 
-def _range(text: str) -> OffsetRange:
+def _ranges(option: str, texts: list[str]) -> frozenset[OffsetRange]:
     try:
-        return OffsetRange.parse(text)
+        return frozenset(map(OffsetRange.parse, texts))
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--accept-rejections") from error
+        raise typer.BadParameter(str(error), param_hint=option) from error
 
 
-def _ended_well(settings: Settings, accepted: frozenset[OffsetRange]) -> bool:
+def _ended_well(settings: Settings, allowance: Allowance) -> bool:
     """Run to the end and give the last word where it was a bad one, in the form of the log."""
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             calm_collector()
-            runner.run(app.run(settings, accepted))
+            runner.run(app.run(settings, allowance))
     except Defect:
         return False  # the worker has told all of it, with the trace
     except (PortError, TooManyRejections) as error:

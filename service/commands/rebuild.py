@@ -1,0 +1,80 @@
+"""`rebuild`: the view made anew from the ledger and the log, and new logs taken for what they are."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from service import app
+from service.commands.console import CommandError, ConfigOption, notices
+from service.logs import configure_logs
+from service.rebuild import Findings, Stage
+from service.settings import Settings, load_settings
+
+
+def rebuild(
+    new_log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--new-log",
+            metavar="TOPIC",
+            help="This input topic was deleted and created again, and has grown beyond what was processed "
+            "since (else it is noticed). May be repeated.",
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """
+    Make the view anew from the ledger and the log, under a new epoch.
+
+    Running workers notice it within seconds and do it, each for its partitions; where none runs, it is done
+    here. It may be stopped and called again at any time. An input topic that was deleted and created again is
+    noticed: its offsets begin anew, and the history in the view is kept.
+    """
+    settings = load_settings(config)
+    if unknown := sorted(set(new_log or ()) - set(settings.input_topics)):
+        raise typer.BadParameter(
+            f"{unknown[0]!r} is not among INPUT_TOPICS ({', '.join(settings.input_topics)})",
+            param_hint="--new-log",
+        )
+    configure_logs("error", settings.log_format)
+    asyncio.run(_rebuild(settings, frozenset(new_log or ()), yes=yes))
+
+
+async def _rebuild(settings: Settings, told: frozenset[str], *, yes: bool) -> None:
+    console = notices()
+
+    def confirm(findings: Findings) -> bool:
+        for topic in sorted(findings.new_logs | told):
+            console.print(f"{topic} is another log than the one that was processed: its offsets begin anew.")
+        where = (
+            f"{findings.members} running workers do it"
+            if findings.members
+            else "no worker runs, it is done here"
+        )
+        console.print(f"The view is made anew from the ledger and the log; {where}.")
+        return yes or typer.confirm("Go on?", err=True)
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        restored = bar.add_task("partitions restored", total=None, visible=False)
+        folded = bar.add_task("log read on", total=None, visible=False)
+        said: list[Stage] = []
+
+        def tell(stage: Stage) -> None:
+            bar.update(restored, completed=stage.restored, total=stage.partitions, visible=True)
+            bar.update(folded, completed=stage.folded, total=stage.records, visible=True)
+            if not console.is_terminal and (not said or said[-1] != stage):
+                console.print(
+                    f"partitions restored: {stage.restored} of {stage.partitions}; "
+                    f"log read to offset {stage.folded} of {stage.records}"
+                )
+            said.append(stage)
+
+        if not await app.rebuild(settings, told, confirm, tell):
+            raise CommandError("nothing was done")
+    console.print("The view is whole.")
