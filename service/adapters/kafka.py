@@ -15,7 +15,7 @@ Knows nothing of what a record means. What is known of aiokafka 0.14 has shaped 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +24,10 @@ from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, UnknownTopicOrPartitionError
 
+from service.adapters.kafka_decoding import StepOver, decode_tolerantly
 from service.adapters.kafka_errors import Patience, missing_topic, patience_to_start, translated
 from service.adapters.kafka_records import record_from
+from service.processing.dead_letters import OffsetRange
 from service.processing.ports import OwnershipLost, Record, TopicPartition
 
 Callback = Callable[[frozenset[TopicPartition]], Awaitable[None]]
@@ -52,6 +54,8 @@ class KafkaLogSettings:
     fetch_max_bytes: int = 16 * 1024 * 1024
     """At most so much in one answer of one broker, but always one record, however large."""
     partition_fetch_max_bytes: int = 1024 * 1024
+    step_over: Collection[OffsetRange] = ()
+    """What an operator gave up: where nothing can be read there, reading goes on behind it."""
     security: Mapping[str, Any] = field(default_factory=dict)
     """Passed on to the client: `security_protocol`, `ssl_context`, `sasl_mechanism`, …"""
 
@@ -255,6 +259,7 @@ async def _know(consumer: AIOKafkaConsumer, topic: str) -> None:
 
 
 def _consumer(settings: KafkaLogSettings) -> AIOKafkaConsumer:
+    decode_tolerantly()
     return AIOKafkaConsumer(
         bootstrap_servers=list(settings.bootstrap_servers),
         client_id="evse-status",
@@ -270,6 +275,7 @@ def _consumer(settings: KafkaLogSettings) -> AIOKafkaConsumer:
         request_timeout_ms=_milliseconds(settings.call_timeout),
         fetch_max_bytes=settings.fetch_max_bytes,
         max_partition_fetch_bytes=settings.partition_fetch_max_bytes,
+        key_deserializer=StepOver(settings.step_over),
         # What a producer's transaction aborted was never said.
         isolation_level="read_committed",
         **settings.security,

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from service.adapters.kafka_decoding import decode_tolerantly
 from service.adapters.kafka_errors import Patience, patience_to_start, translated
 from service.adapters.kafka_records import record_from
 from service.processing.ports import Record, Unusable
@@ -50,6 +51,7 @@ class KafkaReader:
             "request_timeout_ms": round(self._settings.call_timeout * 1_000),
             **self._settings.security,
         }
+        decode_tolerantly()
         # Built here and not before: the clients bind themselves to the running loop.
         with translated():
             self._consumer = AIOKafkaConsumer(

@@ -11,16 +11,19 @@ from aiokafka import AIOKafkaProducer
 
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
+from service.processing.dead_letters import OffsetRange
 from service.processing.ports import (
     Message,
     OwnershipLost,
     TooLarge,
     TopicPartition,
     Unavailable,
+    Unusable,
 )
 from tests.contract.brokers import SESSION, TURNS, Member
 from tests.local_kafka import JarsMissing, KafkaProcess, start_kafka
 from tests.processes import free_port
+from tests.raw_batches import Raw, batch_of, write_batch
 from tests.services import Kafka
 
 pytestmark = pytest.mark.allow_error_logs
@@ -105,6 +108,24 @@ async def test_what_a_transaction_aborted_is_not_read(kafka: Kafka, joined: Join
 
     assert [one.value for one in records] == [b"kept"]
     assert ends[place] == member.log.position(place) == 4
+
+
+async def test_a_header_that_is_no_utf8_costs_nobody(kafka: Kafka, joined: Joined) -> None:
+    """The record comes through with the rest of its batch, and can be sent on as a dead letter is."""
+    topic = await kafka.create_topic()
+    await write_batch(kafka, topic, batch_of([Raw(b"0"), Raw(b"1", bad_header=True), Raw(b"2")]))
+    member = await joined(log_of(kafka, topic, kafka.unique("group")))
+
+    records = await member.read(3)
+    again = Message(topic, 0, b"a", b"3", records[1].headers)
+    publisher = KafkaPublisher(KafkaPublisherSettings([kafka.bootstrap_servers]))
+    await publisher.start()
+    await publisher.publish([again])
+    await publisher.stop()
+
+    assert [one.value for one in records] == [b"0", b"1", b"2"]
+    assert (await member.read(1))[0].headers == records[1].headers
+    assert records[1].headers[-1] == ("\\xff\\xfename", b"x")
 
 
 async def test_whoever_was_replaced_commits_nothing(
@@ -213,3 +234,37 @@ async def _again(call: Callable[[], Awaitable[None]]) -> None:
             continue
         return
     raise AssertionError("still unavailable")
+
+
+@pytest.mark.slow
+async def test_a_batch_that_the_disk_damaged_is_named_and_can_be_stepped_over(
+    own_kafka: tuple[Kafka, KafkaProcess], joined: Joined
+) -> None:
+    """What comes before is read and committed; the last word names the place; told to, the log goes on."""
+    kafka, process = own_kafka
+    topic, group = await kafka.create_topic(), kafka.unique("group")
+    for number in range(3):
+        await write_batch(kafka, topic, batch_of([Raw(b"%d" % number), Raw(b"damaged?" * 9)]))
+    process.signal(signal.SIGTERM)
+    process.wait()
+    segment = process.folder / "data" / f"{topic}-0" / f"{0:020}.log"
+    damaged = segment.read_bytes().split(b"damaged?")
+    segment.write_bytes(b"damaged?".join(damaged[:10]) + b"damaged!" + b"damaged?".join(damaged[10:]))
+    process.run()
+
+    member = await joined(log_of(kafka, topic, group))
+    assert [one.offset for one in await member.read(2)] == [0, 1]
+    with pytest.raises(
+        Unusable, match=f"in topic {topic}, partition 0, the records from offset 2 to 3 cannot"
+    ):
+        await member.read(1)
+    await member.log.stop()
+    told = KafkaLogSettings(
+        [kafka.bootstrap_servers],
+        kafka.unique("group"),
+        [topic],
+        session_timeout=SESSION,
+        step_over=[OffsetRange.parse(f"{topic}:0:2")],
+    )
+    other = await joined(KafkaLog(told))
+    assert [one.offset for one in await other.read(4)] == [0, 1, 4, 5]
