@@ -69,7 +69,7 @@ def as_records(events: Sequence[Json]) -> list[tuple[bytes | None, bytes | None]
 async def test_a_stranger_runs_it_and_looks_at_what_it_made(
     kafka: Kafka, settings: dict[str, str], tmp_path: Path
 ) -> None:
-    """Check, run, probe, stop, show, list, look at dead letters and send one again."""
+    """Check, run, probe, stop, show, explain, list, look at dead letters and send one again."""
     topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events")
     await write(kafka, topic, [*as_records(EVENTS), *GARBAGE])
 
@@ -101,6 +101,11 @@ async def test_a_stranger_runs_it_and_looks_at_what_it_made(
     assert shown[1]["evse"]["connectors"][0]["status"] == ours[1]["evse"]["connectors"][0]["status"]
 
     assert "e1  AVAILABLE" in (await command("show", "e1", settings=settings)).out
+    explained = await command("explain", "e1", "--json", settings=settings | {"INPUT_TOPICS": topic})
+    found = json.loads(explained.out)
+    assert (explained.code, found["agrees"]) == (0, True)
+    began = {each["class"]: each["began_by"] for each in found["connectors"][0]["intervals"]}
+    assert [began["down"][name] for name in ("topic", "partition", "offset")] == [topic, 0, 2]
     listed = await command("list", "--status", "CHARGING", "--json", settings=settings)
     assert [json.loads(line)["uid"] for line in listed.out.splitlines()] == ["e2"]
     nobody = await command("show", "nobody", settings=settings)
