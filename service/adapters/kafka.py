@@ -25,7 +25,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import CommitFailedError, IllegalStateError, UnknownTopicOrPartitionError
 
 from service.adapters.kafka_decoding import StepOver, decode_tolerantly
-from service.adapters.kafka_errors import Patience, missing_topic, patience_to_start, translated
+from service.adapters.kafka_errors import Patience, check_tasks, missing_topic, patience_to_start, translated
 from service.adapters.kafka_records import record_from
 from service.processing.dead_letters import OffsetRange
 from service.processing.ports import OwnershipLost, Record, TopicPartition
@@ -186,6 +186,11 @@ class KafkaLog:
             batches = await self._running.getmany(
                 timeout_ms=_milliseconds(timeout_s), max_records=max_records
             )
+        except asyncio.CancelledError:
+            # Not ours, if the group's task was cancelled: the client passes that on.
+            if not _tasks(self._running)["the group"].cancelled():
+                raise
+            batches = {}
         except Exception as failure:  # noqa: BLE001 - whatever it is, this log is of no more use: see the top
             self._failure = failure
             batches = {}
@@ -197,6 +202,7 @@ class KafkaLog:
         return _Found(self._group.generation, [record_from(one) for some in batches.values() for one in some])
 
     def _raise_failure(self) -> None:
+        check_tasks("consumer", _tasks(self._running))
         if (failure := self._failure or self._group.failure) is not None:
             with translated():
                 raise failure
@@ -248,6 +254,15 @@ class _Membership(ConsumerRebalanceListener):
             await callback(self.assignment)
         except Exception as failure:  # noqa: BLE001 - aiokafka would log and forget it; `fetch` raises it
             self.failure = failure
+
+
+def _tasks(consumer: Any) -> dict[str, asyncio.Task[Any]]:
+    """Give the tasks that a started consumer lives by; it watches the first one itself, and not always."""
+    return {
+        "the group": consumer._coordinator._coordination_task,  # noqa: SLF001
+        "fetching": consumer._fetcher._fetch_task,  # noqa: SLF001
+        "metadata": consumer._client._sync_task,  # noqa: SLF001
+    }
 
 
 async def _know(consumer: AIOKafkaConsumer, topic: str) -> None:

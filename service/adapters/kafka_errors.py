@@ -7,13 +7,16 @@ Knows nothing of what is asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import structlog
 from aiokafka import errors
 
-from service.processing.ports import TooLarge, Unavailable, Unusable
+from service.processing.ports import PortError, TooLarge, Unavailable, Unusable
+
+_log = structlog.get_logger()
 
 Answer = TypeVar("Answer")
 
@@ -60,6 +63,22 @@ def missing_topic(topic: str) -> Unusable:
     return Unusable(f"there is no topic {topic}: create it, or let the worker do so (CREATE_TOPICS=true)")
 
 
+def check_tasks(client: str, tasks: Mapping[str, asyncio.Task[Any]]) -> None:
+    """
+    Raise `PortError` if one of the tasks that a client lives by has ended, which the client may never tell.
+
+    Nothing but a new client helps, and a new process is a new client.
+    """
+    for name, task in tasks.items():
+        if task.done():
+            failure = None if task.cancelled() else task.exception()
+            reason = failure.__cause__ or failure if failure is not None else None
+            raise PortError(
+                f"the {client} of Kafka's client goes on no more, its task for {name} ended "
+                f"({reason!r}): the worker ends, so that it is started anew"
+            ) from failure
+
+
 class Patience:
     """Waits for answers of a client that itself may wait without end: `Unavailable` after `timeout_s`."""
 
@@ -93,7 +112,11 @@ class Patience:
         made.result()
 
     async def farewell(self, closing: Awaitable[None]) -> None:
-        """Wait for a client to close; one whose broker is gone may never do so, and is left."""
+        """
+        Wait for a client to close; one whose broker is gone may never do so, and is left.
+
+        A failure is logged and no more: what had to be written was, and often another error came first.
+        """
         closed = asyncio.ensure_future(closing)
         done, _ = await asyncio.wait((closed,), timeout=min(self._timeout_s, _FAREWELL_S))
         if not done:
@@ -101,8 +124,10 @@ class Patience:
             return
         if closed.cancelled():  # the client's own doing: with the broker gone, it ends what it waits for so
             return
-        with translated(self._part):
-            closed.result()
+        if (failure := closed.exception()) is not None:
+            _log.warning(
+                f"A client of {self._part} did not close in order.", action="not_closed", error=repr(failure)
+            )
 
     async def _wait(self, future: asyncio.Future[Answer]) -> None:
         done, _ = await asyncio.wait((future,), timeout=self._timeout_s)

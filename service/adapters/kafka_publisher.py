@@ -30,7 +30,14 @@ from aiokafka.errors import (
 )
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
-from service.adapters.kafka_errors import Patience, missing_topic, patience_to_start, port_error, translated
+from service.adapters.kafka_errors import (
+    Patience,
+    check_tasks,
+    missing_topic,
+    patience_to_start,
+    port_error,
+    translated,
+)
 from service.processing.ports import Message, TooLarge, TopicPartition, Unavailable, Unusable
 
 _MICROS_PER_MILLI = 1_000
@@ -123,6 +130,11 @@ class KafkaPublisher:
                 await self._patience.farewell(producer.stop())
                 raise
             self._producer = producer
+        parts: Any = self._producer
+        check_tasks(
+            "producer",
+            {"sending": parts._sender.sender_task, "metadata": parts.client._sync_task},  # noqa: SLF001
+        )
         return self._producer
 
     def _refuse_oversize(self, messages: Sequence[Message]) -> None:
