@@ -170,7 +170,7 @@ async def run_watched(
     ended, _ = await asyncio.wait((working, watching, *beside), return_when=asyncio.FIRST_COMPLETED)
     watching.cancel()
     await asyncio.wait((watching,))
-    if working in ended:
+    if working in ended and not working.cancelled():
         working.result()
         return
     stuck = _reason_of(ended.pop())

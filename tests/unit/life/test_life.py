@@ -114,6 +114,20 @@ async def test_a_pause_ends_when_the_life_does() -> None:
     await pausing
 
 
+async def test_a_worker_that_was_cancelled_from_within_is_no_good_end(clock: ManualClock) -> None:
+    """A part that raises a cancellation of its own ends the process with a word, like any other failure."""
+    broker = MemoryBroker(TOPICS, clock)
+    log = Standing(broker)
+    running = asyncio.create_task(run_watched(worker_on(log, broker, clock), clock))
+    await log.reached.wait()
+
+    (working,) = (task for task in asyncio.all_tasks() if task.get_name() == "worker")
+    working.cancel()
+
+    with pytest.raises(Stuck, match="the task worker ended"):
+        await running
+
+
 async def test_what_ends_the_worker_is_raised(clock: ManualClock) -> None:
     """An error of a part that waiting does not heal comes out as it is."""
     broker = MemoryBroker({}, clock)
