@@ -159,6 +159,7 @@ def build_worker(
             settings.input_topics,
             instance_id=settings.instance_id,
             session_timeout=settings.session_timeout.total_seconds(),
+            step_over=allowance.skipped,
             security=kafka_security(settings),
         )
     )
