@@ -1,0 +1,290 @@
+"""Who is declared silent, and when (promise P5)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from service.domain import events
+from service.domain.time import DAY, HOUR, MINUTE, SECOND, Micros
+from service.domain.vitals import Vitals
+from service.processing.decoding import decode
+from service.processing.silence import (
+    Knowledge,
+    Overdue,
+    SilenceRules,
+    Watchdog,
+    offline_after,
+    silence_event,
+)
+
+NOON: Micros = 1_767_614_400 * SECOND
+"""2026-01-05T12:00:00Z"""
+A_QUARTER = 15 * MINUTE
+
+
+def seen(at: Micros, interval: int | None = None, source: str | None = None, watched: bool = True) -> Vitals:
+    """Give the vitals of an EVSE that was last heard at a time."""
+    return Vitals(at, interval, source, watched)
+
+
+class Watched:
+    """A partition whose worker is caught up, in which a neighbour is heard all the time."""
+
+    def __init__(self, rules: SilenceRules | None = None) -> None:
+        self.dog = Watchdog(rules or SilenceRules())
+        self.settle(NOON - HOUR)
+
+    def settle(self, at: Micros) -> None:
+        """Let the time after the assignment pass."""
+        assert self.dog.due(at, Knowledge(at)) == []
+
+    def due(self, now: Micros, resumed_at: Micros | None = None, **known: Micros | None) -> list[Overdue]:
+        """Ask who is overdue; unless said otherwise the neighbour was heard just now."""
+        self.dog.heard("neighbour", seen(now, interval=10))
+        known.setdefault("caught_up_through", now)
+        known.setdefault("newest_charger_record", now)
+        return self.dog.due(now, Knowledge(**known, resumed_at=resumed_at))
+
+
+OVERDUE = Overdue("e1", NOON, NOON + A_QUARTER)
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        (seen(NOON), 15 * MINUTE),
+        (seen(NOON, source="elsewhere"), 15 * MINUTE),
+        (seen(NOON, source="gateway"), 5 * MINUTE),
+        (seen(NOON, source="gateway", interval=60), 3 * MINUTE),
+        (seen(NOON, source="never"), None),
+        (seen(NOON, source="never", interval=300), A_QUARTER),
+    ],
+)
+def test_three_heartbeats_go_before_the_sources_setting_and_that_before_the_general_one(
+    known: Vitals, expected: Micros | None
+) -> None:
+    """A setting of 0 is never."""
+    rules = SilenceRules(A_QUARTER, {"gateway": 5 * MINUTE, "never": 0})
+
+    assert offline_after(known, rules) == expected
+
+
+def test_zero_switches_the_watchdog_off() -> None:
+    """For those whose interval or source is known as well."""
+    rules = SilenceRules(0, {"gateway": 5 * MINUTE})
+    watched = Watched(rules)
+    watched.dog.heard("e1", seen(NOON, interval=60))
+
+    assert offline_after(seen(NOON, source="gateway", interval=60), rules) is None
+    assert watched.due(NOON + DAY) == []
+    assert len(watched.dog) == 0
+
+
+def test_who_is_not_heard_until_the_deadline_is_overdue() -> None:
+    """Not a moment before."""
+    watched = Watched()
+    watched.dog.heard("e1", seen(NOON))
+
+    assert watched.due(NOON + A_QUARTER - 1) == []
+    assert watched.due(NOON + A_QUARTER + 1) == [OVERDUE]
+
+
+def test_a_sign_of_life_moves_the_deadline() -> None:
+    """To as long after it."""
+    watched = Watched()
+    watched.dog.heard("e1", seen(NOON - MINUTE))
+    watched.dog.heard("e1", seen(NOON))
+
+    assert watched.due(NOON + A_QUARTER - 1) == []
+    assert watched.due(NOON + A_QUARTER + 1) == [OVERDUE]
+
+
+@pytest.mark.parametrize(("interval", "source"), [(60, None), (None, "gateway")])
+def test_a_shorter_interval_moves_the_deadline_too(interval: int | None, source: str | None) -> None:
+    """It is the newest word of how long an EVSE may be silent that counts."""
+    watched = Watched(SilenceRules(by_source={"gateway": 3 * MINUTE}))
+    watched.dog.heard("e1", seen(NOON - MINUTE))
+    watched.dog.heard("e1", seen(NOON, interval, source))
+
+    assert watched.due(NOON + 3 * MINUTE + 1) == [Overdue("e1", NOON, NOON + 3 * MINUTE)]
+
+
+def test_a_source_that_is_never_silent_ends_the_watch() -> None:
+    """Also in the middle of it."""
+    watched = Watched(SilenceRules(by_source={"never": 0}))
+    watched.dog.heard("e1", seen(NOON))
+    watched.dog.heard("e1", seen(NOON, source="never"))
+
+    assert watched.due(NOON + HOUR) == []
+
+
+@pytest.mark.parametrize("known", [seen(NOON, watched=False), Vitals(None, 60, None, watched=True)])
+def test_who_cannot_fall_silent_is_not_watched(known: Vitals) -> None:
+    """It never spoke of its link, it is offline already, it was removed, or it was never heard."""
+    watched = Watched()
+    watched.dog.heard("e1", seen(NOON))
+    watched.dog.heard("e1", known)
+
+    assert watched.due(NOON + HOUR) == []
+
+
+def test_nothing_is_declared_while_the_worker_lags() -> None:
+    """What was in the partition at the deadline must have been processed, and the look be fresh."""
+    watched = Watched()
+    watched.dog.heard("e1", seen(NOON))
+    now = NOON + HOUR
+
+    assert watched.due(now, caught_up_through=None) == []
+    assert watched.due(now, caught_up_through=now - 30 * SECOND - 1) == []
+    assert watched.due(NOON + A_QUARTER + 1, caught_up_through=NOON + A_QUARTER - 1) == []
+    assert watched.due(now, caught_up_through=now - 30 * SECOND) == [OVERDUE]
+
+
+def test_a_charger_event_with_a_later_record_time_must_have_come() -> None:
+    """Else the whole partition may be unheard."""
+    watched = Watched()
+    watched.dog.heard("e1", seen(NOON))
+    now = NOON + 2 * A_QUARTER
+
+    assert watched.due(now, newest_charger_record=None) == []
+    assert watched.due(now, newest_charger_record=NOON + A_QUARTER) == []
+    assert watched.due(now, newest_charger_record=NOON + A_QUARTER + 1) == [OVERDUE]
+
+
+@pytest.mark.parametrize("order", [("e1", "e2"), ("e2", "e1"), ("e2", "e1", "e2"), ("e1", "e2", "e1")])
+def test_the_only_one_of_a_day_needs_no_neighbour(order: tuple[str, ...]) -> None:
+    """Nobody else could show that the ingest works; one that was heard a day ago shows nothing."""
+    dog = Watchdog(SilenceRules())
+    dog.due(NOON - DAY, Knowledge(NOON - DAY))
+    known = {"e1": seen(NOON), "e2": seen(NOON + A_QUARTER - DAY + 2, watched=False)}
+    for uid in order:
+        dog.heard(uid, known[uid])
+    now = NOON + A_QUARTER
+
+    assert dog.due(now, Knowledge(now, NOON)) == []
+    assert dog.due(now + 1, Knowledge(now + 1, NOON)) == []
+    assert dog.due(now + 2, Knowledge(now + 2, NOON)) == [OVERDUE]
+    assert dog.due(now + 3, Knowledge(now + 3, NOON)) == []
+
+
+def test_who_was_silent_for_a_day_needs_no_neighbour_either() -> None:
+    """Of two that stopped at once each is the only one, a day later."""
+    dog = Watchdog(SilenceRules())
+    dog.due(NOON, Knowledge(NOON))
+    dog.heard("e1", seen(NOON))
+    dog.heard("e2", seen(NOON + 1))
+
+    def due(now: Micros) -> list[str]:
+        return [each.uid for each in dog.due(now, Knowledge(now, NOON + 1))]
+
+    assert due(NOON + DAY - 1) == []
+    assert due(NOON + DAY) == ["e2"]
+    assert due(NOON + DAY + 1) == ["e1"]
+
+
+def test_it_is_quiet_for_a_minute_after_the_assignment_was_caught_up() -> None:
+    """So that a charger which others declared in the meantime is known to be declared."""
+    watched = Watched()
+    watched.dog = Watchdog(SilenceRules())
+    watched.dog.heard("e1", seen(NOON))
+    start = NOON + HOUR
+
+    assert watched.due(start - MINUTE, caught_up_through=None) == []
+    assert watched.due(start) == []
+    assert watched.due(start + MINUTE - 1) == []
+    assert watched.due(start + MINUTE) == [OVERDUE]
+
+
+def test_it_is_quiet_no_longer_than_an_evse_may_be_silent() -> None:
+    """Where that is less than a minute."""
+    watched = Watched()
+    watched.dog = Watchdog(SilenceRules())
+    watched.dog.heard("e1", seen(NOON, interval=10))
+    start = NOON + HOUR
+
+    assert watched.due(start) == []
+    assert watched.due(start + 30 * SECOND) == [Overdue("e1", NOON, NOON + 30 * SECOND)]
+
+
+def test_each_is_declared_once_until_it_is_heard_again() -> None:
+    """Then anew."""
+    watched = Watched()
+    watched.dog.heard("e1", seen(NOON))
+    assert watched.due(NOON + HOUR) == [OVERDUE]
+    assert watched.due(NOON + HOUR + MINUTE) == []
+    watched.dog.heard("e1", seen(NOON))
+    assert watched.due(NOON + HOUR + 2 * MINUTE) == []
+
+    watched.dog.heard("e1", seen(NOON + HOUR))
+    assert watched.due(NOON + 2 * HOUR) == [Overdue("e1", NOON + HOUR, NOON + HOUR + A_QUARTER)]
+
+
+def test_what_does_not_come_back_is_declared_again_ever_more_rarely() -> None:
+    """The event may have been lost; if it never helps, once a day is enough."""
+    watched = Watched()
+    watched.dog.heard("e1", seen(NOON))
+    start = NOON + HOUR
+
+    times = [minutes for minutes in range(4 * 24 * 60) if watched.due(start + minutes * MINUTE)]
+    assert times[:5] == [0, 5, 15, 35, 75]
+    assert times[-1] - times[-2] == 24 * 60
+
+
+def test_who_was_forgotten_is_declared_anew() -> None:
+    """As if it had just become known."""
+    watched = Watched()
+    watched.dog.heard("e1", seen(NOON))
+    watched.due(NOON + HOUR)
+    watched.dog.forget("e1")
+    watched.dog.forget("unknown")
+    assert watched.due(NOON + 2 * HOUR) == []
+
+    watched.dog.heard("e1", seen(NOON))
+    assert watched.due(NOON + 2 * HOUR) == [OVERDUE]
+
+
+def test_after_a_gap_everyone_has_as_long_again() -> None:
+    """What the ingest did not let through cannot be held against anybody; the deadline stays what it is."""
+    watched = Watched()
+    watched.dog.heard("e1", seen(NOON))
+    resumed = NOON + HOUR
+
+    assert watched.due(resumed + 1, resumed_at=resumed) == []
+    assert watched.due(resumed + A_QUARTER, resumed_at=resumed) == []
+    assert watched.due(resumed + A_QUARTER + 1, resumed_at=resumed) == [OVERDUE]
+
+
+def test_a_gap_of_long_ago_changes_nothing() -> None:
+    """Only those last heard before its end."""
+    watched = Watched()
+    watched.dog.heard("e1", seen(NOON))
+
+    assert watched.due(NOON + A_QUARTER + 1, resumed_at=NOON - 1) == [OVERDUE]
+
+
+def test_so_many_at_most_are_given_at_once() -> None:
+    """The earliest deadlines first, the rest with the next calls."""
+    watched = Watched()
+    for number in range(5):
+        watched.dog.heard(f"e{number}", seen(NOON + number))
+    now = NOON + HOUR
+
+    def due(most: int) -> list[str]:
+        return [each.uid for each in watched.dog.due(now, Knowledge(now, now), most)]
+
+    watched.dog.heard("neighbour", seen(now))
+    assert [due(2), due(2), due(2), due(2)] == [["e0", "e1"], ["e2", "e3"], ["e4"], []]
+
+
+def test_the_event_of_a_silence_says_the_same_whoever_writes_it() -> None:
+    """It applies at the deadline, and the worker reads it as a silence."""
+    event = silence_event(Overdue("e1", NOON + 1, NOON + 1 + A_QUARTER))
+    decoded = decode(json.dumps(event).encode(), key=b"e1", position=0, record_time=NOON + HOUR)
+
+    assert event["event_id"] == "silence:e1:2026-01-05T12:00:00.000001Z"
+    assert isinstance(decoded, events.OnlineReported)
+    assert (decoded.online, decoded.connector_uid, decoded.silence) == (False, None, True)
+    assert (decoded.at, decoded.last_seen_at) == (NOON + 1 + A_QUARTER, NOON + 1)
+    assert (decoded.source, decoded.clock_corrected) == ("evse-status", False)
