@@ -66,9 +66,10 @@ class Pace:
     Intervals of up to a 20th of `silent_after` stand in one bucket: a median among them makes `silent_after`
     the limit anyway.
 
-    *Too few to tell a median*, so that nothing is silence: fewer than ten. Nor is what lasted more than 20
-    times as long as all that is known: a fleet that comes into service reports at once and is heard again
-    when the first driver comes, and a minute of reports says nothing of hours.
+    *Too few to tell a median*, so that nothing is silence: fewer than ten. Nor, as long as intervals of less
+    than an hour are known, is what lasted more than 20 times as long as they all: a fleet that comes into
+    service reports at once and is heard again when the first driver comes, and a minute of reports says
+    nothing of hours.
 
     *Which intervals count.* Chargers without heartbeats report in bursts: some events within minutes for each
     driver, then nothing for hours. Most intervals lie within bursts, and 20 times their median would call
@@ -116,8 +117,8 @@ class Pace:
             known = self._intervals(range(last - _HOURS, last + 1))
         if sum(each.number for each in known) < _FEWEST:
             return False
-        limit = self._limit(known)
-        return limit is not None and limit < lasted <= _TIMES * sum(each.time for each in known)
+        limit, time = self._limit(known), sum(each.time for each in known)
+        return limit is not None and lasted > limit and (time >= HOUR or lasted <= _TIMES * time)
 
     def _limit(self, known: list[_Alike]) -> Micros | None:
         """Give what is longer than any interval of chargers that are heard; None: it cannot be told yet."""

@@ -93,6 +93,14 @@ def test_a_minute_of_reports_says_nothing_of_hours() -> None:
     assert partition.append(last + 3 * HOUR) == []
 
 
+def test_an_hour_tells_of_silences_of_any_length() -> None:
+    """A collection that stood still for days has stood still."""
+    partition = Partition()
+    last = partition.steady(MINUTE, count=62)
+
+    assert partition.append(last + 70 * HOUR) == [Gap(last, last + 70 * HOUR)]
+
+
 def test_bursts_are_no_measure_of_the_hours_between_them() -> None:
     """A small fleet without heartbeats: two days of a driver each hour, with some reports within a minute."""
     partition = Partition()
