@@ -16,6 +16,8 @@ class Point(StrEnum):
     """Before the server has heard of it."""
     HALF_WAY = "half_way"
     """When the server has half of the request."""
+    HELD = "held"
+    """Not at all: nothing passes any more, the request with it."""
     REPLY = "reply"
     """When the server has acted, and before the client hears of it."""
 
@@ -41,17 +43,21 @@ class Proxy:
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._serving: set[asyncio.Task[None]] = set()
-        self._cut: tuple[Point, Matches, asyncio.Event] | None = None
+        self._awaited: tuple[Point, Matches, asyncio.Event] | None = None
 
     def cut_next(self, point: Point, matches: Matches) -> asyncio.Event:
         """Cut the connection of the next request that matches; the event tells that it happened."""
         struck = asyncio.Event()
-        self._cut = point, matches, struck
+        self._awaited = point, matches, struck
         return struck
 
-    def cut_nothing(self) -> None:
-        """Take back `cut_next`."""
-        self._cut = None
+    def freeze_at(self, matches: Matches) -> asyncio.Event:
+        """Freeze when the next request that matches is on its way; the event tells that it happened."""
+        return self.cut_next(Point.HELD, matches)
+
+    def let_be(self) -> None:
+        """Take back `cut_next` or `freeze_at`."""
+        self._awaited = None
 
     def freeze(self) -> None:
         """Let nothing pass, either way, and keep it: a network that lost its way for a while."""
@@ -114,6 +120,8 @@ class Proxy:
                     return
                 if point is Point.REPLY:
                     doomed.set()
+                if point is Point.HELD:
+                    self.freeze()
                 await self._pass_on(way, data)
 
     async def _forward_replies(self, way: _Way, doomed: asyncio.Event) -> None:
@@ -129,10 +137,10 @@ class Proxy:
                 await self._pass_on(way, data)
 
     def _struck_by(self, request: bytes) -> Point | None:
-        if self._cut is None or not self._cut[1](request):
+        if self._awaited is None or not self._awaited[1](request):
             return None
-        point, _, struck = self._cut
-        self._cut = None
+        point, _, struck = self._awaited
+        self._awaited = None
         struck.set()
         return point
 

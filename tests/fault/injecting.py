@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from tests.fault.run import Run
 from tests.fault.scenario import Fault, Kind
@@ -60,9 +61,8 @@ async def _kill_at_call(run: Run, fault: Fault) -> None:
     if place is None:
         return
     worker = run.workers[place]
-    if worker not in run.armed:
-        run.armed.add(worker)
-        worker.arm()
+    if not worker.armed:
+        worker.arm_kill()
         run.note(f"worker {worker.name} is armed")
 
 
@@ -92,18 +92,25 @@ async def _stopped(run: Run, place: int) -> None:
     run.busy.add(place)
     if not await worker.stop(_STOP_S):
         run.differs(f"worker {worker.name} did not leave within {_STOP_S:g} s: {worker.last_words()}")
-    elif worker.code != 0 and worker not in run.armed:
+    elif worker.code != 0 and not worker.armed:
         run.differs(f"worker {worker.name} left with {worker.code}: {worker.last_words()}")
     run.busy.discard(place)
 
 
 async def _pause(run: Run, fault: Fault) -> None:
     place = run.pick(fault.place)
-    if place is not None:
-        worker = run.workers[place]
-        run.count(Kind.PAUSE, f"{worker.name} for {fault.lasting_s:.1f} s")
+    if place is None:
+        return
+    worker = run.workers[place]
+    where: str | None = "any instant"
+    if fault.point is Point.REQUEST:
         worker.signal(signal.SIGSTOP)
-        run.beside(_held(run, place, fault.lasting_s, lambda: worker.signal(signal.SIGCONT)))
+    else:
+        where = await worker.pause_in_call(_STRUCK_S)
+    if where is None:
+        return
+    run.count(Kind.PAUSE, f"{worker.name} at {where} for {fault.lasting_s:.1f} s")
+    run.beside(_held(run, place, fault.lasting_s, lambda: worker.signal(signal.SIGCONT)))
 
 
 async def _held(run: Run, place: int, for_s: float, release: Callable[[], None]) -> None:
@@ -141,7 +148,7 @@ def _cut_in_call(
             async with asyncio.timeout(_STRUCK_S):
                 await struck.wait()
         except TimeoutError:
-            way.cut_nothing()
+            way.let_be()
         else:
             run.count(kind, f"of {name}, {fault.point.value}")
 
@@ -175,6 +182,33 @@ def _out_of_sight(kind: Kind, ways: Callable[[Run], tuple[Proxy, ...]]) -> Injec
             await way.cut()
 
     return inject_out_of_sight
+
+
+async def _worker_out_of_sight(run: Run, fault: Fault) -> None:
+    """Lose a worker with a write on its way, which comes when others have long taken over."""
+    place = run.pick(fault.place)
+    if place is None:
+        return
+    run.busy.add(place)
+    redis, kafka = run.view.ways[place], run.stage.ways[place]
+    caught = redis.freeze_at(_redis_script(fault)) if fault.call % 2 else kafka.freeze_at(_is_produce)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_STRUCK_S):
+            await caught.wait()
+    redis.freeze()
+    kafka.freeze()
+    what = ("a publication", "a save")[fault.call % 2] if caught.is_set() else "nothing"
+
+    def release() -> None:
+        redis.thaw()
+        kafka.thaw()
+
+    run.count(fault.kind, f"{run.workers[place].name} with {what} for {fault.lasting_s:.1f} s")
+    run.beside(_held(run, place, fault.lasting_s, release))
+
+
+def _is_produce(request: bytes) -> bool:
+    return request[_API_KEY] == bytes(2)
 
 
 def _kafka(run: Run) -> tuple[Proxy, ...]:
@@ -255,6 +289,7 @@ _INJECT: Mapping[Kind, Injection] = {
     Kind.JOIN: _join,
     Kind.LEAVE: _leave,
     Kind.PAUSE: _pause,
+    Kind.WORKER_OUT_OF_SIGHT: _worker_out_of_sight,
     Kind.KAFKA_CUT: _cut(Kind.KAFKA_CUT, _kafka),
     Kind.KAFKA_CUT_IN_CALL: _cut_in_call(Kind.KAFKA_CUT_IN_CALL, _kafka, _kafka_request),
     Kind.KAFKA_DELAYED: _delayed(Kind.KAFKA_DELAYED, _kafka),

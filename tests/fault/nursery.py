@@ -24,7 +24,7 @@ from service import app
 from service.garbage import calm_collector
 from service.logs import configure_logs
 from service.settings import environment_with, load_settings
-from tests.fault.striking import Strike, Striking
+from tests.fault.striking import KILL, NO_PAUSE, PAUSE, Strike, Striking
 from tests.faults import When
 from tests.processes import PR_SET_PDEATHSIG
 
@@ -37,6 +37,9 @@ _log = structlog.get_logger()
 def main() -> None:
     """Serve until the other end of the socket is closed."""
     control = socket.socket(fileno=int(sys.argv[1]))
+    for number in (KILL, PAUSE, NO_PAUSE):
+        # Until a worker listens to them.
+        signal.signal(number, signal.SIG_IGN)
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, _LARGEST, 1)
         if not message:
@@ -64,7 +67,7 @@ def _be_a_worker(request: dict[str, Any], stderr: int) -> None:
         environment = environment_with(request["settings"])
         os.environ.clear()
         os.environ.update(environment)
-        code = _run([Strike(at, When(when)) for at, when in request["strikes"]])
+        code = _run(Striking(_strikes(request["kills"]), _strikes(request["pauses"])))
     except BaseException:  # noqa: BLE001 - nothing may go on in the nursery's own loop
         traceback.print_exc()
     finally:
@@ -72,13 +75,17 @@ def _be_a_worker(request: dict[str, Any], stderr: int) -> None:
         os._exit(code)
 
 
-def _run(strikes: list[Strike]) -> int:
+def _strikes(written: list[tuple[int | str, str]]) -> list[Strike]:
+    return [Strike(at, When(when)) for at, when in written]
+
+
+def _run(striking: Striking) -> int:
     """Do what `evse-status run` does, with ports that may strike; give the exit code."""
     settings = load_settings()
     configure_logs(settings.log_level, settings.log_format)
     calm_collector()
     try:
-        asyncio.run(app.run(settings, wrap=Striking(strikes).wrap))
+        asyncio.run(app.run(settings, wrap=striking.wrap))
     except Exception as error:  # noqa: BLE001 - whatever ended it stands in its log
         _log.critical(str(error), action="worker_failed", error=type(error).__name__, exc_info=True)
         return 1

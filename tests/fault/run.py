@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
@@ -53,7 +54,6 @@ class Run:
         self.outcome = Outcome(scenario.seed)
         self.workers: dict[int, Worker] = {}
         self.busy: set[int] = set()
-        self.armed: set[Worker] = set()
         self._prefix = stage.kafka.unique("evse") + "."
         self._group = stage.kafka.unique("group")
         self._began = asyncio.get_running_loop().time()
@@ -103,10 +103,10 @@ class Run:
         """Let a worker work at a place; one that is not stopped on purpose is started again."""
         births = self._births[place]
         self._births[place] += 1
-        strikes = self.scenario.strikes[place]
-        turned = strikes[births % len(strikes) :] + strikes[: births % len(strikes)] if strikes else ()
         name = f"{place}.{births}"
-        worker = await self.stage.nursery.start(name, self._settings(place), turned)
+        # Each worker at a place begins with another strike.
+        kills, pauses = self.scenario.kills[place][births:], self.scenario.pauses[place][births:]
+        worker = await self.stage.nursery.start(name, self._settings(place), kills, pauses)
         self.workers[place] = worker
         self.outcome.lines[name] = worker.lines
         self.note(f"worker {name} starts, process {worker.pid}")
@@ -119,8 +119,7 @@ class Run:
             del self.workers[place]
         if worker.wanted:
             return
-        if worker in self.armed and worker.code == _SIGKILLED:
-            self.armed.discard(worker)
+        if worker.armed and worker.code == _SIGKILLED:
             struck = next(line for line in reversed(worker.lines) if line.get("action") == "struck")
             self.count(Kind.KILL_AT_CALL, f"{worker.name} at {struck['call']}")
         else:
@@ -192,7 +191,7 @@ class Run:
         for worker in list(self.workers.values()):
             if not await worker.stop(_STOP_S):
                 self.differs(f"worker {worker.name} did not stop within {_STOP_S:g} s: {worker.last_words()}")
-            elif worker.code not in ({0, _SIGKILLED} if worker in self.armed else {0}):
+            elif worker.code not in ({0, _SIGKILLED} if worker.armed else {0}):
                 self.differs(f"worker {worker.name} stopped with {worker.code}: {worker.last_words()}")
 
     async def _settled(self, ends: dict[int, int]) -> None:
@@ -211,6 +210,8 @@ class Run:
                 if clock() > deadline:
                     self.differs(f"not done {_SETTLE_S:g} s after the last fault: {ends} {committed} {kept}")
                     return
+                for worker in self.workers.values():
+                    worker.signal(signal.SIGCONT)  # a pause may have come when nobody waited for it any more
                 await asyncio.sleep(0.1)
 
     async def _committed(self, admin: AIOKafkaAdminClient) -> dict[int, int]:

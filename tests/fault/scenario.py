@@ -21,6 +21,7 @@ class Kind(StrEnum):
     JOIN = "worker joins"
     LEAVE = "worker leaves"
     PAUSE = "worker paused"
+    WORKER_OUT_OF_SIGHT = "worker out of sight"
     KAFKA_CUT = "kafka connections cut"
     KAFKA_CUT_IN_CALL = "kafka cut in a call"
     KAFKA_DELAYED = "kafka delayed"
@@ -39,8 +40,8 @@ class Kind(StrEnum):
     REDIS_FAILED_OVER = "redis failed over"
 
 
-LONG = frozenset({Kind.PAUSE, Kind.KAFKA_OUT_OF_SIGHT, Kind.REDIS_OUT_OF_SIGHT})
-"""Last longer than a session, beside what else happens."""
+LONG = frozenset({Kind.PAUSE, Kind.WORKER_OUT_OF_SIGHT, Kind.KAFKA_OUT_OF_SIGHT, Kind.REDIS_OUT_OF_SIGHT})
+"""Last beside what else happens, until long after a session is over and others have taken over."""
 
 BROKER = frozenset({Kind.BROKER_STOPPED, Kind.BROKER_KILLED})
 
@@ -51,9 +52,11 @@ _MOST = ((LONG, 2), (BROKER, 1), (VIEW_LOST, 2))
 """So many of a scenario's faults at most, for the sake of time."""
 
 _FAULTS = (5, 8)
-_LONG_S = (6.5, 7.5)
+_LONG_S = (8.0, 9.0)
 _SHORT_S = (0.2, 1.2)
 _MOST_CALLS = 30
+_STRIKES = 20
+_PAUSED_IN = ("store.save", "store.save", "publisher.publish", "store.save_checkpoints", "log.commit")
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,8 @@ class Scenario:
     """
     A scenario, as its seed has it.
 
-    `static`: workers have names that outlive their processes. `strikes`: for each place, how the workers
-    there end when they are told to, one after the other.
+    `static`: workers have names that outlive their processes. `kills` and `pauses`: for each place, where the
+    workers there end or stop when they are told to, one after the other.
     """
 
     seed: int
@@ -91,7 +94,8 @@ class Scenario:
     batch_records: int
     state_limit: int
     faults: tuple[Fault, ...]
-    strikes: tuple[tuple[Strike, ...], ...]
+    kills: tuple[tuple[Strike, ...], ...]
+    pauses: tuple[tuple[Strike, ...], ...]
     chunks: int
 
 
@@ -107,7 +111,8 @@ def scenario(seed: int, kinds: Collection[Kind] = frozenset(Kind)) -> Scenario:
         batch_records=rng.choice((10, 20, 50)),
         state_limit=rng.choice((8, 200_000)),
         faults=tuple(_fault(rng, kind, step) for step, kind in enumerate(drawn)),
-        strikes=tuple(_strikes(rng, len(drawn)) for _ in range(PLACES)),
+        kills=tuple(_kills(rng) for _ in range(PLACES)),
+        pauses=tuple(_pauses(rng) for _ in range(PLACES)),
         chunks=rng.choice((1, 4, 12)),
     )
 
@@ -135,10 +140,14 @@ def _fault(rng: Random, kind: Kind, step: int) -> Fault:
         after_s=rng.uniform(0.0, 0.4),
         lasting_s=rng.uniform(*(_LONG_S if kind in LONG else _SHORT_S)),
         prepared=rng.randint(max(0, step - 2), step),
-        point=rng.choice(tuple(Point)),
+        point=rng.choice((Point.REQUEST, Point.HALF_WAY, Point.REPLY)),
         call=rng.randrange(1 << 16),
     )
 
 
-def _strikes(rng: Random, count: int) -> tuple[Strike, ...]:
-    return tuple(Strike(rng.randrange(_MOST_CALLS), rng.choice(tuple(When))) for _ in range(count))
+def _kills(rng: Random) -> tuple[Strike, ...]:
+    return tuple(Strike(rng.randrange(_MOST_CALLS), rng.choice(tuple(When))) for _ in range(_STRIKES))
+
+
+def _pauses(rng: Random) -> tuple[Strike, ...]:
+    return tuple(Strike(rng.choice(_PAUSED_IN), rng.choice(tuple(When))) for _ in range(_STRIKES))

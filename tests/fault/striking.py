@@ -1,4 +1,4 @@
-"""A worker that kills its own process at its n-th call to a part outside: before, half-way or after it."""
+"""A worker that kills or stops its own process at a call to a part outside: before, half-way or after it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ import orjson
 from service.processing.options import Ports
 from tests.faults import Faults, When
 
-SIGNAL = signal.SIGUSR1
-"""Each one arms the next strike."""
+KILL, PAUSE = signal.SIGUSR1, signal.SIGUSR2
+"""Each one arms the next strike of its kind."""
+
+NO_PAUSE = signal.SIGWINCH
+"""Takes back an armed pause."""
 
 _WRITES = {"save", "publish", "save_checkpoints", "commit"}
 """Calls that can be done by half: their first argument holds what is written."""
@@ -25,34 +28,57 @@ _WRITES = {"save", "publish", "save_checkpoints", "commit"}
 
 @dataclass(frozen=True)
 class Strike:
-    """The call, counted from when it is armed (0 is the next), and where in it the process ends."""
+    """
+    The call, and where in it the process ends or stops.
 
-    at: int
+    `at`: a number, counted from when it is armed (0 is the next), or a name, such as `store.save`.
+    """
+
+    at: int | str
     when: When
+
+
+class _Blow:
+    """The strikes of one kind, which send one signal to the process itself."""
+
+    def __init__(self, number: signal.Signals, strikes: Sequence[Strike]) -> None:
+        self.faults = Faults()
+        self._number = number
+        self._strikes = list(strikes)
+
+    def arm(self) -> None:
+        if self._strikes:
+            strike = self._strikes.pop(0)
+            if isinstance(strike.at, int):
+                self.faults.arm(strike.at, strike.when, self._strike)
+            else:
+                self.faults.arm_next(strike.at, strike.when, self._strike)
+
+    async def _strike(self) -> None:
+        last_word = {"action": "struck", "call": self.faults.calls[-1], "signal": self._number.name}
+        sys.stderr.write(orjson.dumps(last_word).decode() + "\n")
+        sys.stderr.flush()
+        os.kill(os.getpid(), self._number)
 
 
 class Striking:
     """Stands between a worker and its parts, all but the clock."""
 
-    def __init__(self, strikes: Sequence[Strike]) -> None:
-        self._strikes = list(strikes)
-        self._faults = Faults()
+    def __init__(self, kills: Sequence[Strike], pauses: Sequence[Strike]) -> None:
+        self._kills = _Blow(signal.SIGKILL, kills)
+        self._pauses = _Blow(signal.SIGSTOP, pauses)
 
     def wrap(self, ports: Ports) -> Ports:
         """Watch the calls to the ports; called within the loop that makes them."""
-        asyncio.get_running_loop().add_signal_handler(SIGNAL, self._arm)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(KILL, self._kills.arm)
+        loop.add_signal_handler(PAUSE, self._pauses.arm)
+        loop.add_signal_handler(NO_PAUSE, self._pauses.faults.disarm)
         names = [field.name for field in fields(ports) if field.name != "clock"]
-        return replace(ports, **{name: _Watched(getattr(ports, name), name, self._faults) for name in names})
+        return replace(ports, **{name: self._watched(getattr(ports, name), name) for name in names})
 
-    def _arm(self) -> None:
-        strike = self._strikes.pop(0)
-        self._faults.arm(strike.at, strike.when, self._die)
-
-    async def _die(self) -> None:
-        last_word = {"action": "struck", "call": self._faults.calls[-1]}
-        sys.stderr.write(orjson.dumps(last_word).decode() + "\n")
-        sys.stderr.flush()
-        os.kill(os.getpid(), signal.SIGKILL)
+    def _watched(self, port: Any, name: str) -> Any:
+        return _Watched(_Watched(port, name, self._kills.faults), name, self._pauses.faults)
 
 
 class _Watched:

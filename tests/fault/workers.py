@@ -12,13 +12,17 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from tests.fault.striking import SIGNAL, Strike
+from tests.fault.striking import KILL, NO_PAUSE, PAUSE, Strike
 
 _LONGEST_LINE = 1 << 22
 
 
 class Worker:
-    """One process of `run`. `wanted`: the harness brought its end about."""
+    """
+    One process of `run`.
+
+    `wanted`: the harness brought its end about. `armed`: it may end at one of its next calls.
+    """
 
     def __init__(self, pid: int, name: str) -> None:
         self.pid = pid
@@ -27,6 +31,7 @@ class Worker:
         self.code: int | None = None
         self.ended = asyncio.Event()
         self.wanted = False
+        self.armed = False
         self._said = asyncio.Condition()
 
     async def hear(self, stderr: asyncio.StreamReader, end: Callable[[], Any]) -> None:
@@ -73,9 +78,21 @@ class Worker:
             return False
         return True
 
-    def arm(self) -> None:
+    def arm_kill(self) -> None:
         """Let it end at one of its next calls, as its next strike says."""
-        self.signal(SIGNAL)
+        self.armed = True
+        self.signal(KILL)
+
+    async def pause_in_call(self, within_s: float) -> str | None:
+        """Let it stop at one of its next calls and give that; None if none came within the time."""
+        heard = len(self.lines)
+        self.signal(PAUSE)
+        try:
+            async with asyncio.timeout(within_s):
+                await self.says("struck", after=heard)
+        except TimeoutError:
+            self.signal(NO_PAUSE)
+        return next((str(line["call"]) for line in self.lines[heard:] if "call" in line), None)
 
     def last_words(self, count: int = 3) -> list[str]:
         """Give what it said last, short."""
@@ -98,10 +115,16 @@ class Nursery:
         self._asking = asyncio.Lock()
         self._hearing: set[asyncio.Task[None]] = set()
 
-    async def start(self, name: str, settings: Mapping[str, str], strikes: Sequence[Strike]) -> Worker:
+    async def start(
+        self, name: str, settings: Mapping[str, str], kills: Sequence[Strike], pauses: Sequence[Strike]
+    ) -> Worker:
         """Start a worker with these settings (names without the prefix)."""
         ours, its = os.pipe()
-        request = {"settings": dict(settings), "strikes": [(one.at, one.when) for one in strikes]}
+        request = {
+            "settings": dict(settings),
+            "kills": [(one.at, one.when) for one in kills],
+            "pauses": [(one.at, one.when) for one in pauses],
+        }
         answer = await self._ask(request, [its])
         os.close(its)
         stderr = asyncio.StreamReader(limit=_LONGEST_LINE)
