@@ -158,8 +158,8 @@ class Worker:
                 if records:
                     await self._notice_jumps(records)
                     await self._steps.process(records)
-                await self._chores.do()
                 await self._survey()
+                await self._chores.do()
             except Abandoned as reason:
                 self._give_up(records, reason)
             except (Behind, Renewed) as reason:
