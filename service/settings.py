@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,6 +22,7 @@ from service.domain.definitions import OBSERVED, Definition
 from service.domain.rules import Rules
 from service.domain.time import Micros
 from service.durations import parse_duration, written_duration
+from service.processing.silence import SilenceRules
 from service.redaction import HIDDEN, redacted_url
 from service.setting_problems import SettingsError, in_words, read_file, unknown_variables
 
@@ -39,6 +41,29 @@ def _listed(value: object) -> object:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 """Several words, comma-separated."""
+
+
+def _by_name(value: object) -> object:
+    """Take `a=5m,b=1h` for durations by name; TOML may also give a table."""
+    if isinstance(value, str):
+        pairs = [part.rpartition("=") for part in value.split(",") if part.strip()]
+        value = {name.strip(): span for name, _, span in pairs}
+        if "" in value or len(value) < len(pairs):
+            raise ValueError("must name each source once, with its duration; write gateway-a=5m,gateway-b=1h")
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _duration_of(name, span) for name, span in value.items()}
+
+
+def _duration_of(name: object, span: object) -> timedelta:
+    try:
+        return parse_duration(span)
+    except ValueError as error:
+        raise ValueError(f"of {name}: {error}") from None
+
+
+Durations = Annotated[Mapping[str, timedelta], NoDecode, BeforeValidator(_by_name)]
+"""Spans of time by name."""
 
 
 class Settings(BaseSettings):
@@ -121,6 +146,22 @@ class Settings(BaseSettings):
         default=4096,
         ge=1,
         description="Reports that one EVSE keeps for late events, at most; beyond it the horizon moves up.",
+    )
+    offline_after: Duration = Field(
+        default=timedelta(minutes=15),
+        description="An EVSE that sends heartbeats or speaks of its link is offline when it was not heard "
+        "for so long; three heartbeats where their interval is known. 0: nobody is declared offline for silence.",
+    )
+    offline_after_by_source: Durations = Field(
+        default_factory=dict,
+        description="The same for EVSEs last heard through a source, as `gateway-a=5m,gateway-b=1h` or a table "
+        "in TOML. 0: not for that source.",
+    )
+    ingest_silent_after: Duration = Field(
+        default=timedelta(minutes=5),
+        ge=timedelta(seconds=1),
+        description="When nothing of any charger came to a partition for so long, or for 20 times the usual "
+        "interval where that is longer, the time is unobserved.",
     )
     status_rule: Literal["in_use_first"] = Field(
         default="in_use_first", description="How an EVSE gets one status from those of its connectors."
@@ -252,6 +293,11 @@ class Settings(BaseSettings):
             status_rule=self.status_rule,
         )
 
+    def silence_rules(self) -> SilenceRules:
+        """Give when silence is noticed."""
+        by_source = {source: micros_of(span) for source, span in self.offline_after_by_source.items()}
+        return SilenceRules(offline_after=micros_of(self.offline_after), by_source=by_source)
+
     def effective(self) -> list[tuple[str, str]]:
         """Give each variable's name with its value as it may be shown: secrets hidden."""
         shown = {name: _shown(getattr(self, name)) for name in type(self).model_fields}
@@ -281,6 +327,8 @@ def _shown(value: object) -> str:
         return written_duration(value)
     if isinstance(value, tuple):
         return ",".join(value)
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={written_duration(span)}" for name, span in value.items())
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)

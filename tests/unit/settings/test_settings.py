@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from service.domain.time import MINUTE
+from service.processing.silence import SilenceRules
 from service.setting_problems import SettingsError
 from service.settings import PREFIX, Settings, environment_with, load_settings
 
@@ -60,6 +62,41 @@ def test_topics_are_comma_separated_or_a_toml_list(monkeypatch: pytest.MonkeyPat
     assert load_settings(config).input_topics == ("a", "b")
 
 
+def test_sources_have_their_own_durations_in_a_line_or_a_toml_table(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An equals sign may be part of a name; a comma may in TOML."""
+    monkeypatch.setenv("EVSE_STATUS_OFFLINE_AFTER_BY_SOURCE", "gateway-a=5m, urn:site=4 = 1h")
+    settings = load_settings()
+    assert settings.offline_after_by_source == {
+        "gateway-a": timedelta(minutes=5),
+        "urn:site=4": timedelta(hours=1),
+    }
+    shown = dict(settings.effective())
+    assert shown["EVSE_STATUS_OFFLINE_AFTER_BY_SOURCE"] == "gateway-a=5m,urn:site=4=1h"
+
+    monkeypatch.delenv("EVSE_STATUS_OFFLINE_AFTER_BY_SOURCE")
+    config = tmp_path / "worker.toml"
+    config.write_text('[offline_after_by_source]\n"one, two" = "90s"\nthree = 0\n')
+    assert load_settings(config).offline_after_by_source == {
+        "one, two": timedelta(seconds=90),
+        "three": timedelta(0),
+    }
+    config.write_text("offline_after_by_source = 5\n")
+    assert str(config) in problems_of(config)[0]
+
+
+def test_silence_is_noticed_by_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a quarter of an hour, or what is set."""
+    default = load_settings()
+    assert default.silence_rules() == SilenceRules(15 * MINUTE)
+    assert default.ingest_silent_after == timedelta(minutes=5)
+
+    monkeypatch.setenv("EVSE_STATUS_OFFLINE_AFTER", "0")
+    monkeypatch.setenv("EVSE_STATUS_OFFLINE_AFTER_BY_SOURCE", "gateway-a=5m")
+    assert load_settings().silence_rules() == SilenceRules(0, {"gateway-a": 5 * MINUTE})
+
+
 def test_the_input_topic_follows_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     """One prefix names all topics unless the input is named by itself."""
     monkeypatch.setenv("EVSE_STATUS_TOPIC_PREFIX", "fleet.")
@@ -108,6 +145,11 @@ def test_all_errors_are_reported_at_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("KAFKA_SASL_USERNAME", "worker", "KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
         ("SESSION_TIMEOUT", "1s", "6"),
         ("ALLOWED_LATENESS", "-3h", "is no duration"),
+        ("OFFLINE_AFTER", "soon", "write 500ms, 30s, 15m, 48h, 1d"),
+        ("OFFLINE_AFTER_BY_SOURCE", "gateway-a=5m,gateway-a=1h", "write gateway-a=5m,gateway-b=1h"),
+        ("OFFLINE_AFTER_BY_SOURCE", "5m", "must name each source once, with its duration"),
+        ("OFFLINE_AFTER_BY_SOURCE", "gateway-a=soon", "of gateway-a: 'soon' is no duration"),
+        ("INGEST_SILENT_AFTER", "0", "greater than or equal to 1 second"),
         ("CREATE_TOPICS", "perhaps", "must be a valid boolean"),
         ("BATCH_RECORDS", "0", "greater than or equal to 1"),
         ("HTTP_PORT", "tcp://10.0.0.1:8080", "enableServiceLinks"),
