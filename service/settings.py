@@ -150,12 +150,13 @@ class Settings(BaseSettings):
     offline_after: Duration = Field(
         default=timedelta(minutes=15),
         description="An EVSE that sends heartbeats or speaks of its link is offline when it was not heard "
-        "for so long; three heartbeats where their interval is known. 0: nobody is declared offline for silence.",
+        "for so long; three heartbeats where their interval is known. 0: nobody is declared offline "
+        "for silence.",
     )
     offline_after_by_source: Durations = Field(
         default_factory=dict,
-        description="The same for EVSEs last heard through a source, as `gateway-a=5m,gateway-b=1h` or a table "
-        "in TOML. 0: not for that source.",
+        description="The same for EVSEs last heard through a source, as `gateway-a=5m,gateway-b=1h` or "
+        "a table in TOML. 0: not for that source.",
     )
     ingest_silent_after: Duration = Field(
         default=timedelta(minutes=5),
