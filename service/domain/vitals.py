@@ -21,19 +21,23 @@ class Vitals:
 
     `source`: who told its newest sign of life, where that was said. `watched`: it can fall silent, since it
     has sent heartbeats or spoken of its link, and there is something of it that is not offline yet.
+    `horizon`: before this nothing can be said of it any more, 0 where that is before it was last heard: what
+    is not from the charger moved it on.
     """
 
     last_seen_at: Micros | None
     heartbeat_interval_s: int | None
     source: str | None
     watched: bool
+    horizon: Micros = 0
 
 
 def vitals(state: EvseState) -> Vitals:
     """Give the vitals of an EVSE as it is now."""
     can_be_heard = state.has_sent_heartbeat or state.has_reported_online
     watched = can_be_heard and state.removal_key is None and _is_reachable(state.tip)
-    return Vitals(state.last_seen_at, state.heartbeat_interval_s, state.source, watched)
+    horizon = state.horizon if state.horizon > (state.last_seen_at or 0) else 0
+    return Vitals(state.last_seen_at, state.heartbeat_interval_s, state.source, watched, horizon)
 
 
 def _is_reachable(tip: Timeline) -> bool:
@@ -51,12 +55,13 @@ def pack_vitals(known: Vitals) -> str:
     Write vitals as a short JSON array, to be kept beside the state.
 
     >>> pack_vitals(Vitals(1_767_571_200_000_000, 300, "gateway-a", watched=True))
-    '[1767571200000000,300,"gateway-a",1]'
+    '[1767571200000000,300,"gateway-a",1,0]'
     """
-    return _ENCODER.encode([known.last_seen_at, known.heartbeat_interval_s, known.source, int(known.watched)])
+    heard = (known.last_seen_at, known.heartbeat_interval_s, known.source)
+    return _ENCODER.encode([*heard, int(known.watched), known.horizon])
 
 
 def unpack_vitals(text: str | bytes) -> Vitals:
     """Read what `pack_vitals` wrote."""
-    last_seen_at, heartbeat_interval_s, source, watched = json.loads(text)
-    return Vitals(last_seen_at, heartbeat_interval_s, source, bool(watched))
+    last_seen_at, heartbeat_interval_s, source, watched, horizon = json.loads(text)
+    return Vitals(last_seen_at, heartbeat_interval_s, source, bool(watched), horizon)

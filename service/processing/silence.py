@@ -42,11 +42,15 @@ class SilenceRules:
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """An EVSE of which nothing was heard between its last sign of life and its deadline."""
+    """
+    An EVSE of which nothing was heard between its last sign of life and its deadline.
+
+    `applies_at` is the deadline, or the EVSE's horizon where that is later: before it the word would be late.
+    """
 
     uid: str
     last_seen_at: Micros
-    deadline: Micros
+    applies_at: Micros
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,7 @@ def silence_event(overdue: Overdue) -> dict[str, Any]:
         "type": "connector.online",
         "event_id": f"silence:{overdue.uid}:{last_seen_at}",
         "evse_uid": overdue.uid,
-        "occurred_at": rfc3339(overdue.deadline),
+        "occurred_at": rfc3339(overdue.applies_at),
         "online": False,
         "reason": SILENCE,
         "last_seen_at": last_seen_at,
@@ -97,11 +101,12 @@ class _Watch:
     until then. `pause`: how long it will be left alone once it is declared.
     """
 
-    __slots__ = ("after", "due_at", "interval", "pause", "seen", "source", "wakes_at")
+    __slots__ = ("after", "due_at", "horizon", "interval", "pause", "seen", "source", "wakes_at")
 
     def __init__(self, known: Vitals, seen: Micros, after: Micros, pause: Micros) -> None:
         self.interval = known.heartbeat_interval_s
         self.source = known.source
+        self.horizon = known.horizon
         self.seen = seen
         self.after = after
         self.pause = pause
@@ -158,6 +163,7 @@ class Watchdog:
                 self._await(uid, watch, watch.deadline())
                 return
             watch.interval, watch.source, watch.after = known.heartbeat_interval_s, known.source, after
+        watch.horizon = known.horizon
         if seen != watch.seen:
             watch.seen = seen
             watch.pause = self._rules.retry_after
@@ -232,7 +238,7 @@ class Watchdog:
             return []
         self._leave_alone(uid, watch, now + watch.pause)
         watch.pause = min(2 * watch.pause, DAY)
-        return [Overdue(uid, watch.seen, watch.deadline())]
+        return [Overdue(uid, watch.seen, max(watch.deadline(), watch.horizon))]
 
     def _await(self, uid: str, watch: _Watch, due_at: Micros) -> None:
         watch.due_at, watch.wakes_at = due_at, None

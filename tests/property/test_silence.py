@@ -116,14 +116,14 @@ def test_nobody_is_declared_of_whom_a_sign_of_life_lies_between(seed: int) -> No
     while now < MONDAY + 2 * HOUR:
         now += dice.choice((1, 5, 40)) * SECOND
         for each in worker.turn(now):
-            assert each.deadline == each.last_seen_at + 3 * intervals[each.uid] < now
+            assert each.applies_at == each.last_seen_at + 3 * intervals[each.uid] < now
             assert worker.through is not None
             assert not [
                 sign
                 for sign in log
                 if sign.uid == each.uid
                 and sign.at <= worker.through
-                and each.last_seen_at < sign.seen < each.deadline
+                and each.last_seen_at < sign.seen < each.applies_at
             ]
 
 

@@ -132,11 +132,21 @@ def test_a_removed_evse_is_not_watched() -> None:
     assert not vitals(evse.state).watched
 
 
+def test_the_horizon_is_told_where_it_is_beyond_the_last_sign() -> None:
+    """People's words moved it on; else it does not matter."""
+    evse = Evse(allowed_lateness=HOUR)
+    evse.heartbeat("09:00")
+    before = vitals(evse.state).horizon
+    evse.inventory("12:00", "c1")
+
+    assert (before, vitals(evse.state).horizon) == (0, when("11:00"))
+
+
 @pytest.mark.parametrize(
     "known",
     [
         Vitals(None, None, None, watched=False),
-        Vitals(MONDAY + 1, 300, 'a "gateway", östlich', watched=True),
+        Vitals(MONDAY + 1, 300, 'a "gateway", östlich', watched=True, horizon=MONDAY + 2),
     ],
 )
 def test_vitals_are_the_same_after_packing(known: Vitals) -> None:

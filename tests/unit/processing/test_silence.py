@@ -6,9 +6,11 @@ import json
 
 import pytest
 
+from schemas.vocabulary import Verdict
 from service.domain import events
+from service.domain.fold import Folded
 from service.domain.time import DAY, HOUR, MINUTE, SECOND, Micros
-from service.domain.vitals import Vitals
+from service.domain.vitals import Vitals, vitals
 from service.processing.decoding import decode
 from service.processing.silence import (
     Knowledge,
@@ -18,6 +20,7 @@ from service.processing.silence import (
     offline_after,
     silence_event,
 )
+from tests.unit.domain.told import Evse
 
 NOON: Micros = 1_767_614_400 * SECOND
 """2026-01-05T12:00:00Z"""
@@ -276,6 +279,49 @@ def test_so_many_at_most_are_given_at_once() -> None:
 
     watched.dog.heard("neighbour", seen(now))
     assert [due(2), due(2), due(2), due(2)] == [["e0", "e1"], ["e2", "e3"], ["e4"], []]
+
+
+def declared(evse: Evse, now: Micros) -> Overdue:
+    """Ask the watchdog about an EVSE that has no other beside it."""
+    watched = Watched()
+    watched.dog.heard("e1", vitals(evse.state))
+    (overdue,) = watched.due(now)
+    return overdue
+
+
+def take(evse: Evse, overdue: Overdue) -> Folded:
+    """Fold the event of a silence as it comes back through the log."""
+    text = json.dumps(silence_event(overdue)).encode()
+    event = decode(text, key=b"e1", position=99, record_time=NOON + 4 * DAY)
+    assert isinstance(event, events.OnlineReported)
+    return evse.take(event)
+
+
+def test_the_fold_takes_the_watchdogs_word() -> None:
+    """Offline from the deadline on, and not watched until it is heard again."""
+    evse = Evse()
+    evse.status("AVAILABLE", "11:00")
+    evse.heartbeat("12:00:20", heartbeat_interval_s=60)
+    evse.heartbeat("12:00:40", heartbeat_interval_s=60)
+
+    assert take(evse, declared(evse, NOON + HOUR)).verdict is Verdict.APPLIED
+    assert (evse.track().online, evse.track().online_since) == (False, NOON + 3 * MINUTE + 40 * SECOND)
+    assert not vitals(evse.state).watched
+    evse.heartbeat("13:00")
+    assert vitals(evse.state).watched
+
+
+def test_who_was_silent_beyond_the_lateness_is_offline_from_the_horizon_on() -> None:
+    """Others spoke of it meanwhile: what applies at its deadline would be late, and it online for ever."""
+    evse = Evse()
+    evse.status("AVAILABLE", "11:00")
+    evse.heartbeat("12:00")
+    evse.gap("12:01", "3 12:00")
+    overdue = declared(evse, NOON + 3 * DAY + HOUR)
+
+    assert take(evse, overdue).verdict is Verdict.APPLIED
+    assert (evse.track().online, evse.track().online_since) == (False, NOON + DAY)
+    assert overdue.last_seen_at == NOON
 
 
 def test_the_event_of_a_silence_says_the_same_whoever_writes_it() -> None:
