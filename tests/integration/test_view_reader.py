@@ -27,6 +27,7 @@ OUTAGE_START = 1_767_340_800_000_000
 async def reader(redis_url: str) -> AsyncIterator[ViewReader]:
     """Give a reader of a view with four EVSEs, updated one after the other."""
     store = RedisViewStore(RedisSettings(redis_url))
+    await store.start()
     statuses = ["AVAILABLE", "CHARGING", "CHARGING", "REMOVED"]
     await store.save(
         [
