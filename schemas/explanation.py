@@ -209,7 +209,10 @@ class DefinitionInWords(_Explained):
 
 
 class LateEvent(_Explained):
-    """An event that came too late to change history; it applies within the window."""
+    """
+    An event that applies within the window and came too late for it: what it says changed nothing, but as a
+    heartbeat it ended an offline span when it was received. Those without even that effect are counted only.
+    """
 
     at: Time
     """When it applies."""
@@ -249,4 +252,4 @@ class Explanation(_Explained):
     port: PortExplanation | None
     """The EVSE as a port; null where one connector was asked for."""
     late_events: tuple[LateEvent, ...]
-    """Events of this window that came too late to change it, by time."""
+    """Events of this window that came too late for it, by time."""

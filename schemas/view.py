@@ -16,8 +16,9 @@ key                    type    what it holds
 `evse:{U}:exclusions`  hash    exclusion id -> exclusion
 `evse:{U}:gaps`        zset    times in which nothing could be seen -> gap, scored by their end likewise
 `evse:{U}:verdicts`    zset    `<position> <verdict>` of the events that came late: `corrected` where history
-                               was changed, `late` where it was too late for that; scored by the time the
-                               event applies in microseconds since 1970. What is not there was `applied`
+                               was changed, `late` where it was too late for that and only ended an offline
+                               span, as a heartbeat; scored by the time the event applies in microseconds
+                               since 1970. What is not there was `applied`, or made no difference
 =====================  ======  ========================================================================
 
 The document `evse:{U}` has these fields:

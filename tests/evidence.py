@@ -38,13 +38,14 @@ def decoded(events: Iterable[Json]) -> list[Event]:
 
 
 def told(events: Iterable[Json], using: Rules | None = None) -> tuple[EvseState, list[Judged]]:
-    """Fold events, and give the state with the verdicts of those that came late."""
+    """Fold events, and give the state with the verdicts that a worker keeps."""
     found = decoded(events)
-    state = EvseState(found[0].evse_uid, partition=PARTITION)
-    judged = [
-        Judged(event.position, fold(state, event, using or Rules()).verdict, event.at) for event in found
-    ]
-    return state, [each for each in judged if each.verdict in {Verdict.CORRECTED, Verdict.LATE}]
+    state, judged = EvseState(found[0].evse_uid, partition=PARTITION), []
+    for event in found:
+        folded = fold(state, event, using or Rules())
+        if folded.publish and folded.verdict in {Verdict.CORRECTED, Verdict.LATE}:
+            judged.append(Judged(event.position, folded.verdict, event.at))
+    return state, judged
 
 
 def evidence_of(state: EvseState, using: Rules, since: Micros = 0, judged: Sequence[Judged] = ()) -> Evidence:

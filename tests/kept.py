@@ -1,21 +1,23 @@
-"""Folds events and writes what comes of them into a real view as the store does, in one save or more."""
+"""Folds events and writes what comes of them into a real view, as the worker does, in one save or more."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from schemas.view import Keys
-from schemas.vocabulary import Verdict
 from service.adapters.redis import RedisViewStore
-from service.adapters.redis_connection import RedisSettings, connect
+from service.adapters.redis_connection import RedisSettings
 from service.domain.events import Event
-from service.domain.fold import fold
 from service.domain.rules import Rules
 from service.domain.state import EvseState
-from service.processing.rendering import document
-from tests.contract.stores import position, write
+from service.processing.outputs import Topics
+from service.processing.planning import Planning, plan
+from service.processing.ports import Record, SaveOutcome
+from service.processing.sifting import Item
+from service.processing.states import Held, new_position
 from tests.evidence import PARTITION
+
+TOPIC = "evse.events"
 
 
 @dataclass
@@ -27,36 +29,21 @@ class KeptView:
     rules: Rules = field(default_factory=Rules)
 
     def __post_init__(self) -> None:
-        self.state = EvseState(self.uid, partition=PARTITION)
-        self._saves = 0
+        self._held = Held(EvseState(self.uid), new_position(0, 1))
+        self._planning = Planning(self.rules, Topics.with_prefix("evse.", "test"), (TOPIC,))
 
     async def save(self, events: Sequence[Event]) -> None:
-        """Fold events and save once, with the verdicts on those that came late."""
-        judged = [(event, fold(self.state, event, self.rules).verdict) for event in events]
-        late = [each for each in judged if each[1] in {Verdict.CORRECTED, Verdict.LATE}]
-        rendered = document(self.state, self.state.as_of, self.rules)
-        self._saves += 1
-        saved = write(
-            self.uid,
-            position(self._saves, as_of_us=self.state.as_of),
-            document=rendered.fields,
-            closed_days=rendered.closed_days,
-            closed_outages=rendered.closed_outages,
-            exclusions=rendered.exclusions,
-            gaps=rendered.gaps,
-            drop_days=rendered.drop_days,
-            drop_outages=rendered.drop_outages,
-            drop_gaps=rendered.drop_gaps,
-            keep_from_us=rendered.keep_from_us,
-            status=rendered.status,
-            online=rendered.online,
-        )
-        store, client = RedisViewStore(RedisSettings(self.url)), connect(RedisSettings(self.url))
+        """Fold events and save once."""
+        items = [Item(_record(event), event) for event in events]
+        made = plan(self.uid, items, self._held, self._planning)
+        assert made.write is not None
+        store = RedisViewStore(RedisSettings(self.url))
         await store.start()
-        await store.save([saved])
+        assert await store.save([made.write]) == [SaveOutcome.SAVED]
         await store.stop()
-        if late:
-            members = {f"{event.position} {verdict}": event.at for event, verdict in late}
-            await client.zadd(Keys().verdicts(self.uid), members)
-        await client.aclose()
-        rendered.mark_saved(self.state)
+        made.saved()
+
+
+def _record(event: Event) -> Record:
+    """Give the record of an event: in this view an offset is the event's position."""
+    return Record(TOPIC, PARTITION, event.position, event.at, event.evse_uid.encode(), b"", ())

@@ -316,7 +316,7 @@ def _late(events: Sequence[LateEvent], *, every: bool) -> Iterator[Text]:
         return
     yield Text()
     count = f"{len(events)} event{'' if len(events) == 1 else 's'}"
-    yield Text(f"{count} of this window came too late to change it:", "yellow")
+    yield Text(f"{count} of this window came too late for it, a sign of life at most:", "yellow")
     lines = (
         Text(f"  {exactly(each.at)}  {_place(each.topic, each.partition, each.offset)}") for each in events
     )

@@ -119,7 +119,7 @@ class EventNames:
         )
 
     def late(self, period: Interval) -> tuple[LateEvent, ...]:
-        """Name the events of a period that came too late to change it."""
+        """Name the events of a period that came too late for it."""
         found = []
         for each in self._judged:
             place = Place.of(each.position)

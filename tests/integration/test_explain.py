@@ -38,8 +38,9 @@ STORY: tuple[Json, ...] = (
     online_reported(False, "20:00"),
     heartbeat("21:30:20"),
     event("observation.gap", "03:00", day=1, **_UNSEEN),
+    online_reported(False, "23:00", day=8),
+    status_reported("OUTOFORDER", "15:00", received_at=time_of("23:30", day=8)),
     heartbeat("00:00", day=9),
-    status_reported("OUTOFORDER", "15:00", received_at=time_of("00:00", day=9)),
 )
 
 
@@ -92,7 +93,7 @@ def test_the_published_number_is_explained_from_the_view_alone(run: Run) -> None
     classes = [each["class"] for each in found["connectors"][0]["intervals"]]
     assert classes == [
         *("unobserved", "up", "excluded", "down", "up", "down", "up"),
-        *("down", "up", "unobserved", "up"),
+        *("down", "up", "unobserved", "up", "down", "up"),
     ]
 
 

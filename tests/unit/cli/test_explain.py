@@ -151,9 +151,9 @@ def test_a_missing_number_says_why() -> None:
 def test_late_events_are_listed() -> None:
     """With their time and place."""
     late = status_reported("OUTOFORDER", "03:00", received_at=time_of("12:00", day=4))
-    text = seen(explanation(*A_DAY, heartbeat("12:00", day=4), late))
+    text = seen(explanation(*A_DAY, online_reported(False, "11:00", day=4), late))
 
-    assert "1 event of this window came too late to change it:" in text
+    assert "1 event of this window came too late for it, a sign of life at most:" in text
     assert "  2026-01-05 03:00:00Z  evse.events:3:4" in text
 
 

@@ -328,10 +328,10 @@ def test_an_event_that_came_late_is_called_corrected() -> None:
 
 
 def test_what_came_too_late_is_listed_with_its_place() -> None:
-    """It changed no interval, and whoever asks for it finds it."""
+    """What it says made no interval; that it ended one as a heartbeat is said."""
     found = explanation(
         status_reported("AVAILABLE", "00:00"),
-        status_reported("AVAILABLE", "12:00", day=4),
+        online_reported(False, "11:00", day=4),
         status_reported("OUTOFORDER", "06:00", received_at=time_of("12:00", day=4)),
     )
 
@@ -343,7 +343,7 @@ def test_what_came_too_late_is_listed_with_its_place() -> None:
         2,
         0,
     )
-    assert TimeClass.DOWN not in {each.time_class for each in found.connectors[0].intervals}
+    assert [each[2] for each in story(found) if each[1] == "down"] == ["offline; last status AVAILABLE"]
 
 
 @pytest.mark.parametrize(
