@@ -136,6 +136,8 @@ def _told(answer: dict[str, Any]) -> str:
 
 async def _serve(kinds: Collection[Kind], folder: str) -> None:
     """Play each seed that comes in, on one stage."""
+    # The harness's own clients have much to say of faults that are meant.
+    logging.basicConfig(level=logging.CRITICAL)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     async with stage() as ours:
         while seed := await asyncio.to_thread(sys.stdin.readline):

@@ -13,7 +13,9 @@ from schemas.view import Keys, uid_of
 from schemas.vocabulary import Status
 from service.adapters.memory_view import MemoryEvse, MemoryLists
 from service.processing.ports import Record
-from tests.fault.undisturbed import Undisturbed, offset_of, origin_of
+from tests.fault.told import PARTITIONS
+from tests.fault.undisturbed import Undisturbed, ledger_of, offset_of, origin_of
+from tests.topics import Sent
 
 _SHOWN = 300
 """Characters of a value that a difference shows."""
@@ -31,6 +33,22 @@ class Published:
     snapshots: Sequence[Record]
     transitions: Sequence[Record]
     dead_letters: Sequence[Record]
+    ledger: Sequence[Record]
+
+
+def log_differences(log: Sequence[Record], sent: Sequence[Sent]) -> list[str]:
+    """Compare what the input holds with what was written to it, less what workers have to say of silence."""
+    differences = []
+    for number in range(PARTITIONS):
+        wanted = [(one.key, one.value) for one in sent if one.partition == number]
+        found = [(one.key, one.value) for one in log if one.partition == number and not _is_gap(one)]
+        if wanted != found:
+            differences.append(f"partition {number}: {len(found)} records, not the {len(wanted)} written")
+    return differences
+
+
+def _is_gap(record: Record) -> bool:
+    return b'"event_id":"gap:' in (record.value or b"")
 
 
 async def view_differences(client: Redis, keys: Keys, expected: Undisturbed) -> list[str]:
@@ -58,6 +76,7 @@ def _expected_evse(kept: MemoryEvse) -> dict[str, Any]:
         "outages": _scored(kept.outages),
         "exclusions": {name: orjson.loads(one) for name, one in kept.exclusions.items()},
         "gaps": _scored(kept.gaps),
+        "verdicts": sorted((score, member.decode()) for score, member in kept.verdicts),
     }
 
 
@@ -69,7 +88,8 @@ async def _found_evse(client: Any, keys: Keys, uid: str) -> dict[str, Any]:
     pipeline.zrange(keys.outages(uid), 0, -1, withscores=True)
     pipeline.hgetall(keys.exclusions(uid))
     pipeline.zrange(keys.gaps(uid), 0, -1, withscores=True)
-    position, document, days, outages, exclusions, gaps = await pipeline.execute()
+    pipeline.zrange(keys.verdicts(uid), 0, -1, withscores=True)
+    position, document, days, outages, exclusions, gaps, verdicts = await pipeline.execute()
     return {
         "position": None if position is None else int(position.decode().rsplit("|", 1)[1].split(",")[0]),
         **_document(document),
@@ -77,6 +97,7 @@ async def _found_evse(client: Any, keys: Keys, uid: str) -> dict[str, Any]:
         "outages": _scored((score, member) for member, score in outages),
         "exclusions": {name.decode(): orjson.loads(one) for name, one in exclusions.items()},
         "gaps": _scored((score, member) for member, score in gaps),
+        "verdicts": sorted((int(score), member.decode()) for member, score in verdicts),
     }
 
 
@@ -127,7 +148,12 @@ def topic_differences(published: Published, expected: Undisturbed) -> list[str]:
         *_snapshots(published.snapshots, expected),
         *_transitions(published.transitions, expected),
         *_dead_letters(published.dead_letters, expected),
+        *_compared("ledger", _read(expected.ledger), _read(ledger_of(published.ledger))),
     ]
+
+
+def _read(ledger: Mapping[bytes, bytes]) -> dict[str, Any]:
+    return {key.decode(): orjson.loads(value) for key, value in ledger.items()}
 
 
 def _snapshots(records: Sequence[Record], expected: Undisturbed) -> Iterator[str]:

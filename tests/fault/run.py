@@ -11,24 +11,22 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.view import Keys
-from service.adapters.redis import RedisViewStore
-from service.adapters.redis_connection import RedisSettings
-from service.processing.ports import TopicPartition
 from service.settings import Settings
-from tests.fault.comparing import Published, topic_differences, view_differences
+from tests.fault.comparing import Published, log_differences, topic_differences, view_differences
 from tests.fault.scenario import Kind, Scenario
 from tests.fault.stage import PLACES, Stage
 from tests.fault.told import LATENESS, PARTITIONS
-from tests.fault.undisturbed import Undisturbed
+from tests.fault.undisturbed import undisturbed
 from tests.fault.view import View
 from tests.fault.workers import Worker
-from tests.topics import Sent, ends_of, read
+from tests.topics import Sent, read
 
-_SETTLE_S, _STOP_S = 60.0, 30.0
+_SETTLE_S, _STOP_S = 45.0, 30.0
 _SIGKILLED = -9
 
 
@@ -142,6 +140,7 @@ class Run:
             "STATE_LIMIT": str(self.scenario.state_limit),
             "TICK_INTERVAL": "0",
             "OFFLINE_AFTER": "0",
+            "INGEST_SILENT_AFTER": "5m" if self.scenario.gaps else "3650d",
             "HTTP_PORT": "0",
             "LOG_LEVEL": "debug",
         }
@@ -181,11 +180,11 @@ class Run:
                 await asyncio.gather(*sent)
                 await asyncio.sleep(self._random.uniform(0.0, 0.6) / self.scenario.chunks)
 
-    async def end(self, records: Sequence[Sent]) -> None:
+    async def end(self) -> None:
         """Wait until faults are over and all is committed, then stop the workers in order."""
         await asyncio.gather(*self._faults)
         self.note("all is written, the faults are over")
-        await self._settled(ends_of(records))
+        await self._settled()
         self.note("all is committed")
         self._ending = True
         for worker in list(self.workers.values()):
@@ -194,16 +193,19 @@ class Run:
             elif worker.code not in ({0, _SIGKILLED} if worker.armed else {0}):
                 self.differs(f"worker {worker.name} stopped with {worker.code}: {worker.last_words()}")
 
-    async def _settled(self, ends: dict[int, int]) -> None:
+    async def _settled(self) -> None:
         """Wait until the group has committed everything and the view knows of it."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + _SETTLE_S
         async with AsyncExitStack() as stack:
             admin = await stack.enter_async_context(self.stage.kafka.admin())
-            store = RedisViewStore(RedisSettings(self.view.url))
-            stack.push_async_callback(store.stop)
+            consumer = await stack.enter_async_context(
+                AIOKafkaConsumer(bootstrap_servers=self.stage.kafka.bootstrap_servers)
+            )
+            client = await stack.enter_async_context(self.view.client())
             while True:
-                committed, kept = await self._committed(admin), await self._checkpoints(store)
+                ends = await self._ends(consumer)
+                committed, kept = await self._committed(admin), await self._checkpoints(client)
                 reached = [(committed.get(one), kept.get(one)) for one in ends]
                 if reached == [(end, end) for end in ends.values()]:
                     return
@@ -214,25 +216,29 @@ class Run:
                     worker.signal(signal.SIGCONT)  # a pause may have come when nobody waited for it any more
                 await asyncio.sleep(0.1)
 
+    async def _ends(self, consumer: AIOKafkaConsumer) -> dict[int, int]:
+        places = [KafkaPartition(f"{self._prefix}events", number) for number in range(PARTITIONS)]
+        ends = await consumer.end_offsets(places)
+        return {place.partition: end for place, end in ends.items() if end}
+
     async def _committed(self, admin: AIOKafkaAdminClient) -> dict[int, int]:
         offsets = await admin.list_consumer_group_offsets(self._group)
         return {place.partition: said.offset for place, said in offsets.items()}
 
-    async def _checkpoints(self, store: RedisViewStore) -> dict[int, int]:
-        found = {}
-        for number in range(PARTITIONS):
-            checkpoint = await store.load_checkpoint(TopicPartition(f"{self._prefix}events", number))
-            if checkpoint is not None:
-                found[number] = checkpoint.next_offset
-        return found
+    async def _checkpoints(self, client: Any) -> dict[int, int]:
+        names = [Keys().checkpoint(f"{self._prefix}events", number) for number in range(PARTITIONS)]
+        offsets = [await client.hget(name, "next_offset") for name in names]
+        return {number: int(offset) for number, offset in enumerate(offsets) if offset is not None}
 
-    async def compare(self, expected: Undisturbed) -> None:
-        """Compare everything that is left with the undisturbed run."""
+    async def compare(self, records: Sequence[Sent]) -> None:
+        """Compare everything that is left with an undisturbed run of the log."""
         kafka, prefix = self.stage.kafka, self._prefix
-        snapshots, transitions, letters = [
-            await read(kafka, prefix + name) for name in ("snapshots", "transitions", "dead-letters")
-        ]
-        self.outcome.differences += topic_differences(Published(snapshots, transitions, letters), expected)
+        log = await read(kafka, prefix + "events")
+        self.outcome.differences += log_differences(log, records)
+        expected = await asyncio.to_thread(undisturbed, log, prefix)
+        topics = ("snapshots", "transitions", "dead-letters", "ledger")
+        published = Published(*[await read(kafka, prefix + topic) for topic in topics])
+        self.outcome.differences += topic_differences(published, expected)
         async with self.view.client() as client:
             self.outcome.differences += await view_differences(client, Keys(), expected)
 

@@ -83,7 +83,8 @@ class Scenario:
     """
     A scenario, as its seed has it.
 
-    `static`: workers have names that outlive their processes. `kills` and `pauses`: for each place, where the
+    `static`: workers have names that outlive their processes. `gaps`: they write to the log where nothing was
+    heard. `kills` and `pauses`: for each place, where the
     workers there end or stop when they are told to, one after the other.
     """
 
@@ -93,6 +94,7 @@ class Scenario:
     static: bool
     batch_records: int
     state_limit: int
+    gaps: bool
     faults: tuple[Fault, ...]
     kills: tuple[tuple[Strike, ...], ...]
     pauses: tuple[tuple[Strike, ...], ...]
@@ -110,6 +112,7 @@ def scenario(seed: int, kinds: Collection[Kind] = frozenset(Kind)) -> Scenario:
         static=rng.random() < 0.6,
         batch_records=rng.choice((10, 20, 50)),
         state_limit=rng.choice((8, 200_000)),
+        gaps=rng.random() < 0.3,
         faults=tuple(_fault(rng, kind, step) for step, kind in enumerate(drawn)),
         kills=tuple(_kills(rng) for _ in range(PLACES)),
         pauses=tuple(_pauses(rng) for _ in range(PLACES)),

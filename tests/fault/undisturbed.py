@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from service.adapters.memory_view import MemoryEvse, MemoryLists, MemoryViewStore
+from service.adapters.memory_view import MemoryEvse, MemoryLists
 from service.domain.rules import Rules
+from service.processing.ledger import Kind, parsed_key
 from service.processing.options import Options
-from service.processing.ports import Record, SaveOutcome, TopicPartition, ViewWrite
+from service.processing.ports import Record, TopicPartition
 from service.settings import micros_of
 from tests.builders import Json
 from tests.driver import Driver
 from tests.fault.told import LATENESS, PARTITIONS
-from tests.topics import Sent
 
 Place = tuple[int, int]
 """Partition and offset of an input record."""
+
+_NEVER = 1 << 60
+"""Microseconds that no silence lasts."""
+
+_BOOKKEEPING = {Kind.BASE, Kind.MARK, Kind.EPOCH}
+"""What the ledger says of itself: when it is written hangs on the clock."""
 
 
 @dataclass(frozen=True)
@@ -36,47 +42,49 @@ class Undisturbed:
     removed: frozenset[str]
     transitions: Mapping[str, Json]
     dead_letters: Mapping[Place, Record]
+    ledger: Mapping[bytes, bytes]
 
 
-class _Kept(MemoryViewStore):
-    """Keeps every snapshot that was ever saved."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.documents: dict[tuple[str, int], bytes] = {}
-
-    async def save(self, writes: Sequence[ViewWrite]) -> list[SaveOutcome]:
-        outcomes = await super().save(writes)
-        for write, outcome in zip(writes, outcomes, strict=True):
-            if outcome is SaveOutcome.SAVED:
-                self.documents[write.uid, write.position.offsets[0]] = write.document["snapshot"]
-        return outcomes
-
-
-def undisturbed(records: Sequence[Sent], prefix: str) -> Undisturbed:
-    """Take the records one by one; what is told of them names the topic `<prefix>events`."""
-    options = Options(max_batch_records=1, tick_interval_s=0.0)
+def undisturbed(records: Sequence[Record], prefix: str) -> Undisturbed:
+    """Take the records of `<prefix>events` one by one; gaps that workers found in it stand there already."""
+    options = Options(max_batch_records=1, tick_interval_s=0.0, ingest_silent_after=_NEVER)
     driver = Driver(partitions=PARTITIONS, options=options, rules=Rules(allowed_lateness=micros_of(LATENESS)))
-    driver.crash()
-    store = driver.store = _Kept()
-    driver.restart()
     driver.advance(timedelta(days=30))  # no clock of the fleet is ahead of the worker's
     for one in records:
         place = TopicPartition(options.topics[0], one.partition)
-        at = None if one.timestamp_ms is None else one.timestamp_ms * 1_000
-        driver.broker.append(place, one.key, one.value, one.headers, at)
-    driver.settle()
+        driver.broker.append(place, one.key, one.value, one.headers, one.timestamp)
+    documents = driver.run(_one_by_one(driver))
     driver.stop()
     due = {_uid(record): offset_of(record) for record in driver.written("evse.snapshots")}
     return Undisturbed(
-        evses=store.evses,
-        lists=store.lists,
-        documents=store.documents,
+        evses=driver.store.evses,
+        lists=driver.store.lists,
+        documents=documents,
         due={uid: offset for uid, offset in due.items() if offset is not None},
         removed=frozenset(uid for uid, value in driver.last_snapshots().items() if value is None),
         transitions={said["id"]: _renamed(said, f"{prefix}events") for said in driver.transitions()},
         dead_letters={origin_of(letter): letter for letter in driver.dead_letters()},
+        ledger=ledger_of(driver.written("evse.ledger")),
     )
+
+
+async def _one_by_one(driver: Driver) -> dict[tuple[str, int], bytes]:
+    """Let the worker take record after record, and give each snapshot that was in the view."""
+    documents: dict[tuple[str, int], bytes] = {}
+    while await driver.worker.turn():
+        for uid, kept in driver.store.evses.items():
+            documents.setdefault((uid, kept.position.offsets[0]), kept.document["snapshot"])
+    return documents
+
+
+def ledger_of(records: Iterable[Record]) -> dict[bytes, bytes]:
+    """Give what a compacted ledger holds in the end, less what hangs on the clock."""
+    newest = {record.key or b"": record.value for record in records}
+    return {
+        key: value
+        for key, value in newest.items()
+        if value is not None and parsed_key(key)[0] not in _BOOKKEEPING
+    }
 
 
 def _uid(record: Record) -> str:
