@@ -180,6 +180,8 @@ def build_worker(
         skipped=allowance.skipped,
         states_limit=settings.state_limit,
         tick_interval_s=settings.tick_interval.total_seconds(),
+        silence=settings.silence_rules(),
+        ingest_silent_after=micros_of(settings.ingest_silent_after),
     )
     return Worker(wrap(ports), options, settings.rules(), instruments)
 

@@ -21,6 +21,7 @@ from service.adapters.memory_view import MemoryServer, MemoryViewStore
 from service.domain.rules import Rules
 from service.processing.options import Options, Ports
 from service.processing.ports import Headers, Record, TopicPartition
+from service.processing.silence import SilenceRules
 from service.processing.worker import Worker
 from tests.faults import Faults, FaultyLog, FaultyPublisher, FaultyStore
 from tests.recording import RecordingInstruments
@@ -74,7 +75,7 @@ class Driver:
         rules: Rules | None = None,
         max_message_bytes: int = 1 << 21,
     ) -> None:
-        self.options = options or Options()
+        self.options = options or with_options()
         self.clock = ImpatientClock()
         topics = dict.fromkeys((*self.options.topics, *OUTPUTS), partitions)
         self.broker = MemoryBroker(topics, self.clock)
@@ -221,5 +222,5 @@ class Driver:
 
 
 def with_options(**changes: Any) -> Options:
-    """Give the default options with some changed."""
-    return replace(Options(), **changes)
+    """Give the default options with some changed; the watchdog sleeps unless it is asked for."""
+    return replace(Options(silence=SilenceRules(offline_after=0)), **changes)

@@ -100,6 +100,7 @@ class Restored:
     seek: dict[TopicPartition, int] = field(default_factory=dict)
     lost: bool = False
     evses: int = 0
+    is_new: bool = False
 
 
 class Restoring:
@@ -134,6 +135,11 @@ class Restoring:
             return self._from_the_view(bearings)
         began = self._ports.clock.monotonic()
         restored = await self._from_the_ledger(number, bearings, planning)
+        if restored.is_new:
+            _log.info(
+                "A partition is new: nothing is known of it.", action="partition_begun", partition=number
+            )
+            return restored
         seconds = self._ports.clock.monotonic() - began
         self._instruments.restored(restored.evses, seconds)
         _log.warning(
@@ -221,7 +227,8 @@ class Restoring:
             await self._rebuilding.take_over(number, planning)
         evses = await self._rebuilding.put_back(number, book, planning)
         something = bool(marks or book.bases or any(each.known is not None for each in bearings.values()))
-        restored = Restored({}, lost=bool(gone) and something, evses=evses)
+        is_new = not something and all(each.committed is None for each in bearings.values())
+        restored = Restored({}, lost=bool(gone) and something, evses=evses, is_new=is_new)
         for place, each in bearings.items():
             start = max(each.begin, _reach(each, marks.get(place)))
             restored.seek[place] = start

@@ -208,19 +208,20 @@ class Worker:
                 self.health.restored(place)
             ingest = next((one.ingest for one in restored.checkpoints.values()), b"")
             self._watching.begin(number, ingest, lost=restored.lost)
-        await self._commit_what_is_done(moved)
+        await self._commit_where_we_are(moved)
         self._expected |= moved
         self._held_back = [record for record in self._held_back if partition_of(record) not in moved]
         return frozenset(moved)
 
-    async def _commit_what_is_done(self, moved: Mapping[TopicPartition, int]) -> None:
+    async def _commit_where_we_are(self, moved: Mapping[TopicPartition, int]) -> None:
         """
-        Commit what a crash left uncommitted although its outputs were acknowledged: a lag that nobody has.
+        Commit from where reading goes on, so that the group's lag is the true one.
 
-        Where the view is behind, the commit goes back with the next batch.
+        It is ahead of the commit where a crash came between checkpoint and commit, and behind it where the view
+        was behind.
         """
         committed = await self._retrying(Part.LOG, lambda: self._ports.log.committed(moved))
-        left = {place: offset for place, offset in moved.items() if (committed[place] or 0) < offset}
+        left = {place: offset for place, offset in moved.items() if (committed[place] or 0) != offset}
         if left:
             try:
                 await self._retrying(Part.LOG, lambda: self._ports.log.commit(left))

@@ -1,8 +1,8 @@
 """
 The view goes back, is lost, or the log is another one (promise P7): noticed, and all ends as if undisturbed.
 
-The server in memory goes back like a real one: to what it held at some moment before, as replication and dumps
-keep the order of writes.
+The server in memory goes back like a real one: to what it held at some moment before, as replication and
+dumps keep the order of writes.
 """
 
 from __future__ import annotations
@@ -87,6 +87,18 @@ def test_a_loss_is_noticed_within_ten_seconds_although_nothing_arrives() -> None
     driver.settle()
 
     assert outcome(driver) == outcome(undisturbed(4))
+
+
+def test_while_the_log_is_read_again_the_lag_of_the_group_shows_it() -> None:
+    """What was committed goes back with the view: a dashboard on lag sees that records wait."""
+    driver = told(4)
+    settle_and_survey(driver)
+    driver.stop()
+    lose(driver)
+    driver.restart()
+    driver.run(driver.worker.turn())
+
+    assert driver.committed() == {0: 0, 1: 0}
 
 
 @pytest.mark.parametrize("batch", [1, 3, len(STORY)])
@@ -198,7 +210,7 @@ def test_what_is_restored_goes_on_as_if_nothing_had_been() -> None:
 
 
 def test_what_neither_ledger_nor_log_hold_is_unobserved() -> None:
-    """The log was cut beyond the bases: every EVSE of the partition is told of a gap, and the worker says so."""
+    """The log was cut beyond the bases: every EVSE of the partition is told of a gap."""
     driver = Driver(partitions=1)
     one_day(driver, 0)
     driver.pipe(status_reported("CHARGING", "06:00", day=1))

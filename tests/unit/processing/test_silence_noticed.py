@@ -1,4 +1,4 @@
-"""Promise P5 with a whole worker: silence is noticed on the wall clock, and a silent ingest declares nobody."""
+"""Promise P5 with a whole worker: silence is noticed on the wall clock; a silent ingest declares nobody."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ from tests.driver import Driver, with_options
 P0 = TopicPartition("evse.events", 0)
 OFFLINE_AFTER = timedelta(minutes=15)
 TICK = timedelta(seconds=1)
+
+
+def watched() -> Driver:
+    """Give a driver whose watchdog is awake, as it is in production."""
+    return Driver(options=with_options(silence=SilenceRules()))
 
 
 def at(micros: Micros) -> str:
@@ -82,7 +87,7 @@ def online(driver: Driver, uid: str) -> bool | None:
 
 def test_a_charger_that_falls_silent_is_offline_within_a_tick_of_its_deadline() -> None:
     """Nothing arrives of it; its neighbours, who go on, show that the collection works."""
-    driver = Driver()
+    driver = watched()
     live(driver, 3, "quiet", "other", "third")
     last_seen_at = driver.clock.now()
     live(driver, 15, "other", "third")
@@ -104,7 +109,7 @@ def test_a_charger_that_falls_silent_is_offline_within_a_tick_of_its_deadline() 
 
 def test_the_next_word_of_a_silent_charger_ends_its_silence() -> None:
     """It is online again from then on, and may fall silent again."""
-    driver = Driver()
+    driver = watched()
     live(driver, 3, "quiet", "other")
     live(driver, 20, "other")
     assert online(driver, "quiet") is False
@@ -117,7 +122,7 @@ def test_the_next_word_of_a_silent_charger_ends_its_silence() -> None:
 
 def test_deadlines_outlive_the_worker() -> None:
     """A new worker hears nothing of the silent one, and knows it nevertheless."""
-    driver = Driver()
+    driver = watched()
     live(driver, 3, "quiet", "other")
     driver.crash()
     driver.restart()
@@ -129,7 +134,7 @@ def test_deadlines_outlive_the_worker() -> None:
 
 def test_chargers_that_never_spoke_of_their_link_are_not_watched() -> None:
     """A status alone says nothing of how often one should be heard."""
-    driver = Driver()
+    driver = watched()
     now = at(driver.clock.now())
     driver.pipe(
         {
@@ -148,7 +153,7 @@ def test_chargers_that_never_spoke_of_their_link_are_not_watched() -> None:
 
 def test_a_paused_ingest_declares_nobody_and_is_unobserved_when_it_goes_on() -> None:
     """All stop at once: that is the collection, not the chargers."""
-    driver = Driver()
+    driver = watched()
     live(driver, 30, "a", "b", "c")
     stopped = driver.clock.now()
     pass_by(driver, timedelta(hours=2))
@@ -171,7 +176,7 @@ def test_a_paused_ingest_declares_nobody_and_is_unobserved_when_it_goes_on() -> 
 
 def test_a_gap_is_found_by_a_worker_that_was_not_there() -> None:
     """From the log: it ended before the silence and another began after it; a crash writes it once."""
-    driver = Driver()
+    driver = watched()
     live(driver, 30, "a", "b")
     driver.stop()
     driver.clock.advance(7200)
@@ -188,7 +193,7 @@ def test_a_gap_is_found_by_a_worker_that_was_not_there() -> None:
 
 def test_lag_alone_writes_no_gap_and_declares_nobody() -> None:
     """The worker was away while the chargers went on: it reads what they said, and nothing is amiss."""
-    driver = Driver()
+    driver = watched()
     live(driver, 30, "a", "b")
     driver.stop()
     for _ in range(120):
@@ -205,7 +210,7 @@ def test_lag_alone_writes_no_gap_and_declares_nobody() -> None:
 
 def test_two_workers_that_both_own_an_evse_write_the_same_event() -> None:
     """It counts once: one is a duplicate of the other."""
-    driver = Driver()
+    driver = watched()
     live(driver, 3, "quiet", "other")
     live(driver, 14, "other")
     zombie = driver.worker
@@ -239,7 +244,7 @@ def test_the_watchdog_can_be_switched_off() -> None:
 
 def test_a_removed_evse_is_not_missed() -> None:
     """It is gone for good."""
-    driver = Driver()
+    driver = watched()
     live(driver, 3, "gone", "other")
     now = at(driver.clock.now())
     driver.pipe({"type": "evse.removed", "event_id": "end", "evse_uid": "gone", "occurred_at": now})
@@ -250,5 +255,5 @@ def test_a_removed_evse_is_not_missed() -> None:
 
 def test_the_clock_of_the_tests_is_that_of_the_events() -> None:
     """Times written here are those that the driver's clock shows."""
-    driver = Driver()
+    driver = watched()
     assert at(driver.clock.now()) == datetime(2026, 1, 6, tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

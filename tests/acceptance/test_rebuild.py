@@ -1,0 +1,183 @@
+"""The view lost, and made anew by hand (promise P7), with real services: `run`, `rebuild` and `show`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+from aiokafka.admin import AIOKafkaAdminClient
+
+from tests.acceptance.processes import Running, command, until_committed, worker
+from tests.builders import Json
+from tests.services import Kafka
+from tests.topics import ends_of, newest_snapshots, of_event, read, write
+
+PARTITIONS = 2
+STATUSES = ("AVAILABLE", "PREPARING", "CHARGING", "FINISHING", "AVAILABLE", "OUTOFORDER")
+
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("redis_url", ["redis7"], indirect=True)]
+
+
+@pytest.fixture
+def settings(kafka: Kafka, redis_url: str) -> dict[str, str]:
+    """Give settings that no other test shares."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "REDIS_URL": redis_url,
+        "TOPIC_PREFIX": kafka.unique("evse") + ".",
+        "GROUP_ID": kafka.unique("group"),
+        "SESSION_TIMEOUT": "6s",
+        "HTTP_PORT": "0",
+        "BATCH_RECORDS": "20",
+        "TICK_INTERVAL": "0",
+        "OFFLINE_AFTER": "0",
+    }
+
+
+def story(rounds: int, first: int = 0) -> list[Json]:
+    """Tell of some EVSEs, with times that lie a little behind now."""
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    return [
+        {
+            "type": "connector.status",
+            "event_id": f"{number}",
+            "evse_uid": f"e{evse}",
+            "connector_uid": "c1",
+            "status": STATUSES[number % len(STATUSES)],
+            "occurred_at": (start + timedelta(seconds=number)).isoformat(),
+            "received_at": (start + timedelta(seconds=number)).isoformat(),
+        }
+        for number in range(first, first + rounds)
+        for evse in range(6)
+    ]
+
+
+async def tell(kafka: Kafka, topic: str, events: list[Json]) -> dict[int, int]:
+    """Write events, each EVSE to its partition; give how many each partition got."""
+    records = [of_event(event, int(event["evse_uid"][1:]) % PARTITIONS) for event in events]
+    await write(kafka, topic, records)
+    return ends_of(records)
+
+
+async def shown(settings: dict[str, str], uid: str) -> Json:
+    """Give an EVSE's snapshot in the view."""
+    done = await command("show", uid, "--json", settings=settings)
+    assert done.code == 0, done.err
+    snapshot: Json = json.loads(done.out)
+    return snapshot
+
+
+async def caught_up(running: Running, kafka: Kafka, settings: dict[str, str], ends: dict[int, int]) -> None:
+    """Wait until a worker has committed all, and stop it."""
+    await until_committed(running, kafka, settings["GROUP_ID"], ends)
+    assert await running.stop() == 0
+
+
+async def test_a_flushed_redis_is_noticed_within_seconds_by_an_idle_worker(
+    kafka: Kafka, settings: dict[str, str], redis_url: str
+) -> None:
+    """Nothing arrives: the worker finds out by itself, says so, and all is there again."""
+    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
+    ends = await tell(kafka, topic, story(20))
+    async with worker(settings=settings) as running:
+        await until_committed(running, kafka, settings["GROUP_ID"], ends)
+        before = await shown(settings, "e1")
+        with redis.Redis.from_url(redis_url) as client:
+            client.flushdb()
+        async with asyncio.timeout(10):
+            await running.logs("view_behind")
+        for _ in range(PARTITIONS):
+            await running.logs("partition_restored")
+        await running.logs("batch_processed")  # from here on the commit is where the view is
+        await until_committed(running, kafka, settings["GROUP_ID"], ends)
+        assert await running.stop() == 0
+
+    assert await shown(settings, "e1") == before
+
+
+async def test_rebuild_with_no_worker_does_the_work_itself(
+    kafka: Kafka, settings: dict[str, str], redis_url: str
+) -> None:
+    """The view was damaged by somebody; ledger and log hold all of it, and progress is told."""
+    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
+    ends = await tell(kafka, topic, story(20))
+    async with worker(settings=settings) as running:
+        await caught_up(running, kafka, settings, ends)
+    before = [await shown(settings, f"e{number}") for number in range(6)]
+    with redis.Redis.from_url(redis_url) as client:
+        client.hset("evse:{e1}", "snapshot", "{}")
+        client.delete("evse:{e2}", "evse:{e2}:private")
+
+    done = await command("rebuild", "--yes", settings=settings)
+
+    assert done.code == 0, done.err
+    assert "no worker runs, it is done here" in done.err
+    assert "partitions restored: 2 of 2; log read to offset 120 of 120" in done.err
+    assert [await shown(settings, f"e{number}") for number in range(6)] == before
+
+
+async def test_rebuild_is_done_by_running_workers(
+    kafka: Kafka, settings: dict[str, str], redis_url: str
+) -> None:
+    """They notice it, go on with their group, and what comes meanwhile is not lost."""
+    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
+    ends = await tell(kafka, topic, story(20))
+    async with worker(settings=settings) as running:
+        await until_committed(running, kafka, settings["GROUP_ID"], ends)
+        with redis.Redis.from_url(redis_url) as client:
+            client.hset("evse:{e1}", "snapshot", "{}")
+        rebuilding = asyncio.ensure_future(command("rebuild", "--yes", settings=settings))
+        await running.logs("view_behind")
+        more = await tell(kafka, topic, story(3, first=20))
+        done = await rebuilding
+        ends = {number: ends[number] + more[number] for number in ends}
+        await until_committed(running, kafka, settings["GROUP_ID"], ends)
+        assert await running.stop() == 0
+
+    assert done.code == 0, done.err
+    assert "1 running workers do it" in done.err
+    assert (await shown(settings, "e1"))["revision"] == 23
+
+
+@pytest.mark.allow_error_logs  # the client of the test logs that the topic it asks for is not there yet
+async def test_a_topic_made_anew_stops_the_worker_until_rebuild_begins_a_new_epoch(
+    kafka: Kafka, settings: dict[str, str]
+) -> None:
+    """New offsets are not taken for old ones; with the new epoch history and revision go on."""
+    name = settings["TOPIC_PREFIX"] + "events"
+    topic = await kafka.create_topic(name, partitions=PARTITIONS)
+    ends = await tell(kafka, topic, story(20))
+    async with worker(settings=settings) as running:
+        await caught_up(running, kafka, settings, ends)
+    await make_anew(kafka, name)
+    await tell(kafka, topic, story(2, first=20))
+
+    async with worker(settings=settings) as running:
+        assert await running.end() == 1
+    [last] = [line for line in running.lines if line.get("action") == "worker_failed"]
+    done = await command("rebuild", "--yes", settings=settings)
+    snapshot = await shown(settings, "e1")
+
+    assert "evse-status rebuild" in last["message"]
+    assert done.code == 0, done.err
+    assert f"{name} is another log" in done.err
+    connector = snapshot["evse"]["connectors"][0]
+    assert (snapshot["revision"], connector["status"]) == (22, STATUSES[21 % len(STATUSES)])
+    published = newest_snapshots(await read(kafka, settings["TOPIC_PREFIX"] + "snapshots"))
+    assert published["e1"] == snapshot
+
+
+async def make_anew(kafka: Kafka, topic: str) -> None:
+    """Delete a topic and create it again."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic])
+        while topic in await admin.list_topics():
+            await asyncio.sleep(0)
+    finally:
+        await admin.close()
+    await kafka.create_topic(topic, partitions=PARTITIONS)
