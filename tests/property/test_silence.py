@@ -59,7 +59,7 @@ class Worker:
     def turn(self, now: Micros) -> list[Overdue]:
         """Look at the end, process some of what is there, and ask who is overdue."""
         end = next((place for place, each in enumerate(self.log) if each.at > now), len(self.log))
-        if self.dice.random() < 0.5:
+        if not self.lags or self.dice.random() < 0.5:
             self.looks.append((now, end))
         share = self.dice.choice((0.0, 0.5, 1.0)) if self.lags else 1.0
         self.process(self.position + round(share * (end - self.position)))
