@@ -225,6 +225,27 @@ async def test_a_broker_that_hangs_is_unavailable_and_loses_nothing(
     await publisher.stop()
 
 
+@pytest.mark.slow
+async def test_a_topic_that_a_hanging_broker_was_asked_for_is_not_missing(
+    own_kafka: tuple[Kafka, KafkaProcess],
+) -> None:
+    """A producer that has not met the topic yet waits for the broker and does not call it missing."""
+    kafka, process = own_kafka
+    publisher = KafkaPublisher(
+        KafkaPublisherSettings([kafka.bootstrap_servers], request_timeout=0.5, ack_timeout=10.0)
+    )
+    await publisher.start()
+    topic = await kafka.create_topic()
+
+    process.signal(signal.SIGSTOP)
+    with pytest.raises(Unavailable, match="was asked for"):
+        await publisher.publish([Message(topic, 0, b"a", b"1")])
+    process.signal(signal.SIGCONT)
+
+    await _again(lambda: publisher.publish([Message(topic, 0, b"a", b"1")]))
+    await publisher.stop()
+
+
 async def _again(call: Callable[[], Awaitable[None]]) -> None:
     """Make a call until it is answered, as the worker does."""
     for _ in range(TURNS):
