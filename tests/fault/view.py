@@ -88,9 +88,11 @@ class View:
         """Start a replica and wait until it follows."""
         self._link.target = ("127.0.0.1", self._primary.port)
         self._link.thaw()
-        self._replica = start_redis(self._binary, *_OPTIONS, "--replicaof", f"127.0.0.1 {self._link_port}")
-        client = Redis.from_url(self._replica.url)
+        self._replica = start_redis(self._binary, *_OPTIONS)
+        client: Any = Redis.from_url(self._replica.url)
         try:
+            # Not as an option of its start: once it is promoted it may be started again.
+            await client.execute_command("REPLICAOF", "127.0.0.1", self._link_port)
             # Another process tells nobody when it is ready.
             while (await client.info("replication"))["master_link_status"] != "up":  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
