@@ -7,9 +7,10 @@ wide. This module knows the records' own times: neither the clock nor lag, nor w
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from service.domain.time import DAY, HOUR, Micros
@@ -188,14 +189,10 @@ def _length(edges: list[Micros], bucket: int) -> Micros:
 
 
 def _middle(weighed: Iterable[tuple[Micros, int]]) -> Micros:
-    """Give the length at which half of the weight is passed; the shorter ones come first."""
+    """Give the length at which half of the weight is passed; there is some, and the shorter ones come first."""
     known = list(weighed)
-    whole, passed = sum(weight for _, weight in known), 0
-    for length, weight in known:
-        passed += weight
-        if 2 * passed > whole:
-            return length
-    return known[-1][0]
+    passed = list(accumulate(weight for _, weight in known))
+    return known[bisect_right(passed, passed[-1] // 2)][0]
 
 
 def _edges(first: Micros) -> list[Micros]:
