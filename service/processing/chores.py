@@ -6,14 +6,15 @@ Each is done a bounded share at a time, so that no batch waits for long.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
-from service.processing.closing import Closing
-from service.processing.instruments import Part
+from service.processing.closing import Closing, changed_since
+from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.owned import Owned
-from service.processing.ports import Checkpoint, TopicPartition
+from service.processing.ports import Checkpoint, Mark, TopicPartition
 from service.processing.retry import Retrying
 from service.processing.steps import Steps
 from service.processing.tick import SlowTick
@@ -32,6 +33,7 @@ class Chores:
         steps: Steps,
         owned: Owned,
         retrying: Retrying,
+        instruments: Instruments,
         now: float,
     ) -> None:
         self._ports = ports
@@ -39,6 +41,8 @@ class Chores:
         self._steps = steps
         self._assignment = owned.assignment
         self._watching = owned.watching
+        self._states = owned.states
+        self._instruments = instruments
         self._retrying = retrying
         self._tick = SlowTick(options.tick_interval_s, options.tick_share, now)
         self._closing = Closing(Topics.with_prefix(options.topic_prefix, options.source))
@@ -55,8 +59,8 @@ class Chores:
         if now >= self._watch_at:
             self._watch_at = now + self._options.watch_interval_s
             for number, overdue in list(self._watching.due(self._ports.clock.now())):
-                await self._steps.write_silences(number, overdue)
-            await self._steps.tell_gaps()
+                await self._steps.voice.tell_silences(number, overdue)
+            await self._steps.voice.tell_gaps()
             self._begin_closing()
         await self._close()
         await self._steps.refresh(self._tick.due(now, self._watching.uids))
@@ -97,10 +101,11 @@ class Chores:
         places = [TopicPartition(topic, number) for topic in self._options.topics]
         if uids:
             marks = [progress[place].mark if place in progress else None for place in places]
-            await self._steps.write_bases(uids, self._closing, marks)
+            await self._write_bases(uids, marks)
             return
         marks_now = self._closing.finish(number, self._steps.planning.epochs)
-        await self._steps.outbox.publish(self._closing.marked(number, marks_now), ())
+        messages = self._closing.marked(number, marks_now)
+        await self._retrying(Part.PUBLISHER, partial(self._ports.publisher.publish, messages))
         checkpoints: dict[TopicPartition, Checkpoint] = {}
         for place, mark in marks_now.items():
             if place in progress:
@@ -108,3 +113,15 @@ class Chores:
                 ingest = self._watching.ingest_of(number)
                 checkpoints[place] = progress[place].checkpoint(progress[place].done, ingest)
         await self._retrying(Part.STORE, partial(self._ports.store.save_checkpoints, checkpoints))
+
+    async def _write_bases(self, uids: Sequence[str], marks: Sequence[Mark | None]) -> None:
+        """Write the bases of those of these EVSEs that changed since the marks."""
+        seen = await self._retrying(Part.STORE, partial(self._ports.store.look, uids))
+        changed = [uid for uid, each in seen.items() if changed_since(each.position, marks)]
+        await self._steps.load(changed)
+        saved_at = self._ports.clock.monotonic()
+        held = ((uid, self._states.peek(uid)) for uid in changed)
+        plans = [self._closing.base(uid, each) for uid, each in held if each is not None]
+        await self._steps.publish(plans, (), saved_at, self._closing.base)
+        self._instruments.based(len(plans))
+        self._states.shrink()

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import islice
-from typing import Any
 
 import structlog
 
@@ -18,13 +16,11 @@ from schemas.evse import FieldWarning
 from schemas.vocabulary import RejectionReason, Verdict
 from service.domain.rules import Rules
 from service.domain.state import EvseState
-from service.domain.time import SECOND, rfc3339
+from service.domain.time import SECOND
 from service.processing import storing
 from service.processing.assignment import Progress, partition_of
-from service.processing.closing import Closing, changed_since
 from service.processing.dead_letters import is_accepted
 from service.processing.decoding import decode
-from service.processing.ingest import gap_event
 from service.processing.instruments import Instruments, Part, Step
 from service.processing.options import Options, Ports
 from service.processing.outbox import Outbox
@@ -33,7 +29,6 @@ from service.processing.owned import Owned
 from service.processing.planning import Defect, Plan, Planning, again, grouped, plan, tick
 from service.processing.ports import (
     Epochs,
-    Mark,
     OwnershipLost,
     Record,
     SaveOutcome,
@@ -45,12 +40,10 @@ from service.processing.rejection import Rejection, skipped
 from service.processing.restoring import Renewed
 from service.processing.retry import Abandoned, Retrying
 from service.processing.sifting import Item, Rejected, Sifting, misplaced, sift
-from service.processing.silence import Overdue, silence_event
 from service.processing.states import Held, new_position, position_of
+from service.processing.voice import Voice
 
 _log = structlog.get_logger()
-
-_EVENTS_AT_ONCE = 1_000
 
 SAVE_ROUNDS = 3
 """How often a batch gives way to a view that is ahead of it, before it is left to whoever writes there."""
@@ -78,7 +71,8 @@ class Steps:
         self._instruments = instruments
         topics = Topics.with_prefix(options.topic_prefix, options.source)
         self.planning = Planning(rules, topics, options.topics)
-        self.outbox = Outbox(ports, topics, options.max_dead_letter_bytes, retrying, instruments)
+        self._outbox = Outbox(ports, topics, options.max_dead_letter_bytes, retrying, instruments)
+        self.voice = Voice(ports, options, owned.watching, self._outbox, retrying, instruments)
 
     def renew(self, epochs: Epochs) -> None:
         """Go on in these epochs; no state may be held."""
@@ -101,10 +95,10 @@ class Steps:
         saved_at = clock.monotonic()
         plans, displaced = await self._fold_and_save(sifted.items)
         rejected = sifted.rejected + displaced
-        await self._publish(plans, rejected, saved_at)
+        await self.publish(plans, rejected, saved_at)
         self._watching.heard(plans)
         self._watching.observe(sifted.items)
-        await self.tell_gaps()
+        await self.voice.tell_gaps()
         self._tell(plans, rejected)
         await self._commit(sifted.next_offsets, progress)
         self._states.forget(_strangers(rejected))
@@ -129,7 +123,7 @@ class Steps:
             stale = await self._save(plans)
             self._states.forget(stale)
             plans = [each for each in plans if each.uid not in stale]
-            await self._publish(plans, (), saved_at)
+            await self.publish(plans, (), saved_at)
         self._instruments.ticked(len(plans))
         self._states.shrink()
 
@@ -259,7 +253,7 @@ class Steps:
             )
         return stale
 
-    async def _publish(
+    async def publish(
         self,
         plans: Sequence[Plan],
         rejected: Sequence[Rejected],
@@ -272,7 +266,7 @@ class Steps:
         `remake` plans what is current of an EVSE; by default its snapshot and the outputs of its last save.
         """
         with self._timed(Step.PUBLISH):
-            await self.outbox.publish([message for each in plans for message in each.messages], rejected)
+            await self._outbox.publish([message for each in plans for message in each.messages], rejected)
         for each in plans:
             each.published()
         if self._ports.clock.monotonic() - saved_at > self._options.late_after_s:
@@ -303,54 +297,7 @@ class Steps:
         await self.load(overtaken)
         held = ((uid, self._states.peek(uid)) for uid in overtaken)
         current = [remake(uid, each) for uid, each in held if each is not None]
-        await self._publish(current, (), asked_at, remake)
-
-    async def tell_gaps(self) -> None:
-        """Write the gaps that were found to the input, for every EVSE of their partitions."""
-        for number, gaps in self._watching.unwritten_gaps().items():
-            uids = await self._retrying(Part.STORE, partial(self._ports.store.members, number))
-            for gap in gaps:
-                await self._write_events(number, (gap_event(uid, gap) for uid in uids))
-                self._instruments.gaps(len(uids))
-                _log.warning(
-                    "Nothing was seen of a partition for a while: that time is unobserved.",
-                    action="gap_written",
-                    partition=number,
-                    evses=len(uids),
-                    **{"from": rfc3339(gap.from_), "until": rfc3339(gap.until)},
-                )
-            self._watching.gaps_written(number)
-
-    async def _write_events(self, number: int, events: Iterable[dict[str, Any]]) -> None:
-        topic, rest = self._options.topics[0], iter(events)
-        while some := list(islice(rest, _EVENTS_AT_ONCE)):
-            await self.outbox.publish(
-                [self.planning.topics.event(topic, number, event) for event in some], ()
-            )
-
-    async def write_silences(self, number: int, overdue: Sequence[Overdue]) -> None:
-        """Write to the input that nothing was heard of these EVSEs for too long."""
-        await self._write_events(number, map(silence_event, overdue))
-        self._instruments.silences(len(overdue))
-        _log.info(
-            "Nothing was heard of EVSEs for too long; they are declared offline.",
-            action="silence_written",
-            partition=number,
-            evses=len(overdue),
-            evse_uid=overdue[0].uid,
-        )
-
-    async def write_bases(self, uids: Sequence[str], closing: Closing, marks: Sequence[Mark | None]) -> None:
-        """Write the bases of those of these EVSEs that changed since the marks."""
-        seen = await self._retrying(Part.STORE, lambda: self._ports.store.look(uids))
-        changed = [uid for uid, each in seen.items() if changed_since(each.position, marks)]
-        await self.load(changed)
-        held = {uid: each for uid in changed if (each := self._states.peek(uid)) is not None}
-        saved_at = self._ports.clock.monotonic()
-        plans = [closing.base(uid, each) for uid, each in held.items()]
-        await self._publish(plans, (), saved_at, closing.base)
-        self._instruments.based(len(plans))
-        self._states.shrink()
+        await self.publish(current, (), asked_at, remake)
 
     def _tell(self, plans: Sequence[Plan], rejected: Sequence[Rejected]) -> None:
         """Count what became of every record."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
 
 import structlog
 
@@ -20,11 +19,12 @@ from service.processing.instruments import Instruments, NoInstruments, Part, Ste
 from service.processing.options import Options, Ports
 from service.processing.owned import Owned
 from service.processing.planning import Defect
-from service.processing.ports import Behind, OwnershipLost, Record, TopicPartition, Unavailable
-from service.processing.restoring import Renewed, Restoring, beyond
+from service.processing.ports import Behind, OwnershipLost, Record, TopicPartition
+from service.processing.restoring import Renewed, Restoring
 from service.processing.retry import Abandoned, Retrying, Stopping
 from service.processing.states import States
 from service.processing.steps import Steps
+from service.processing.survey import Survey
 from service.processing.watching import Watching
 
 _log = structlog.get_logger()
@@ -70,20 +70,19 @@ class Worker:
             instruments=self._instruments,
         )
         self._restoring = Restoring(ports, self._options, self._retrying, self._instruments, self._hold)
+        self._survey = Survey(ports, self._options, owned, self.health, self._retrying, self._instruments)
         self._chores = Chores(
             ports,
             self._options,
             steps=self._steps,
             owned=owned,
             retrying=self._retrying,
+            instruments=self._instruments,
             now=now,
         )
-        self._next_survey_at = now
         self._turn_in_hand = asyncio.Lock()
         self._in_hand: frozenset[TopicPartition] = frozenset()
         self._held_back: list[Record] = []
-        self._expected: dict[TopicPartition, int] = {}
-        self._shrunk: set[TopicPartition] = set()
         self._void = False
         self._went = False
         self._paused = False
@@ -156,9 +155,10 @@ class Worker:
                 moved = await self._restore()
                 records = [record for record in records if partition_of(record) not in moved]
                 if records:
-                    await self._notice_jumps(records)
+                    await self._survey.notice_jumps(records)
                     await self._steps.process(records)
-                await self._survey()
+                generation = self._steps.planning.epochs.generation
+                await self._survey.look(generation, all_is_processed=not self._held_back)
                 await self._chores.do()
             except Abandoned as reason:
                 self._give_up(records, reason)
@@ -201,7 +201,6 @@ class Worker:
             restored = await self._restoring.partition(number, self._steps.planning)
             for place in places:
                 self._assignment.restore(place, restored.checkpoints.get(place))
-                self._expected.pop(place, None)
                 if place in restored.seek:
                     self._ports.log.seek(place, restored.seek[place])
                     moved[place] = restored.seek[place]
@@ -209,7 +208,7 @@ class Worker:
             ingest = next((one.ingest for one in restored.checkpoints.values()), b"")
             self._watching.begin(number, ingest, lost=restored.lost)
         await self._commit_where_we_are(moved)
-        self._expected |= moved
+        self._survey.reads_from(moved)
         self._held_back = [record for record in self._held_back if partition_of(record) not in moved]
         return frozenset(moved)
 
@@ -217,8 +216,8 @@ class Worker:
         """
         Commit from where reading goes on, so that the group's lag is the true one.
 
-        It is ahead of the commit where a crash came between checkpoint and commit, and behind it where the view
-        was behind.
+        It is ahead of the commit where a crash came between checkpoint and commit, and behind it where the
+        view was behind.
         """
         committed = await self._retrying(Part.LOG, lambda: self._ports.log.committed(moved))
         left = {place: offset for place, offset in moved.items() if (committed[place] or 0) != offset}
@@ -227,37 +226,6 @@ class Worker:
                 await self._retrying(Part.LOG, lambda: self._ports.log.commit(left))
             except OwnershipLost as lost:
                 _log.warning(str(lost), action="ownership_lost")
-
-    async def _notice_jumps(self, records: Sequence[Record]) -> None:
-        """
-        Compare where records come from with where the last ones ended.
-
-        Going back without a seek of ours means another log; going forward may mean that the log was cut
-        before it was read.
-        """
-        first: dict[TopicPartition, int] = {}
-        last: dict[TopicPartition, int] = {}
-        for record in records:
-            place = partition_of(record)
-            first.setdefault(place, record.offset)
-            last[place] = record.offset + 1
-        for place, offset in first.items():
-            expected = self._expected.get(place, offset)
-            if offset < expected:
-                raise beyond(place, f"records up to offset {expected} were processed", offset)
-            if offset > expected:
-                begins = await self._retrying(Part.LOG, partial(self._ports.log.begin_offsets, [place]))
-                if begins[place] > expected:
-                    self._watching.lost(place.partition)
-                    _log.error(
-                        "The log was cut before it was read: that time is unobserved.",
-                        action="records_lost",
-                        topic=place.topic,
-                        partition=place.partition,
-                        offset=expected,
-                        begins=begins[place],
-                    )
-        self._expected |= last
 
     def _begin_again(self, reason: Exception) -> None:
         """Take all that is held for void, and restore every partition in the next turn."""
@@ -317,7 +285,7 @@ class Worker:
         for partition, offset in first.items():
             if not self._assignment.is_leaving([partition]):
                 self._ports.log.seek(partition, offset)
-                self._expected[partition] = offset
+                self._survey.reads_from({partition: offset})
 
     async def _on_assigned(self, partitions: frozenset[TopicPartition]) -> None:
         new = self._assignment.assign(partitions)
@@ -335,10 +303,10 @@ class Worker:
             self._forget_what_went()
         self._held_back = self._assignment.still_owned(self._held_back)
         self.health.revoked(partitions)
+        self._survey.forget(partitions)
         self._instruments.revoked(len(partitions))
         for partition in partitions:
             self._instruments.forget_lag(partition)
-            self._expected.pop(partition, None)
             self._watching.drop(partition.partition)
             self._chores.drop(partition.partition)
         _log.info(
@@ -356,47 +324,6 @@ class Worker:
                     return True
         except TimeoutError:
             return False
-
-    async def _survey(self) -> None:
-        """Ask now and then how far the log goes and whether the parts answer, for health and metrics."""
-        now = self._clock.monotonic()
-        if now < self._next_survey_at:
-            return
-        self._next_survey_at = now + self._options.survey_interval_s
-        log, owned = self._ports.log, self._assignment.owned
-        asked_at = self._clock.now()
-        try:
-            ends = await log.end_offsets(owned)
-        except Unavailable as error:
-            self._retrying.unanswered(Part.LOG, error)
-        else:
-            self._retrying.answered(Part.LOG)
-            reached = {partition: log.position(partition) for partition in ends}
-            self._refuse_shrunk(ends, reached)
-            for partition, end in ends.items():
-                position = reached[partition]
-                self.health.seen(partition, position, end, self._clock.monotonic())
-                self._instruments.lag(partition, max(0, end - (position or 0)))
-            if not self._held_back:
-                self._watching.surveyed(asked_at, ends, reached)
-        try:
-            await self._ports.store.ping()
-            epochs = await self._ports.store.load_epochs()
-        except Unavailable as error:
-            self._retrying.unanswered(Part.STORE, error)
-        else:
-            self._retrying.answered(Part.STORE)
-            if epochs.generation > self._steps.planning.epochs.generation:
-                raise Renewed
-
-    def _refuse_shrunk(
-        self, ends: Mapping[TopicPartition, int], reached: Mapping[TopicPartition, int | None]
-    ) -> None:
-        """Raise `Unusable` where a log twice ends before what was read of it: a new leader may lag once."""
-        shrunk = {place for place, end in ends.items() if (reached[place] or 0) > end}
-        for place in sorted(shrunk & self._shrunk):
-            raise beyond(place, f"records up to offset {reached[place]} were read", ends[place])
-        self._shrunk = shrunk
 
 
 def _names(partitions: frozenset[TopicPartition]) -> list[str]:

@@ -224,7 +224,7 @@ def test_two_workers_that_both_own_an_evse_write_the_same_event() -> None:
         driver.settle()
     [event] = silences(driver)
     last_seen_at, deadline = (micros_of_text(event[name]) for name in ("last_seen_at", "occurred_at"))
-    driver.run(zombie._steps.write_silences(0, [Overdue("quiet", last_seen_at, deadline)]))
+    driver.run(zombie._steps.voice.tell_silences(0, [Overdue("quiet", last_seen_at, deadline)]))
     driver.settle()
 
     first, second = silences(driver)

@@ -1,0 +1,144 @@
+"""
+The look at the log and at the view every few seconds, and at where records come from.
+
+It tells health and metrics how far the partitions are, and notices what nobody says: a log that is another one
+or was cut before it was read, a view that has gone back, a rebuild that was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+
+import structlog
+
+from service.processing.assignment import partition_of
+from service.processing.health import Health
+from service.processing.instruments import Instruments, Part
+from service.processing.options import Options, Ports
+from service.processing.owned import Owned
+from service.processing.ports import Record, TopicPartition, Unavailable
+from service.processing.restoring import Renewed, beyond
+from service.processing.retry import Retrying
+
+_log = structlog.get_logger()
+
+
+class Survey:
+    """Asked by the loop once a turn; its questions are not repeated, the next survey asks again."""
+
+    def __init__(
+        self,
+        ports: Ports,
+        options: Options,
+        owned: Owned,
+        health: Health,
+        retrying: Retrying,
+        instruments: Instruments,
+    ) -> None:
+        self._ports = ports
+        self._interval_s = options.survey_interval_s
+        self._assignment = owned.assignment
+        self._watching = owned.watching
+        self._health = health
+        self._retrying = retrying
+        self._instruments = instruments
+        self._next_at = ports.clock.monotonic()
+        self._expected: dict[TopicPartition, int] = {}
+        self._shrunk: set[TopicPartition] = set()
+
+    def reads_from(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Note from where partitions are read on by our own will."""
+        self._expected |= offsets
+
+    def forget(self, partitions: Iterable[TopicPartition]) -> None:
+        """Note that partitions went."""
+        for partition in partitions:
+            self._expected.pop(partition, None)
+
+    async def notice_jumps(self, records: Sequence[Record]) -> None:
+        """
+        Compare where records come from with where the last ones ended.
+
+        Going back without a seek of ours means another log: raises `Unusable`. Going forward may mean that
+        the log was cut before it was read.
+        """
+        first: dict[TopicPartition, int] = {}
+        last: dict[TopicPartition, int] = {}
+        for record in records:
+            place = partition_of(record)
+            first.setdefault(place, record.offset)
+            last[place] = record.offset + 1
+        for place, offset in first.items():
+            expected = self._expected.get(place, offset)
+            if offset < expected:
+                raise beyond(place, f"records up to offset {expected} were processed", offset)
+            if offset > expected:
+                await self._notice_cut(place, expected)
+        self._expected |= last
+
+    async def _notice_cut(self, place: TopicPartition, expected: int) -> None:
+        """Tell a log that was cut from one whose offsets have holes, as transactions and compaction leave."""
+        begins = await self._retrying(Part.LOG, partial(self._ports.log.begin_offsets, [place]))
+        if begins[place] > expected:
+            self._watching.lost(place.partition)
+            _log.error(
+                "The log was cut before it was read: that time is unobserved.",
+                action="records_lost",
+                topic=place.topic,
+                partition=place.partition,
+                offset=expected,
+                begins=begins[place],
+            )
+
+    async def look(self, generation: int, *, all_is_processed: bool) -> None:
+        """
+        Ask how far the log goes and whether the view is as it was left, if it is time.
+
+        `all_is_processed`: no fetched record waits. Raises `Behind`, `Renewed` where the view is of a newer
+        generation than this one, and `Unusable` where the log is another one.
+        """
+        now = self._ports.clock.monotonic()
+        if now < self._next_at:
+            return
+        self._next_at = now + self._interval_s
+        await self._look_at_the_log(all_is_processed=all_is_processed)
+        await self._look_at_the_view(generation)
+
+    async def _look_at_the_log(self, *, all_is_processed: bool) -> None:
+        log, asked_at = self._ports.log, self._ports.clock.now()
+        try:
+            ends = await log.end_offsets(self._assignment.owned)
+        except Unavailable as error:
+            self._retrying.unanswered(Part.LOG, error)
+            return
+        self._retrying.answered(Part.LOG)
+        reached = {partition: log.position(partition) for partition in ends}
+        self._refuse_shrunk(ends, reached)
+        for partition, end in ends.items():
+            position = reached[partition]
+            self._health.seen(partition, position, end, self._ports.clock.monotonic())
+            self._instruments.lag(partition, max(0, end - (position or 0)))
+        if all_is_processed:
+            self._watching.surveyed(asked_at, ends, reached)
+
+    async def _look_at_the_view(self, generation: int) -> None:
+        store = self._ports.store
+        try:
+            await store.ping()
+            epochs = await store.load_epochs()
+        except Unavailable as error:
+            self._retrying.unanswered(Part.STORE, error)
+            return
+        self._retrying.answered(Part.STORE)
+        if epochs.generation > generation:
+            raise Renewed
+
+    def _refuse_shrunk(
+        self, ends: Mapping[TopicPartition, int], reached: Mapping[TopicPartition, int | None]
+    ) -> None:
+        """Raise `Unusable` where a log twice ends before what was read of it: a new leader may lag once."""
+        shrunk = {place for place, end in ends.items() if (reached[place] or 0) > end}
+        for place in sorted(shrunk & self._shrunk):
+            raise beyond(place, f"records up to offset {reached[place]} were read", ends[place])
+        self._shrunk = shrunk
