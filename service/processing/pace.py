@@ -189,7 +189,7 @@ def _length(edges: list[Micros], bucket: int) -> Micros:
 
 
 def _middle(weighed: Iterable[tuple[Micros, int]]) -> Micros:
-    """Give the length at which half of the weight is passed; there is some, and the shorter ones come first."""
+    """Give the length at which half of the weight is passed; the shorter ones come first."""
     known = list(weighed)
     passed = list(accumulate(weight for _, weight in known))
     return known[bisect_right(passed, passed[-1] // 2)][0]
