@@ -14,6 +14,7 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from schemas import examples
 from schemas.events import MODELS, EventBase
+from schemas.ledger import LEDGER_TYPE, RECORDS
 from schemas.snapshot import (
     SNAPSHOT_TYPE,
     TRANSITION_TYPE,
@@ -22,6 +23,7 @@ from schemas.snapshot import (
     Snapshot,
     TransitionRecord,
 )
+from schemas.view import Exclusion, Gap, Outage
 from schemas.vocabulary import EventType
 
 Json = dict[str, Any]
@@ -30,13 +32,59 @@ _BINDING_VERSION = "0.5.0"
 _TEMPLATE = "#/components/schemas/{model}"
 _KEY: Json = {"type": "string", "description": "`uid` of the EVSE, in UTF-8.", "examples": ["charger-1"]}
 
+_LEDGER_KEY: Json = {
+    "type": "string",
+    "description": "A compact JSON array: the kind, then the EVSE's `uid` and what else names the record.",
+    "examples": ['["day","charger-1","c1","2026-01-05"]'],
+}
+_NO_HEADERS: Json = {"type": "object", "description": "None."}
+_LEDGER: dict[str, tuple[str, str, Json]] = {
+    "ledgerDay": (
+        "day",
+        "A closed day of a connector, or of the EVSE as a port.",
+        {
+            "type": "object",
+            "description": "Seconds by state (`AVAILABLE/true`), of a port by class; else a count.",
+            "additionalProperties": {"type": "number", "minimum": 0},
+        },
+    ),
+    "ledgerOutage": (
+        "outage",
+        "A closed span in which a connector was not plainly up.",
+        {"$ref": _TEMPLATE.format(model="Outage")},
+    ),
+    "ledgerExclusion": (
+        "exclusion",
+        "An exclusion that holds.",
+        {"$ref": _TEMPLATE.format(model="Exclusion")},
+    ),
+    "ledgerGap": (
+        "gap",
+        "A time in which nothing could be seen of an EVSE.",
+        {"$ref": _TEMPLATE.format(model="Gap")},
+    ),
+    "ledgerRemoval": (
+        "removal",
+        "An EVSE is gone for good.",
+        {"$ref": _TEMPLATE.format(model="LedgerRemoval")},
+    ),
+    "ledgerBase": ("base", "The whole state of one EVSE.", {"$ref": _TEMPLATE.format(model="LedgerBase")}),
+    "ledgerMark": ("mark", "How far the bases reach.", {"$ref": _TEMPLATE.format(model="LedgerMark")}),
+    "ledgerEpoch": (
+        "epoch",
+        "Which log the offsets are of.",
+        {"$ref": _TEMPLATE.format(model="LedgerEpoch")},
+    ),
+}
+
 INFO: Json = {
     "title": "evse-status",
     "version": "1.0.0",
     "description": (
         "Keeps the true state of every EV charger: reads connector status and online events, and republishes "
-        "EVSE snapshots enriched with uptime and reliability. All topics are keyed by the EVSE's uid, and an "
-        "output goes to the partition number its input came from, so all topics have as many partitions. "
+        "EVSE snapshots enriched with uptime and reliability. Topics are keyed by the EVSE's uid (the ledger "
+        "by more), and an output goes to the partition number its input came from, so all topics have as many "
+        "partitions. "
         "The names below are the defaults; the prefix is a setting."
     ),
     "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
@@ -102,6 +150,12 @@ def _channels() -> Json:
             ["deadLetter"],
             "delete",
         ),
+        "ledger": _channel(
+            "evse.ledger",
+            "Closed history, exclusions, gaps and removals, and the bases that the view is restored from.",
+            [*_LEDGER, "ledgerTombstone"],
+            "compact",
+        ),
     }
 
 
@@ -133,6 +187,10 @@ def _operations() -> Json:
         ),
         "sendTransitions": _operation("send", "transitions", "Publish each applied change of a status."),
         "sendDeadLetters": _operation("send", "deadLetters", "Keep what could not be processed."),
+        "sendLedger": _operation(
+            "send", "ledger", "Keep what is closed, when it closes, and each day the whole state."
+        ),
+        "receiveLedger": _operation("receive", "ledger", "Restore a view that has lost what it held."),
     }
 
 
@@ -173,6 +231,25 @@ def _messages() -> Json:
             headers=_ref("DeadLetterHeaders"),
             content_type="application/octet-stream",
         ),
+        **_ledger_messages(),
+    }
+
+
+def _ledger_messages() -> Json:
+    messages = {
+        name: _message(
+            f"{LEDGER_TYPE}.{kind}", summary, payload=payload, headers=_NO_HEADERS, key=_LEDGER_KEY
+        )
+        for name, (kind, summary, payload) in _LEDGER.items()
+    }
+    return messages | {
+        "ledgerTombstone": _message(
+            f"{LEDGER_TYPE}.tombstone",
+            "No value: too old, withdrawn, or it turned out not to be.",
+            payload={"type": "null"},
+            headers=_NO_HEADERS,
+            key=_LEDGER_KEY,
+        )
     }
 
 
@@ -196,6 +273,7 @@ def _message(
     headers: Json,
     example: Json | None = None,
     content_type: str = "application/json",
+    key: Json | None = None,
 ) -> Json:
     message: Json = {
         "name": name,
@@ -203,7 +281,7 @@ def _message(
         "contentType": content_type,
         "headers": headers,
         "payload": payload,
-        "bindings": {"kafka": {"key": _KEY, "bindingVersion": _BINDING_VERSION}},
+        "bindings": {"kafka": {"key": key or _KEY, "bindingVersion": _BINDING_VERSION}},
     }
     if example is not None:
         message["examples"] = [{"name": "example", "payload": example}]
@@ -221,6 +299,7 @@ def _ref(model: str) -> Json:
 def _schemas() -> Json:
     models: list[type[BaseModel]] = [*MODELS.values()]
     models += [Snapshot, TransitionRecord, CloudEventHeaders, DeadLetterHeaders]
+    models += [Outage, Exclusion, Gap, *RECORDS]
     _, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template=_TEMPLATE, schema_generator=Untitled
     )

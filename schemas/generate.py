@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
-from schemas import asyncapi, events, evse, explanation, snapshot, view
+from schemas import asyncapi, events, evse, explanation, ledger, snapshot, view
 
 FOLDER = Path(__file__).parent / "json"
 """Where the committed documents lie."""
@@ -45,6 +45,10 @@ PUBLIC: tuple[type[BaseModel], ...] = (
     view.Outage,
     view.Exclusion,
     view.Gap,
+    ledger.LedgerRemoval,
+    ledger.LedgerBase,
+    ledger.LedgerMark,
+    ledger.LedgerEpoch,
     explanation.Explanation,
 )
 """Every model that crosses a boundary: each gets a file of its own. `event.json` is the union of events."""

@@ -134,6 +134,7 @@ def test_asyncapi_names_every_topic_with_its_cleanup() -> None:
         "evse.snapshots": ["compact"],
         "evse.transitions": ["delete"],
         "evse.dead-letters": ["delete"],
+        "evse.ledger": ["compact"],
     }
 
 
