@@ -97,7 +97,7 @@ class Steps:
         rejected = sifted.rejected + displaced
         await self.publish(plans, rejected, saved_at)
         self._watching.heard(plans)
-        self._watching.observe(sifted.items)
+        self._watching.observe(sifted.items, self._ports.clock.now())
         await self.voice.tell_gaps()
         self._tell(plans, rejected)
         await self._commit(sifted.next_offsets, progress)

@@ -1,8 +1,8 @@
 """
 The look at the log and at the view every few seconds, and at where records come from.
 
-It tells health and metrics how far the partitions are, and notices what nobody says: a log that is another one
-or was cut before it was read, a view that has gone back, a rebuild that was asked for.
+It tells health and metrics how far the partitions are, and notices what nobody says: a log that is another
+one or was cut before it was read, a view that has gone back, a rebuild that was asked for.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from service.domain.time import Micros
+from service.domain.time import CLOCK_TOLERANCE, Micros
 from service.domain.vitals import unpack_vitals, vitals
 from service.processing.ingest import Gap, Ingest, is_from_charger
 from service.processing.planning import EPOCH_SHIFT, TOPIC_SHIFT, Plan
@@ -83,8 +83,12 @@ class Watching:
         watch = self._watches.get(number)
         return [] if watch is None else list(watch.members)
 
-    def observe(self, items: Iterable[Item]) -> None:
-        """Take note of records in the order of the log."""
+    def observe(self, items: Iterable[Item], now: Micros) -> None:
+        """
+        Take note of records in the order of the log.
+
+        A record time that lies ahead of the clock is none: it would open a gap until then.
+        """
         for item in items:
             watch = self._watches.get(item.record.partition)
             if watch is None:
@@ -92,7 +96,7 @@ class Watching:
             watch.gaps += watch.ingest.observe(
                 self._topics.index(item.record.topic),
                 item.event.position & _ORDINAL,
-                item.record.timestamp or None,
+                item.record.timestamp if 0 < item.record.timestamp <= now + CLOCK_TOLERANCE else None,
                 is_charger=is_from_charger(item.event),
             )
 
