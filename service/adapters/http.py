@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+import structlog
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -23,6 +24,8 @@ from starlette.routing import Route
 from service.adapters.prometheus import CONTENT_TYPE
 from service.processing.health import Report
 from service.processing.ports import Clock, PortError
+
+_log = structlog.get_logger()
 
 _GRACE_S = 2
 """Seconds that a probe in flight gets at shutdown."""
@@ -146,5 +149,10 @@ class HttpServer:
         if self._served.before_stop is not None:
             self._served.before_stop()
         self._server.should_exit = True
-        await self._serving
+        await asyncio.wait((self._serving,))
+        if not self._serving.cancelled() and (failure := self._serving.exception()) is not None:
+            # No more than told: what made somebody stop this server must not be hidden by how it ended.
+            _log.warning(
+                f"The server of {self._served.what} had failed.", action="server_failed", error=repr(failure)
+            )
         self._serving = None
