@@ -3,13 +3,13 @@
 --
 -- KEYS  the trail of the writer; then the checkpoint of each partition
 -- ARGV  the trail's last number that was acknowledged, and that of this call; then for each partition
---         epoch, next_offset, rejections_in_a_row, ingest, mark ("day|next_offset" or ""), counted_until
+--         epoch, next_offset, rejections_in_a_row, ingest, mark ("day|next_offset" or ""), counted_until, committed
 -- Reply 1; or 0: the trail is older than what was acknowledged, so that writes the writer was told of are gone. Then
 --       nothing is written.
 --
 -- A checkpoint never goes back within its epoch: a worker that was overtaken changes nothing.
 
-local FIELDS = 6
+local FIELDS = 7
 local TRAIL_KEPT_S = 2592000
 local trail = tonumber(redis.call('GET', KEYS[1]) or '-1')
 if trail < tonumber(ARGV[1]) or trail > tonumber(ARGV[2]) then return 0 end
@@ -23,7 +23,7 @@ for i = 2, #KEYS do
   if epoch > stored_epoch or (epoch == stored_epoch and next_offset >= stored_offset) then
     redis.call('HSET', KEYS[i], 'epoch', ARGV[at + 1], 'next_offset', ARGV[at + 2],
       'rejections_in_a_row', ARGV[at + 3], 'ingest', ARGV[at + 4], 'mark', ARGV[at + 5],
-      'counted_until', ARGV[at + 6])
+      'counted_until', ARGV[at + 6], 'committed', ARGV[at + 7])
   end
 end
 return 1

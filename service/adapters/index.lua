@@ -1,21 +1,28 @@
 #!lua
 -- Let the lists that span EVSEs follow the documents.
 --
--- KEYS  all (scores: last_updated in ms), place, states, then one set for each word, in the order of ARGV
--- ARGV  the number of words, then the words: statuses ("CHARGING") and online values ("online:true");
+-- KEYS  the trail of the writer; all (scores: last_updated in ms), place, states, then one set for each word, in
+--       the order of ARGV
+-- ARGV  the trail's last number that was acknowledged, and that of this call; the number of words, then the words: statuses ("CHARGING") and online values ("online:true");
 --       then for each EVSE uid, status, online, last_updated_ms, removed ("1" or "0"), longitude, latitude ("" if unknown)
--- Reply the number of EVSEs whose entries were brought up to date
+-- Reply the number of EVSEs whose entries were brought up to date; or -1: the trail is older than what was
+--       acknowledged. Then nothing is written.
 --
 -- The lists may lag and are no state: running this twice, or late, does no harm. An entry with a newer
 -- last_updated stays, so that a worker that was overtaken between its save and this call changes nothing.
 -- A removed EVSE stays in `all` and among its status, and leaves the lists by place and by online.
 
 local FIELDS_PER_EVSE = 7
-local all, place, states = KEYS[1], KEYS[2], KEYS[3]
-local words = tonumber(ARGV[1])
+local TRAIL_KEPT_S = 2592000
+local trail = tonumber(redis.call('GET', KEYS[1]) or '-1')
+if trail < tonumber(ARGV[1]) or trail > tonumber(ARGV[2]) then return -1 end
+redis.call('SET', KEYS[1], ARGV[2], 'EX', TRAIL_KEPT_S)
+
+local all, place, states = KEYS[2], KEYS[3], KEYS[4]
+local words = tonumber(ARGV[3])
 local set_of = {}
 for i = 1, words do
-  set_of[ARGV[1 + i]] = KEYS[3 + i]
+  set_of[ARGV[3 + i]] = KEYS[4 + i]
 end
 
 local function leave(set, uid)
@@ -45,7 +52,7 @@ local function follow(uid, status, online, last_updated_ms, removed, longitude, 
 end
 
 local followed = 0
-for at = words + 2, #ARGV, FIELDS_PER_EVSE do
+for at = words + 4, #ARGV, FIELDS_PER_EVSE do
   followed = followed
     + follow(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4] == '1', ARGV[at + 5], ARGV[at + 6])
 end

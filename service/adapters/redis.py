@@ -255,7 +255,7 @@ class RedisViewStore:
         if not writes:
             return
         words = [*Status, *(f"online:{online}" for online in _ONLINE)]
-        keys = [self._keys.all, self._keys.place, self._keys.states]
+        keys = [self._trail.key, self._keys.all, self._keys.place, self._keys.states]
         keys += [self._keys.status(status) for status in Status]
         keys += [self._keys.online(online) for online in _ONLINE]
         arguments: list[Argument] = [len(words), *words]
@@ -271,7 +271,9 @@ class RedisViewStore:
             ]
         uids = {write.uid for write in writes}
         self._indexed -= uids
-        await self._run(self._index_script, keys, arguments)
+        async with self._trail.step() as numbers:
+            if await self._run(self._index_script, keys, [*numbers, *arguments]) < 0:
+                raise _behind()
         self._indexed |= uids
 
     async def _run(self, script: _Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:

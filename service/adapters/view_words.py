@@ -20,7 +20,15 @@ _MOST_BYTES_A_CALL = 2_000_000
 
 Argument = bytes | str | int | float
 
-CHECKPOINT_FIELDS = ("epoch", "next_offset", "rejections_in_a_row", "ingest", "mark", "counted_until")
+CHECKPOINT_FIELDS = (
+    "epoch",
+    "next_offset",
+    "rejections_in_a_row",
+    "ingest",
+    "mark",
+    "counted_until",
+    "committed",
+)
 
 
 def calls(writes: Sequence[ViewWrite]) -> Iterator[list[ViewWrite]]:
@@ -151,12 +159,13 @@ def checkpoint_values(checkpoint: Checkpoint) -> list[Argument]:
         checkpoint.ingest,
         "" if mark is None else f"{mark.day}|{mark.next_offset}",
         checkpoint.counted_until,
+        checkpoint.committed,
     ]
 
 
 def checkpoint_from(fields: Sequence[bytes | None]) -> Checkpoint | None:
     """Read what stands under `CHECKPOINT_FIELDS`."""
-    epoch, next_offset, in_a_row, ingest, mark, counted_until = fields
+    epoch, next_offset, in_a_row, ingest, mark, counted_until, committed = fields
     if next_offset is None:
         return None
     day, _, marked = (mark or b"").decode().partition("|")
@@ -167,6 +176,7 @@ def checkpoint_from(fields: Sequence[bytes | None]) -> Checkpoint | None:
         Mark(int(day), int(marked)) if marked else None,
         int(epoch or 0),
         int(counted_until or 0),
+        int(committed or 0),
     )
 
 

@@ -18,8 +18,8 @@ class Progress:
     """
     How far one owned partition is processed; `restored` once what is kept of it has come back.
 
-    Everything before `done` is in the view. `mark` is how far the bases in the ledger reach, `epoch` the
-    generation that all is written in.
+    Everything before `done` is in the view and committed, or about to be. `mark` is how far the bases in the
+    ledger reach, `epoch` the generation that all is written in.
     """
 
     restored: bool = False
@@ -43,7 +43,9 @@ class Progress:
         Records read again do not undo what was counted.
         """
         counted_until = max(next_offset, self.run.counted_until)
-        return Checkpoint(next_offset, self.run.in_a_row, ingest, self.mark, self.epoch, counted_until)
+        return Checkpoint(
+            next_offset, self.run.in_a_row, ingest, self.mark, self.epoch, counted_until, self.done
+        )
 
 
 class Assignment:

@@ -150,6 +150,10 @@ def _finish(made: Plan, offsets: Sequence[int], planning: Planning) -> None:
         made.write = replace(
             write(made.uid, held, made.rendered, position, pending), verdicts=list(_verdicts(made))
         )
+    elif publish and made.rendered is not None:
+        # The view has it; asking again lets the lists follow, which a crash may have left behind, and finds
+        # out who is further.
+        made.write = write(made.uid, held, made.rendered, position, held.pending)
     made.messages += topics.kept_from(made.uid, _home(held), pending)
     if publish and made.rendered is not None:
         removed_now = any(folded.removed_now for _, folded in made.folded)

@@ -336,6 +336,8 @@ class Checkpoint:
     mark: Mark | None = None
     epoch: int = 0
     counted_until: int = 0
+    committed: int = 0
+    """What the group had committed when this was written: a commit below it was set back by hand."""
 
 
 class ViewStore(Protocol):

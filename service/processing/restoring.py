@@ -22,7 +22,7 @@ from service.processing.ledger import LedgerMark
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.planning import Planning
-from service.processing.ports import Checkpoint, Epochs, Mark, TopicPartition, Unusable
+from service.processing.ports import Checkpoint, Epochs, Mark, OwnershipLost, TopicPartition, Unusable
 from service.processing.rebuilding import Rebuilding
 from service.processing.retry import Retrying
 
@@ -63,9 +63,20 @@ class Bearings:
         return not self.is_new and max(self.known or 0, self.committed or 0) > self.end
 
     def refuse(self, place: TopicPartition, marked: int | None = None) -> None:
-        """Raise `Unusable` where more was processed than the log holds: it is another log (promise P7)."""
+        """
+        Raise `Unusable` where more was processed than the log holds: it is another log (promise P7).
+
+        Also where the group's offset was set back by hand: whoever did so wants the log folded anew, and the
+        guard would take all of it for repeats.
+        """
         if self.is_new:
             return
+        if self.checkpoint and self.committed is not None and self.committed < self.checkpoint.committed:
+            raise Unusable(
+                f"the group's offset of topic {place.topic}, partition {place.partition} was set back to "
+                f"{self.committed}, and the view has all up to {self.known}: to have the log folded anew run "
+                "`evse-status rebuild`"
+            )
         for what, offset in (
             ("the view is", self.known),
             ("the group is", self.committed),
@@ -132,7 +143,7 @@ class Restoring:
         for place, each in bearings.items():
             each.refuse(place)
         if all(each.serves for each in bearings.values()):
-            return self._from_the_view(bearings)
+            return await self._from_the_view(bearings)
         began = self._ports.clock.monotonic()
         restored = await self._from_the_ledger(number, bearings, planning)
         if restored.is_new:
@@ -175,7 +186,7 @@ class Restoring:
             await self._ports.clock.sleep(_BETWEEN_LOOKS_S)
         return bearings
 
-    def _from_the_view(self, bearings: Mapping[TopicPartition, Bearings]) -> Restored:
+    async def _from_the_view(self, bearings: Mapping[TopicPartition, Bearings]) -> Restored:
         checkpoints, seek = {}, {}
         for place, each in bearings.items():
             if each.checkpoint is None:  # never: it serves
@@ -193,7 +204,20 @@ class Restoring:
                     checkpoint=known,
                     committed=each.committed,
                 )
+        await self._commit({place: at for place, at in seek.items() if bearings[place].committed != at})
         return Restored(checkpoints, seek)
+
+    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """
+        Commit from where reading goes on, so that the group's lag is the true one.
+
+        It is ahead of the commit where a crash came between checkpoint and commit, and behind it where the
+        view was behind.
+        """
+        try:
+            await self._retrying(Part.LOG, lambda: self._ports.log.commit(offsets))
+        except OwnershipLost as lost:
+            _log.warning(str(lost), action="ownership_lost")
 
     async def _from_the_ledger(
         self, number: int, bearings: Mapping[TopicPartition, Bearings], planning: Planning
@@ -234,6 +258,7 @@ class Restoring:
             restored.seek[place] = start
             restored.checkpoints[place] = self._checkpoint(start, each, marks.get(place), planning.epochs)
         await self._begin_ledger(number, restored, marks, planning.epochs)
+        await self._commit(restored.seek)
         await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(restored.checkpoints))
         return restored
 
@@ -248,7 +273,7 @@ class Restoring:
             ingest = known.ingest
         today = self._ports.clock.now() // DAY
         mark = marked.mark if marked is not None else Mark(today, start)
-        return Checkpoint(start, 0, ingest, mark, epochs.generation, start)
+        return Checkpoint(start, 0, ingest, mark, epochs.generation, start, start)
 
     async def _begin_ledger(
         self,

@@ -7,7 +7,7 @@ One batch is in hand at a time. This module knows no vendor, and nothing of what
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -19,7 +19,7 @@ from service.processing.instruments import Instruments, NoInstruments, Part, Ste
 from service.processing.options import Options, Ports
 from service.processing.owned import Owned
 from service.processing.planning import Defect
-from service.processing.ports import Behind, OwnershipLost, Record, TopicPartition
+from service.processing.ports import Behind, Record, TopicPartition
 from service.processing.restoring import Renewed, Restoring
 from service.processing.retry import Abandoned, Retrying, Stopping
 from service.processing.states import States
@@ -207,25 +207,9 @@ class Worker:
                 self.health.restored(place)
             ingest = next((one.ingest for one in restored.checkpoints.values()), b"")
             self._watching.begin(number, ingest, lost=restored.lost)
-        await self._commit_where_we_are(moved)
         self._survey.reads_from(moved)
         self._held_back = [record for record in self._held_back if partition_of(record) not in moved]
         return frozenset(moved)
-
-    async def _commit_where_we_are(self, moved: Mapping[TopicPartition, int]) -> None:
-        """
-        Commit from where reading goes on, so that the group's lag is the true one.
-
-        It is ahead of the commit where a crash came between checkpoint and commit, and behind it where the
-        view was behind.
-        """
-        committed = await self._retrying(Part.LOG, lambda: self._ports.log.committed(moved))
-        left = {place: offset for place, offset in moved.items() if (committed[place] or 0) != offset}
-        if left:
-            try:
-                await self._retrying(Part.LOG, lambda: self._ports.log.commit(left))
-            except OwnershipLost as lost:
-                _log.warning(str(lost), action="ownership_lost")
 
     def _begin_again(self, reason: Exception) -> None:
         """Take all that is held for void, and restore every partition in the next turn."""

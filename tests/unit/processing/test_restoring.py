@@ -18,7 +18,7 @@ from service.adapters.memory_view import MemoryView
 from service.processing.ports import Epochs, TopicPartition, Unusable
 from tests.builders import Json, heartbeat, online_reported, status_reported
 from tests.driver import Driver, with_options
-from tests.faults import When
+from tests.faults import Crash, When
 from tests.unit.processing.test_crashes import CALLS, STORY, outcome, told, undisturbed
 
 P0, P1 = TopicPartition("evse.events", 0), TopicPartition("evse.events", 1)
@@ -283,6 +283,33 @@ def test_a_log_that_shrinks_under_a_running_worker_stops_it() -> None:
 
     with pytest.raises(Unusable, match="evse-status rebuild"):
         driver.settle()
+
+
+def test_an_offset_that_was_set_back_by_hand_stops_the_worker() -> None:
+    """The guard would take all of it for repeats, and whoever set it back would wonder."""
+    driver = told(4)
+    driver.settle()
+    driver.stop()
+    driver.broker.group("evse-status").committed[P1] = 0
+    driver.restart()
+
+    with pytest.raises(
+        Unusable, match="was set back to 0, and the view has all up to 19.*evse-status rebuild"
+    ):
+        driver.settle()
+
+
+def test_a_commit_that_was_lost_with_the_worker_is_no_setting_back() -> None:
+    """A crash between checkpoint and commit leaves the commit of the batch before."""
+    driver = told(4)
+    driver.faults.arm_next("log.commit", When.BEFORE, Crash())
+    with pytest.raises(Crash):
+        driver.settle()
+    driver.crash()
+    driver.restart()
+    driver.settle()
+
+    assert outcome(driver) == outcome(undisturbed(4))
 
 
 def rebuild(driver: Driver, *new_logs: str) -> None:
