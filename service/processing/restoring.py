@@ -204,16 +204,19 @@ class Restoring:
                     checkpoint=known,
                     committed=each.committed,
                 )
-        await self._commit({place: at for place, at in seek.items() if bearings[place].committed != at})
+        await self._commit(bearings, seek)
         return Restored(checkpoints, seek)
 
-    async def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def _commit(
+        self, bearings: Mapping[TopicPartition, Bearings], seek: Mapping[TopicPartition, int]
+    ) -> None:
         """
         Commit from where reading goes on, so that the group's lag is the true one.
 
         It is ahead of the commit where a crash came between checkpoint and commit, and behind it where the
         view was behind.
         """
+        offsets = {place: at for place, at in seek.items() if (bearings[place].committed or 0) != at}
         try:
             await self._retrying(Part.LOG, lambda: self._ports.log.commit(offsets))
         except OwnershipLost as lost:
@@ -258,7 +261,7 @@ class Restoring:
             restored.seek[place] = start
             restored.checkpoints[place] = self._checkpoint(start, each, marks.get(place), planning.epochs)
         await self._begin_ledger(number, restored, marks, planning.epochs)
-        await self._commit(restored.seek)
+        await self._commit(bearings, restored.seek)
         await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(restored.checkpoints))
         return restored
 

@@ -294,7 +294,7 @@ def test_an_offset_that_was_set_back_by_hand_stops_the_worker() -> None:
     driver.restart()
 
     with pytest.raises(
-        Unusable, match="was set back to 0, and the view has all up to 19.*evse-status rebuild"
+        Unusable, match=r"set back to 0, and the view has all up to 19: .* `evse-status rebuild`"
     ):
         driver.settle()
 
