@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import Coroutine
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -44,6 +46,12 @@ def demo(
     notices().print("\n  Stopped.")
 
 
+def _end(_number: int, _frame: FrameType | None) -> None:
+    # What is cut short now says so, with traces that are no news to whoever cut it.
+    logging.disable()
+    raise KeyboardInterrupt
+
+
 async def _until_told(work: Coroutine[Any, Any, None]) -> None:
     """Run until SIGTERM or Ctrl-C cancels it, in order; a second one ends the process at once."""
     loop = asyncio.get_running_loop()
@@ -52,6 +60,7 @@ async def _until_told(work: Coroutine[Any, Any, None]) -> None:
     def stop(number: signal.Signals) -> None:
         working.cancel()
         loop.remove_signal_handler(number)
+        signal.signal(number, _end)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)

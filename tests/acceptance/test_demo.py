@@ -182,6 +182,22 @@ async def test_it_stops_when_told_and_leaves_nothing_running(
 
 
 @pytest.mark.slow
+async def test_a_second_ctrl_c_ends_it_at_once_without_a_trace() -> None:
+    """While it stops in order it can still be cut short, and nothing outlives it then either."""
+    async with demo("--evses", "3", "--days", "60") as shown:
+        await shown.says(ADDRESS)
+        parts = await shown.parts()
+        _ctrl_c(shown.process)
+        await asyncio.sleep(0.1)  # of the second that the orderly end takes
+        _ctrl_c(shown.process)
+        code = await shown.ends()
+        await until_gone(parts)
+
+    assert (code, shown.said.splitlines()[-1]) == (130, "evse-status: stopped, nothing more was done")
+    assert "Traceback" not in shown.said
+
+
+@pytest.mark.slow
 async def test_nothing_outlives_a_demonstration_that_was_killed() -> None:
     """The worker and Valkey notice that whoever started them is gone."""
     async with demo("--evses", "3", "--days", "1") as shown:
