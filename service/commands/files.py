@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,3 +79,14 @@ def opened_for_writing(path: Path | None) -> Iterator[BinaryIO]:
     finally:
         if not in_place:
             target.unlink(missing_ok=True)
+
+
+def refuse_to_overwrite(inputs: Iterable[Path], output: Path | None) -> None:
+    """Raise `CommandError` where the output would take the place of an input, under whatever name."""
+    if output is None or not output.is_file():
+        return
+    for path in inputs:
+        if path.is_file() and path.samefile(output):
+            raise CommandError(
+                f"{path} is read, and --output {output} would overwrite it; choose another file"
+            )

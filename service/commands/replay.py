@@ -15,7 +15,7 @@ from rich.table import Table
 from schemas.vocabulary import Verdict
 from service.commands.asked import definition_named, window_between
 from service.commands.console import CommandError, ConfigOption, notices, parse_time, printable
-from service.commands.files import opened_for_reading, opened_for_writing
+from service.commands.files import opened_for_reading, opened_for_writing, refuse_to_overwrite
 from service.domain.definitions import OBSERVED, Definition
 from service.domain.events import Event
 from service.domain.time import Micros
@@ -72,6 +72,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter for each option
     Lines that cannot be used go to standard error with their number and what helps; the others still count.
     """
     settings = load_settings(config)
+    refuse_to_overwrite(files, output)
     console = notices()
     job = Replay(settings.rules(_definitions(definition or [])), _time("--as-of", as_of))
     span = (_time("--from", from_), _time("--until", until))

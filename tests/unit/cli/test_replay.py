@@ -252,6 +252,19 @@ def test_a_run_that_fails_leaves_the_old_output(call: Call, log: Path, tmp_path:
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", ["log.jsonl", "./log.jsonl", "another-name"])
+def test_an_input_is_never_overwritten(call: Call, log: Path, tmp_path: Path, name: str) -> None:
+    """The log that is read stays as it is, whatever the output calls it."""
+    (tmp_path / "another-name").symlink_to(log)
+    before = log.read_text()
+
+    result = call("replay", str(log), "--output", name)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"--output {Path(name)} would overwrite it; choose another file" in " ".join(result.stderr.split())
+    assert log.read_text() == before
+
+
 @pytest.mark.parametrize("output", ["none/out.jsonl", "."])
 def test_an_output_that_cannot_be_written_is_told_before_the_work(call: Call, log: Path, output: str) -> None:
     """One line with what to change."""
