@@ -110,6 +110,9 @@ _NAMELESS = "\x1f"
 NOT_HEARD = "-"
 """Stands for the status in a day's keys while nothing was heard yet."""
 
+CHECKPOINTS = "checkpoints"
+"""Private: the hash tag of what the worker keeps for itself; in a cluster there is one more for each node."""
+
 PORT = ""
 """Stands for the connector in the fields of days: the EVSE as a port, up while any connector is up."""
 
@@ -250,23 +253,22 @@ class Keys:
         """Private: set of the EVSEs that live in a partition of the input; some may have no state yet."""
         return f"{self.prefix}-index:{{lists}}:partition:{partition}"
 
-    def checkpoint(self, topic: str, partition: int) -> str:
-        """Private: hash of how far a partition of the input is in the view."""
-        return f"{self.prefix}-worker:{{checkpoints}}:{topic}:{partition}"
+    def checkpoint(self, topic: str, partition: int, tag: str = CHECKPOINTS) -> str:
+        """Private: hash of how far a partition of the input is in the view; in a cluster one for each tag."""
+        return f"{self.prefix}-worker:{{{tag}}}:{topic}:{partition}"
 
-    @property
-    def ping(self) -> str:
+    def ping(self, tag: str = CHECKPOINTS) -> str:
         """Private: written to prove that the store takes writes."""
-        return f"{self.prefix}-worker:{{checkpoints}}:ping"
+        return f"{self.prefix}-worker:{{{tag}}}:ping"
 
     @property
     def epochs(self) -> str:
         """Private: hash of which log the offsets are of: topic -> epoch, and under "" the generation."""
-        return f"{self.prefix}-worker:{{checkpoints}}:epochs"
+        return f"{self.prefix}-worker:{{{CHECKPOINTS}}}:epochs"
 
-    def trail(self, writer: str) -> str:
+    def trail(self, writer: str, tag: str = CHECKPOINTS) -> str:
         """Private: the number of a worker's last write, by which lost writes are noticed."""
-        return f"{self.prefix}-worker:{{checkpoints}}:trail:{writer}"
+        return f"{self.prefix}-worker:{{{tag}}}:trail:{writer}"
 
 
 @dataclass(frozen=True, slots=True)

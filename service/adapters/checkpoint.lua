@@ -3,16 +3,17 @@
 --
 -- KEYS  the trail of the writer; then the checkpoint of each partition
 -- ARGV  the trail's last number that was acknowledged, and that of this call; then for each partition
---         epoch, next_offset, rejections_in_a_row, ingest, mark ("day|next_offset" or ""), counted_until, committed
--- Reply 1; or 0: the trail is older than what was acknowledged, so that writes the writer was told of are gone. Then
+--         epoch, next_offset, rejections_in_a_row, ingest, mark ("day|next_offset" or ""), counted_until, committed,
+--         tags: in a cluster the hash tags under which this checkpoint is kept, else ""
+-- Reply 1; or -1: the trail is older than what was acknowledged, so that writes the writer was told of are gone. Then
 --       nothing is written.
 --
 -- A checkpoint never goes back within its epoch: a worker that was overtaken changes nothing.
 
-local FIELDS = 7
+local FIELDS = 8
 local TRAIL_KEPT_S = 2592000
 local trail = tonumber(redis.call('GET', KEYS[1]) or '-1')
-if trail < tonumber(ARGV[1]) or trail > tonumber(ARGV[2]) then return 0 end
+if trail < tonumber(ARGV[1]) or trail > tonumber(ARGV[2]) then return -1 end
 redis.call('SET', KEYS[1], ARGV[2], 'EX', TRAIL_KEPT_S)
 
 for i = 2, #KEYS do
@@ -23,7 +24,7 @@ for i = 2, #KEYS do
   if epoch > stored_epoch or (epoch == stored_epoch and next_offset >= stored_offset) then
     redis.call('HSET', KEYS[i], 'epoch', ARGV[at + 1], 'next_offset', ARGV[at + 2],
       'rejections_in_a_row', ARGV[at + 3], 'ingest', ARGV[at + 4], 'mark', ARGV[at + 5],
-      'counted_until', ARGV[at + 6], 'committed', ARGV[at + 7])
+      'counted_until', ARGV[at + 6], 'committed', ARGV[at + 7], 'tags', ARGV[at + 8])
   end
 end
 return 1

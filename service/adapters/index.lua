@@ -1,10 +1,11 @@
 #!lua
 -- Let the lists that span EVSEs follow the documents.
 --
--- KEYS  the trail of the writer; all (scores: last_updated in ms), place, states, then one set for each word, in
---       the order of ARGV
--- ARGV  the trail's last number that was acknowledged, and that of this call; the number of words, then the words: statuses ("CHARGING") and online values ("online:true");
---       then for each EVSE uid, status, online, last_updated_ms, removed ("1" or "0"), longitude, latitude ("" if unknown)
+-- KEYS  the trail of the writer, if it lies here; all (scores: last_updated in ms), place, states, then one set for
+--       each word, in the order of ARGV
+-- ARGV  the trail's last number that was acknowledged, and that of this call: both "" without a trail; the number of
+--       words, then the words: statuses ("CHARGING") and online values ("online:true"); then for each EVSE
+--       uid, status, online, last_updated_ms, removed ("1" or "0"), longitude, latitude ("" if unknown)
 -- Reply the number of EVSEs whose entries were brought up to date; or -1: the trail is older than what was
 --       acknowledged. Then nothing is written.
 --
@@ -14,15 +15,19 @@
 
 local FIELDS_PER_EVSE = 7
 local TRAIL_KEPT_S = 2592000
-local trail = tonumber(redis.call('GET', KEYS[1]) or '-1')
-if trail < tonumber(ARGV[1]) or trail > tonumber(ARGV[2]) then return -1 end
-redis.call('SET', KEYS[1], ARGV[2], 'EX', TRAIL_KEPT_S)
+local before_lists = 0
+if ARGV[2] ~= '' then
+  local trail = tonumber(redis.call('GET', KEYS[1]) or '-1')
+  if trail < tonumber(ARGV[1]) or trail > tonumber(ARGV[2]) then return -1 end
+  redis.call('SET', KEYS[1], ARGV[2], 'EX', TRAIL_KEPT_S)
+  before_lists = 1
+end
 
-local all, place, states = KEYS[2], KEYS[3], KEYS[4]
+local all, place, states = KEYS[before_lists + 1], KEYS[before_lists + 2], KEYS[before_lists + 3]
 local words = tonumber(ARGV[3])
 local set_of = {}
 for i = 1, words do
-  set_of[ARGV[3 + i]] = KEYS[4 + i]
+  set_of[ARGV[3 + i]] = KEYS[before_lists + 3 + i]
 end
 
 local function leave(set, uid)

@@ -165,7 +165,7 @@ class RedisProbe:
     """Asks over a connection of its own, once and briefly, whether the server takes writes."""
 
     def __init__(self, settings: RedisSettings, timeout_s: float = 2.0) -> None:
-        self._key = Keys(settings.prefix).ping
+        self._key = Keys(settings.prefix).ping()
         self._client = connect(
             replace(
                 settings,

@@ -1,10 +1,10 @@
 #!lua
 -- Save many EVSEs of one node (in a cluster: of one slot), each atomically and under its guard.
 --
--- KEYS  the trail of the writer; then nine for each EVSE: document, days, outages, exclusions, gaps, verdicts,
---       private, staged days, staged outages (schemas/view.py tells what they hold)
--- ARGV  the trail's last number that was acknowledged, and that of this call; the number of document fields, then
---       their names, once for all EVSEs; then for each EVSE
+-- KEYS  the trail of the writer, if it lies here; then nine for each EVSE: document, days, outages, exclusions,
+--       gaps, verdicts, private, staged days, staged outages (schemas/view.py tells what they hold)
+-- ARGV  the trail's last number that was acknowledged, and that of this call: both "" without a trail; the number
+--       of document fields, then their names, once for all EVSEs; then for each EVSE
 --         position    "epoch|as_of_us|offset,offset,…": the guard, as kept in the private hash
 --         previous    the position that the writer last knew to be stored, or ""
 --         replace     "1": all that is stored goes, and what was staged takes its place; else ""
@@ -96,9 +96,13 @@ end
 
 -- A write that was acknowledged and is gone has left the trail at an older number.
 local acknowledged, number = take(), take()
-local trail = tonumber(redis.call('GET', KEYS[1]) or '-1')
-if trail < tonumber(acknowledged) or trail > tonumber(number) then return TRAIL_LOST end
-redis.call('SET', KEYS[1], number, 'EX', TRAIL_KEPT_S)
+local before_evses = 0
+if number ~= '' then
+  local trail = tonumber(redis.call('GET', KEYS[1]) or '-1')
+  if trail < tonumber(acknowledged) or trail > tonumber(number) then return TRAIL_LOST end
+  redis.call('SET', KEYS[1], number, 'EX', TRAIL_KEPT_S)
+  before_evses = 1
+end
 
 local names = {}
 for i = 1, tonumber(take()) do
@@ -155,7 +159,7 @@ local function save(first_key)
 end
 
 local outcomes = {}
-for i = 1, (#KEYS - 1) / KEYS_PER_EVSE do
-  outcomes[i] = save((i - 1) * KEYS_PER_EVSE + 2)
+for i = 1, (#KEYS - before_evses) / KEYS_PER_EVSE do
+  outcomes[i] = save((i - 1) * KEYS_PER_EVSE + before_evses + 1)
 end
 return outcomes

@@ -1,7 +1,7 @@
 """
 The view's scripts, spelled out: how writes and checkpoints become keys and arguments, and replies values.
 
-The order is that of the heads of `view.lua`, `load.lua` and `checkpoint.lua`. Talks to no server.
+The order is that of the heads of the scripts. Talks to no server.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from itertools import islice
 from typing import Any
 
 from schemas.view import Keys
-from service.adapters.view_limits import pruning_day
+from schemas.vocabulary import Status
+from service.adapters.view_limits import on_the_map, pruning_day
 from service.processing.ports import Checkpoint, Mark, Position, Seen, StoredEvse, ViewWrite
 
 # One call blocks the server for everybody while it runs: a few milliseconds at these sizes (measured).
@@ -29,6 +30,7 @@ CHECKPOINT_FIELDS = (
     "counted_until",
     "committed",
 )
+_ONLINE = ("true", "false", "null")
 
 
 def calls(writes: Sequence[ViewWrite]) -> Iterator[list[ViewWrite]]:
@@ -85,7 +87,7 @@ def save_arguments(keys: Keys, writes: Sequence[ViewWrite]) -> tuple[list[str], 
     """
     Spell out keys and arguments of `view.lua` for writes whose documents have the same fields.
 
-    The trail goes before both.
+    The trail goes before both: its key, and its two numbers or two empty words.
     """
     names: list[str] = []
     values: list[Argument] = [len(writes[0].document), *writes[0].document]
@@ -149,8 +151,25 @@ def _flat(pairs: Iterable[tuple[Argument, bytes]]) -> Iterator[Argument]:
         yield value
 
 
-def checkpoint_values(checkpoint: Checkpoint) -> list[Argument]:
-    """Spell out one checkpoint for `checkpoint.lua`, in the order of `CHECKPOINT_FIELDS`."""
+def index_arguments(keys: Keys, writes: Iterable[ViewWrite]) -> tuple[list[str], list[Argument]]:
+    """Spell out keys and arguments of `index.lua`; the trail goes before both, as in `save_arguments`."""
+    words = [*Status, *(f"online:{online}" for online in _ONLINE)]
+    names = [keys.all, keys.place, keys.states]
+    names += [keys.status(status) for status in Status]
+    names += [keys.online(online) for online in _ONLINE]
+    values: list[Argument] = [len(words), *words]
+    for write in writes:
+        place = on_the_map(write.coordinates) or ("", "")
+        values += (write.uid, write.status, write.online, write.last_updated_ms, int(write.removed), *place)
+    return names, values
+
+
+def checkpoint_values(checkpoint: Checkpoint, tags: str = "") -> list[Argument]:
+    """
+    Spell out one checkpoint for `checkpoint.lua`, in the order of `CHECKPOINT_FIELDS`.
+
+    `tags`: the hash tags under which it is kept in a cluster, comma-separated.
+    """
     mark = checkpoint.mark
     return [
         checkpoint.epoch,
@@ -160,6 +179,7 @@ def checkpoint_values(checkpoint: Checkpoint) -> list[Argument]:
         "" if mark is None else f"{mark.day}|{mark.next_offset}",
         checkpoint.counted_until,
         checkpoint.committed,
+        tags,
     ]
 
 

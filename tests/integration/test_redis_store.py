@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from schemas.view import Keys
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisSettings
-from service.processing.ports import SaveOutcome, Unavailable, Unusable
+from service.processing.ports import Behind, ClosedHistory, SaveOutcome, Unavailable, Unusable
 from tests.contract.stores import RedisLook, position, write
 from tests.processes import free_port
 from tests.proxy import proxy_before
@@ -143,6 +143,21 @@ async def test_an_evicting_server_is_refused_with_the_remedy(redis_url: str, cli
             assert await store.save([write()]) == [SaveOutcome.SAVED]
     finally:
         await client.config_set("maxmemory-policy", "noeviction")
+
+
+async def test_staged_history_that_is_lost_is_noticed(redis_url: str, client: Any) -> None:
+    """A replica that had not received it takes over: what would take its place now would have a hole."""
+    async with started(redis_url) as store:
+        await store.save([write(at=position(1))])
+        [trail] = await client.keys("*:trail:*")
+        before = await client.get(trail)
+        await store.stage("t", [ClosedHistory("charger-1", {"c1/2026-01-01": b"{}"}, [(5, b"five")])])
+
+        await client.delete(Keys().staged_days("charger-1", "t"), Keys().staged_outages("charger-1", "t"))
+        await client.set(trail, before)
+
+        with pytest.raises(Behind):
+            await store.save([write(at=position(2), replace=True, staged="t")])
 
 
 async def test_lists_left_behind_by_a_crash_are_mended(redis_url: str, client: Any) -> None:

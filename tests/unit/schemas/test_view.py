@@ -52,7 +52,7 @@ def test_the_keys_are_those_of_the_documentation() -> None:
 def test_what_only_the_worker_reads_lies_on_keys_of_its_own() -> None:
     """None of them is among the documented ones."""
     keys = view.Keys("p")
-    private = [keys.private("u"), keys.states, keys.checkpoint("evse.events", 3), keys.ping]
+    private = [keys.private("u"), keys.states, keys.checkpoint("evse.events", 3), keys.ping()]
     private += [keys.members(3), keys.epochs, keys.trail("w"), keys.staged_days("u", "t")]
 
     assert private == [

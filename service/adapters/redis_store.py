@@ -1,0 +1,170 @@
+"""
+What the view in Redis does alike on one server and in a cluster.
+
+What hangs on which key is written in `schemas.view`; what is done with it in `load.lua`, `view.lua`,
+`checkpoint.lua` and `index.lua`.
+Knows nothing of what a state or a document means, nor of how a call finds its server.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from schemas.view import Keys
+from service.adapters.redis_calls import Call, call
+from service.adapters.redis_connection import RedisSettings
+from service.adapters.view_words import seen_from
+from service.processing.ports import (
+    Behind,
+    Checkpoint,
+    ClosedHistory,
+    Epochs,
+    SaveOutcome,
+    Seen,
+    TopicPartition,
+    ViewWrite,
+)
+
+_OUTCOMES = (SaveOutcome.STALE, SaveOutcome.ALREADY, SaveOutcome.SAVED, SaveOutcome.SAVED)
+_LISTS_FOLLOW, _BEHIND = 3, 4
+_TRAIL_LOST = -1
+_STAGED_KEPT_S = 86_400
+
+
+def behind() -> Behind:
+    """Say that writes are gone."""
+    return Behind("Redis has gone back: writes that it acknowledged are gone (failover, older dump or flush)")
+
+
+def is_behind(reply: Any) -> bool:
+    """Read from a script's reply that the trail is older than it was, or an EVSE than the writer knew it."""
+    return reply == _TRAIL_LOST or (isinstance(reply, list) and _BEHIND in reply)
+
+
+class RedisStore(ABC):
+    """The port `ViewStore`, less what a server and a cluster do each in its own way."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        self._settings = settings
+        self._keys = Keys(settings.prefix)
+        # EVSEs whose lists this process has brought up to date; a crash before it may have left them behind.
+        self._indexed: set[str] = set()
+        self._members: set[tuple[int, str]] = set()
+
+    @abstractmethod
+    async def _ask(self, calls: Sequence[Call]) -> list[Any]:
+        """Make the calls, in one round trip where that can be, and give their replies."""
+
+    @abstractmethod
+    async def _keep(self, calls: Sequence[Call]) -> None:
+        """Make calls that write, so that their loss is noticed; raise `Behind` if one is."""
+
+    @abstractmethod
+    def _portions(self, writes: Sequence[ViewWrite]) -> Iterable[Sequence[ViewWrite]]:
+        """Cut writes, in order, into what `_save` takes at once."""
+
+    @abstractmethod
+    async def _save(self, writes: Sequence[ViewWrite]) -> list[int]:
+        """Give the reply of `view.lua` to each write; raise `Behind`."""
+
+    @abstractmethod
+    async def _follow(self, writes: Sequence[ViewWrite]) -> None:
+        """Let the lists follow; raise `Behind`."""
+
+    @abstractmethod
+    async def save_checkpoints(self, checkpoints: Mapping[TopicPartition, Checkpoint]) -> None: ...
+
+    async def ping(self) -> None:
+        """Write a key: a replica, a full server and one that lost its disk answer PING, but refuse this."""
+        await self.save_checkpoints({})
+
+    async def look(self, uids: Sequence[str]) -> dict[str, Seen]:
+        replies = await self._ask(
+            [call("hmget", self._keys.private(uid), ["position", "vitals"]) for uid in uids]
+        )
+        found = zip(uids, map(seen_from, replies), strict=True)
+        return {uid: seen for uid, seen in found if seen is not None}
+
+    async def members(self, partition: int) -> list[str]:
+        [found] = await self._ask([call("smembers", self._keys.members(partition))])
+        return sorted(uid.decode() for uid in found)
+
+    async def save(self, writes: Sequence[ViewWrite]) -> list[SaveOutcome]:
+        await self._enlist(writes)
+        outcomes: list[SaveOutcome] = []
+        for some in self._portions(writes):
+            replies = await self._save(some)
+            outcomes += [_OUTCOMES[reply] for reply in replies]
+            await self._index(
+                [
+                    write
+                    for write, reply in zip(some, replies, strict=True)
+                    if reply == _LISTS_FOLLOW
+                    or _OUTCOMES[reply] is SaveOutcome.ALREADY
+                    or (_OUTCOMES[reply] is SaveOutcome.SAVED and write.uid not in self._indexed)
+                ]
+            )
+        return outcomes
+
+    async def stage(self, token: str, histories: Sequence[ClosedHistory]) -> None:
+        calls: list[Call] = []
+        for each in histories:
+            days = self._keys.staged_days(each.uid, token)
+            outages = self._keys.staged_outages(each.uid, token)
+            if each.closed_days:
+                calls.append(call("hset", days, mapping=dict(each.closed_days)))
+                calls.append(call("expire", days, _STAGED_KEPT_S))
+            if each.closed_outages:
+                calls.append(call("zadd", outages, {outage: end for end, outage in each.closed_outages}))
+                calls.append(call("expire", outages, _STAGED_KEPT_S))
+        if calls:
+            await self._keep(calls)
+
+    async def staged(self, token: str, uids: Sequence[str]) -> dict[str, ClosedHistory]:
+        calls: list[Call] = []
+        for uid in uids:
+            calls.append(call("hgetall", self._keys.staged_days(uid, token)))
+            calls.append(call("zrange", self._keys.staged_outages(uid, token), 0, -1, withscores=True))
+        replies = iter(await self._ask(calls))
+        return {
+            uid: ClosedHistory(
+                uid,
+                {name.decode(): day for name, day in days.items()},
+                [(int(end), outage) for outage, end in outages],
+            )
+            for uid, days, outages in zip(uids, replies, replies, strict=True)
+        }
+
+    async def load_epochs(self) -> Epochs:
+        [found] = await self._ask([call("hgetall", self._keys.epochs)])
+        numbers = {name.decode(): int(number) for name, number in found.items()}
+        return Epochs(numbers.pop("", 0), numbers)
+
+    async def save_epochs(self, epochs: Epochs) -> None:
+        stored = await self.load_epochs()
+        if stored.generation < epochs.generation:
+            fields = {"": epochs.generation, **epochs.since}
+            await self._ask([call("hset", self._keys.epochs, mapping=fields)])
+
+    async def _enlist(self, writes: Sequence[ViewWrite]) -> None:
+        """Name the EVSEs in their partition's list, before there is anything of them to be forgotten."""
+        new = {(write.partition, write.uid) for write in writes} - self._members
+        if not new:
+            return
+        await self._add([call("sadd", self._keys.members(number), uid) for number, uid in sorted(new)])
+        self._members |= new
+
+    async def _add(self, calls: Sequence[Call]) -> None:
+        """Add members; whoever saves them next leaves the trail by which a loss is noticed."""
+        await self._ask(calls)
+
+    async def _index(self, writes: Sequence[ViewWrite]) -> None:
+        """Let the lists follow; a failure forgets who was done, so that the next save tries again."""
+        if not writes:
+            return
+        uids = {write.uid for write in writes}
+        self._indexed -= uids
+        await self._follow(writes)
+        self._indexed |= uids
