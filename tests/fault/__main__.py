@@ -58,7 +58,7 @@ def main() -> None:
     arguments = _arguments()
     kinds = _kinds(arguments.kinds)
     if arguments.serve:
-        asyncio.run(_serve(kinds, arguments.folder))
+        asyncio.run(_serve(kinds, arguments.folder, history=arguments.history))
         return
     folder = Path(arguments.folder or tempfile.mkdtemp(prefix="evse-status-faults-"))
     seeds = iter(range(arguments.start, arguments.start + arguments.seeds))
@@ -79,6 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--kinds", default="", help="kinds of faults, comma-separated, by their names in the code"
     )
+    parser.add_argument("--history", action="store_true", help="say and keep what was done in every seed")
     parser.add_argument("--folder", default="", help="where to write what differed, with the workers' logs")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -104,6 +105,7 @@ async def _job(seeds: Iterator[int], total: Total, arguments: argparse.Namespace
         "--serve",
         f"--kinds={arguments.kinds}",
         f"--folder={folder}",
+        *(["--history"] if arguments.history else []),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=_LONGEST_LINE,
@@ -118,23 +120,23 @@ async def _job(seeds: Iterator[int], total: Total, arguments: argparse.Namespace
             break
         outcome = json.loads(answer)
         total.add(outcome)
-        sys.stdout.write(_told(outcome))
+        sys.stdout.write(_told(outcome, history=arguments.history))
         sys.stdout.flush()
     process.stdin.close()
     await process.wait()
 
 
-def _told(answer: dict[str, Any]) -> str:
+def _told(answer: dict[str, Any], *, history: bool) -> str:
     differences = answer["differences"]
     line = f"seed {answer['seed']}: {sum(answer['faults'].values())} faults, {len(differences)} differences"
     text = f"{line}, {answer['seconds']:.1f} s\n"
+    told = answer["history"] if differences or history else []
     if differences:
-        told = [*answer["history"], *differences[:_SHOWN], f"all of it: {answer['file']}"]
-        text += "".join(f"    {one}\n" for one in told)
-    return text
+        told += [*differences[:_SHOWN], f"all of it: {answer['file']}"]
+    return text + "".join(f"    {one}\n" for one in told)
 
 
-async def _serve(kinds: Collection[Kind], folder: str) -> None:
+async def _serve(kinds: Collection[Kind], folder: str, *, history: bool) -> None:
     """Play each seed that comes in, on one stage."""
     # The harness's own clients have much to say of faults that are meant.
     logging.basicConfig(level=logging.CRITICAL)
@@ -143,12 +145,12 @@ async def _serve(kinds: Collection[Kind], folder: str) -> None:
         while seed := await asyncio.to_thread(sys.stdin.readline):
             began = time.monotonic()
             outcome = await play(int(seed), ours, kinds)
-            answer = _answer(outcome, time.monotonic() - began, Path(folder))
+            answer = _answer(outcome, time.monotonic() - began, Path(folder), history=history)
             sys.stdout.write(json.dumps(answer) + "\n")
             sys.stdout.flush()
 
 
-def _answer(outcome: Outcome, seconds: float, folder: Path) -> dict[str, Any]:
+def _answer(outcome: Outcome, seconds: float, folder: Path, *, history: bool) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "seed": outcome.seed,
         "faults": {kind.value: count for kind, count in outcome.faults.items()},
@@ -156,7 +158,7 @@ def _answer(outcome: Outcome, seconds: float, folder: Path) -> dict[str, Any]:
         "differences": outcome.differences,
         "seconds": seconds,
     }
-    if outcome.differences:
+    if outcome.differences or history:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"seed-{outcome.seed}.json"
         path.write_text(json.dumps({**answer, "workers": outcome.lines}, indent=1))

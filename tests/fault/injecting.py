@@ -195,8 +195,9 @@ async def _worker_out_of_sight(run: Run, fault: Fault) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_STRUCK_S):
             await caught.wait()
-    redis.freeze()
-    kafka.freeze()
+    for way in (redis, kafka):
+        way.let_be()
+        way.freeze()
     what = ("a publication", "a save")[fault.call % 2] if caught.is_set() else "nothing"
 
     def release() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
@@ -51,12 +51,35 @@ VIEW_LOST = frozenset({Kind.REDIS_EMPTIED, Kind.REDIS_RESTORED, Kind.REDIS_FAILE
 _MOST = ((LONG, 2), (BROKER, 1), (VIEW_LOST, 2))
 """So many of a scenario's faults at most, for the sake of time."""
 
+_WEIGHTS: Mapping[Kind, float] = {
+    Kind.KILL: 2,
+    Kind.KILL_AT_CALL: 4,
+    Kind.PAUSE: 3,
+    Kind.WORKER_OUT_OF_SIGHT: 3,
+    Kind.KAFKA_CUT_IN_CALL: 2,
+    Kind.REDIS_CUT_IN_CALL: 2,
+    Kind.BROKER_STOPPED: 0.7,
+    Kind.BROKER_KILLED: 0.7,
+    Kind.REDIS_EMPTIED: 1.5,
+    Kind.REDIS_RESTORED: 1.5,
+    Kind.REDIS_FAILED_OVER: 2,
+}
+"""How often a kind is drawn, against the 1 of those left out: what finds most comes most."""
+
 _FAULTS = (5, 8)
-_LONG_S = (8.0, 9.0)
+# A session is over after 6 s, and the others know of it after more than one further.
+_LONG_S = (9.0, 10.5)
 _SHORT_S = (0.2, 1.2)
-_MOST_CALLS = 30
+_MOST_CALLS = 12
 _STRIKES = 20
-_PAUSED_IN = ("store.save", "store.save", "publisher.publish", "store.save_checkpoints", "log.commit")
+_STRUCK = (
+    "store.save",
+    "store.save",
+    "publisher.publish",
+    "publisher.publish",
+    "store.save_checkpoints",
+    "log.commit",
+)
 
 
 @dataclass(frozen=True)
@@ -114,14 +137,14 @@ def scenario(seed: int, kinds: Collection[Kind] = frozenset(Kind)) -> Scenario:
         state_limit=rng.choice((8, 200_000)),
         gaps=rng.random() < 0.3,
         faults=tuple(_fault(rng, kind, step) for step, kind in enumerate(drawn)),
-        kills=tuple(_kills(rng) for _ in range(PLACES)),
-        pauses=tuple(_pauses(rng) for _ in range(PLACES)),
+        kills=tuple(_strikes(rng, by_number=0.5) for _ in range(PLACES)),
+        pauses=tuple(_strikes(rng, by_number=0.0) for _ in range(PLACES)),
         chunks=rng.choice((1, 4, 12)),
     )
 
 
 def _kinds(rng: Random, kinds: Sequence[Kind]) -> list[Kind]:
-    """Draw kinds, each as likely, but of what takes long only a few."""
+    """Draw kinds by their weights, but of what takes long only a few."""
     wanted = rng.randint(*_FAULTS)
     drawn: list[Kind] = []
     while len(drawn) < wanted:
@@ -132,7 +155,7 @@ def _kinds(rng: Random, kinds: Sequence[Kind]) -> list[Kind]:
         ]
         if not open_kinds:
             break
-        drawn.append(rng.choice(open_kinds))
+        drawn += rng.choices(open_kinds, [_WEIGHTS.get(kind, 1) for kind in open_kinds])
     return drawn
 
 
@@ -148,9 +171,12 @@ def _fault(rng: Random, kind: Kind, step: int) -> Fault:
     )
 
 
-def _kills(rng: Random) -> tuple[Strike, ...]:
-    return tuple(Strike(rng.randrange(_MOST_CALLS), rng.choice(tuple(When))) for _ in range(_STRIKES))
-
-
-def _pauses(rng: Random) -> tuple[Strike, ...]:
-    return tuple(Strike(rng.choice(_PAUSED_IN), rng.choice(tuple(When))) for _ in range(_STRIKES))
+def _strikes(rng: Random, by_number: float) -> tuple[Strike, ...]:
+    """Draw strikes at any call, by that share, and else at those that change something."""
+    return tuple(
+        Strike(
+            rng.randrange(_MOST_CALLS) if rng.random() < by_number else rng.choice(_STRUCK),
+            rng.choice(tuple(When)),
+        )
+        for _ in range(_STRIKES)
+    )
