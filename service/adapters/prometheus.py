@@ -107,7 +107,7 @@ BASES = _counter("bases_total", "Whole states of EVSEs written into the ledger w
 SILENCES = _counter("silences_total", "EVSEs declared offline because nothing was heard of them.")
 GAPS = _counter("gaps_total", "EVSEs told of a time in which nothing could be seen of them.")
 RETRIES = _counter("retries_total", "Calls tried again because a part did not answer.", part=Part)
-BLOCKED = _gauge("blocked", "1 while the loop waits for this part.", part=Part)
+BLOCKED = _gauge("blocked", "1 while this part does not answer.", part=Part)
 REBALANCES = _counter("rebalances_total", "Assignments of partitions to this worker.")
 PARTITIONS = _gauge("partitions", "Partitions that this worker owns.")
 LAG = _gauge("lag_records", "Records that wait in an owned partition.", topic=None, partition=None)
