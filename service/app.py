@@ -262,7 +262,7 @@ async def _checked(
     """
     while not life.stopped.is_set():
         try:
-            report = await check()
+            report = await life.unless_stopped(check())
         except Unavailable as error:
             life.waits(str(error))
             instruments.retried(Part.LOG)
@@ -273,6 +273,8 @@ async def _checked(
             )
             await life.pause(_AGAIN_S)
         else:
+            if report is None:
+                break
             report.require()
             for topic in report.created:
                 _log.info("A topic was missing and is created.", action="topic_created", topic=topic)

@@ -12,15 +12,17 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import structlog
 
 from service.processing.health import Health, Report, Stuck, watch
 from service.processing.ports import Clock
 from service.processing.worker import Worker
+
+Result = TypeVar("Result")
 
 _log = structlog.get_logger()
 
@@ -71,6 +73,16 @@ class Life:
                 await self.stopped.wait()
         except TimeoutError:
             return
+
+    async def unless_stopped(self, work: Awaitable[Result]) -> Result | None:
+        """Do what may take long and can be cancelled; None if it was, since the life ended."""
+        working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self.stopped.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        for one in (working, stopping):
+            if not one.done():
+                one.cancel()
+                await asyncio.wait((one,))
+        return None if working.cancelled() else working.result()
 
     def stop(self) -> None:
         """End in order: the worker finishes the batch in hand and commits it."""

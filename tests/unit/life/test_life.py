@@ -103,6 +103,26 @@ async def test_sigterm_stops_the_life_in_order() -> None:
     assert loop.remove_signal_handler(signal.SIGINT)
 
 
+async def test_what_is_waited_for_at_the_start_ends_with_the_life() -> None:
+    """Nobody waits for a broker that hangs after a stop; what answers before is given, what fails is raised."""
+    life = Life()
+
+    async def answer() -> int:
+        return 7
+
+    async def fail() -> int:
+        raise OSError("no")
+
+    assert await life.unless_stopped(answer()) == 7
+    with pytest.raises(OSError, match="no"):
+        await life.unless_stopped(fail())
+    hanging = asyncio.create_task(life.unless_stopped(asyncio.Event().wait()))
+    await asyncio.sleep(0)
+    life.stop()
+
+    assert await hanging is None
+
+
 async def test_a_pause_ends_when_the_life_does() -> None:
     """Nobody waits out a retry after a stop."""
     life = Life()
