@@ -107,7 +107,7 @@ class Instruments(Protocol):
         """A call to this part is tried again because it did not answer."""
 
     def blocked(self, part: Part, *, waiting: bool) -> None:
-        """From now on the loop waits for this part (True), or no longer (False)."""
+        """From now on this part does not answer (True), or does again (False)."""
 
     def assigned(self, partitions: int) -> None:
         """So many partitions came; counts one rebalance."""

@@ -104,7 +104,7 @@ async def test_sigterm_stops_the_life_in_order() -> None:
 
 
 async def test_what_is_waited_for_at_the_start_ends_with_the_life() -> None:
-    """Nobody waits for a broker that hangs after a stop; what answers before is given, what fails is raised."""
+    """Nobody waits for a broker that hangs after a stop; an answer before is given, a failure is raised."""
     life = Life()
 
     async def answer() -> int:
