@@ -79,7 +79,7 @@ async def _leave(run: Run, fault: Fault) -> None:
     place = run.pick(fault.place)
     if place is None:
         return
-    if len(run.workers) < 2:
+    if not run.has_company(place):
         await _join(run, fault)
         return
     worker = run.workers[place]
@@ -101,6 +101,7 @@ async def _pause(run: Run, fault: Fault) -> None:
     place = run.pick(fault.place)
     if place is None:
         return
+    await run.accompany(place)
     worker = run.workers[place]
     where: str | None = "any instant"
     if fault.point is Point.REQUEST:
@@ -189,6 +190,7 @@ async def _worker_out_of_sight(run: Run, fault: Fault) -> None:
     place = run.pick(fault.place)
     if place is None:
         return
+    await run.accompany(place)
     run.busy.add(place)
     redis, kafka = run.view.ways[place], run.stage.ways[place]
     caught = redis.freeze_at(_redis_script(fault)) if fault.call % 2 else kafka.freeze_at(_is_produce)

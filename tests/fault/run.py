@@ -97,6 +97,16 @@ class Run:
         order = [(place + i) % PLACES for i in range(PLACES)]
         return next((one for one in order if one in self.workers and one not in self.busy), None)
 
+    def has_company(self, place: int) -> bool:
+        """Tell whether another than the worker at a place could take over from it."""
+        return any(one != place and one not in self.busy for one in self.workers)
+
+    async def accompany(self, place: int) -> None:
+        """See that somebody can take over from the worker at a place."""
+        free = self.idle_place()
+        if not self.has_company(place) and free is not None:
+            await self.start_worker(free)
+
     async def start_worker(self, place: int) -> None:
         """Let a worker work at a place; one that is not stopped on purpose is started again."""
         births = self._births[place]
