@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from service.simulation.fleet import Fleet
+from service.simulation.fleet import Fleet, PowerCut
 
-__all__ = ["Fleet"]
+__all__ = ["Fleet", "PowerCut"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import datetime
 from heapq import heapify, heappop, heapreplace
 from random import Random
@@ -21,7 +22,7 @@ from service.simulation.link import Link
 from service.simulation.sessions import Sessions, draw_span
 from service.simulation.sites import KINDS, OPERATORS, Dark, Site, dark_times
 from service.simulation.timestamps import DAY, HOUR, MINUTE, SECOND, micros_of, moment_of, rfc3339
-from service.simulation.traits import draw_traits
+from service.simulation.traits import Traits, draw_traits
 from service.simulation.upkeep import Upkeep
 from service.simulation.words import Event
 
@@ -32,9 +33,28 @@ _REMOVED_EVERY, _REMOVED_PLACE = 150, 11
 _PLANNED_EVERY, _PLANNED_PLACE = 100, 6
 _REMOVAL_DAYS = (15, 25)
 _COMMISSION_DAYS = (6, 14)
+_FIRST_TO_LOSE_POWER = (1, 1)  # site and number at the site
+_LOSES_POWER_AFTER = 2 * MINUTE
+_SAID_BY_CHARGERS = frozenset(
+    kind.value
+    for kind in (
+        EventType.CONNECTOR_STATUS,
+        EventType.CONNECTOR_ONLINE,
+        EventType.EVSE_STATUS,
+        EventType.EVSE_HEARTBEAT,
+    )
+)
 
 # Of an EVSE's sessions, what its connectors get: most drivers take the first.
 _SHARES: dict[int, tuple[float, ...]] = {1: (1.0,), 2: (0.6, 0.4), 3: (0.6, 0.25, 0.15)}
+
+
+@dataclass(frozen=True, slots=True)
+class PowerCut:
+    """A loss of power that was asked for: how often the charger was heard before, and when it is back."""
+
+    heartbeat_interval_s: int
+    until: datetime
 
 
 class Fleet:
@@ -46,25 +66,35 @@ class Fleet:
         evses: how many EVSEs, at least one.
         start: when all of it begins (aware).
         live_from: when the past ends and somebody watches (aware). Before it heartbeats come every few
-            hours, after it every few minutes, each time with the interval that then holds; and a few minutes
-            after it one site falls silent for a while. None: all of it is past.
+            hours, after it several a minute, each time with the interval that then holds. Chargers lose
+            their power now and then, without a word: one of the second site soon after it, then any; and a
+            few minutes after it the whole first site falls silent. None: all of it is past.
+        heartbeat_interval_s: of all chargers, once somebody watches; None: each has its own.
 
     """
 
-    def __init__(self, seed: int, evses: int, start: datetime, live_from: datetime | None = None) -> None:
+    def __init__(
+        self,
+        seed: int,
+        evses: int,
+        start: datetime,
+        live_from: datetime | None = None,
+        heartbeat_interval_s: int | None = None,
+    ) -> None:
         if evses < 1:
             raise ValueError("a fleet has at least one EVSE")
         self._seed = seed
         self._start = micros_of(start) // 1000 * 1000
         self._live_from = None if live_from is None else micros_of(live_from) // 1000 * 1000
+        self._heartbeat_interval_s = heartbeat_interval_s
         self._pending: deque[tuple[datetime, Event]] = deque()
         self._inventory: list[Event] = []
+        self._links: dict[str, Link] = {}
+        self._chargers = [
+            self._build(place, site, number) for place, (site, number) in enumerate(self._places(evses))
+        ]
         self._heap: list[tuple[int, int, Charger]] = []
-        for place, (site, number) in enumerate(self._places(evses)):
-            charger = self._build(place, site, number)
-            if charger.next_at is not None:
-                self._heap.append((charger.next_at, place, charger))
-        heapify(self._heap)
+        self._order()
 
     def inventory(self) -> Iterator[Event]:
         """Give one `evse.upserted` for each EVSE, as of the fleet's start; to be sent before all else."""
@@ -101,6 +131,47 @@ class Fleet:
                 arrival = moment_of(due)
                 pending.extend((arrival, event) for event in said)
 
+    def can_fall_silent(self) -> list[str]:
+        """Give the uids of the EVSEs that are linked and whose silence means something."""
+        return [uid for uid, link in self._links.items() if link.can_fall_silent]
+
+    def cut_power(self, uid: str, moment: datetime) -> PowerCut:
+        """Let an EVSE lose its power at `moment`, without a word; raise `ValueError` if it cannot be seen."""
+        link = self._links.get(uid)
+        if link is None:
+            raise ValueError(f"there is no EVSE {uid} in this fleet")
+        if not link.can_fall_silent:
+            raise ValueError(f"{uid} is not heard anyway, or its operator says nothing of links")
+        charger = next(each for each in self._chargers if each.uid == uid)
+        at, lasting = micros_of(moment), link.draw_power_loss()
+        charger.at(at, link.lose_power, lasting)
+        self._order()
+        return PowerCut(charger.traits.heartbeat_interval_s, moment_of(at + lasting))
+
+    def unheard_until(self, moment: datetime) -> Iterator[tuple[datetime, Event]]:
+        """
+        Live on to `moment` while nobody listens: what chargers say until then is lost.
+
+        Gives what people and back offices said meanwhile, as arriving at `moment`. Whatever has a link then
+        connects anew and reports its statuses, as chargers do when a back end comes back.
+        """
+        for _, event in self.until(moment):
+            if event["type"] not in _SAID_BY_CHARGERS:
+                yield moment, event
+        for charger in self._chargers:
+            if charger.next_at is not None:
+                charger.at(micros_of(moment), self._links[charger.uid].connect_anew)
+        self._order()
+
+    def _order(self) -> None:
+        """Put the chargers in order of what is due next."""
+        self._heap = [
+            (charger.next_at, place, charger)
+            for place, charger in enumerate(self._chargers)
+            if charger.next_at is not None
+        ]
+        heapify(self._heap)
+
     def _places(self, evses: int) -> Iterator[tuple[Site, int]]:
         """Give site and number at the site for each EVSE."""
         rng = Random(f"{self._seed}/sites")
@@ -120,6 +191,7 @@ class Fleet:
             begin = self._live_from + 4 * MINUTE
             certain = Dark(begin, begin + 25 * MINUTE, silent=True)
         return Site(
+            number=number,
             name=site_name(kind.name, number),
             kind=kind,
             operator=OPERATORS[number % len(OPERATORS)],
@@ -148,18 +220,26 @@ class Fleet:
         begin = self._start + draw_span(rng, *(span * DAY for span in _COMMISSION_DAYS)) if planned else None
         if begin is None:
             begin = self._start + draw_span(rng, SECOND, MINUTE)
-        charger = Charger(evse, source, draw_traits(rng, place), rng, begin)
+        charger = Charger(evse, source, self._traits(rng, place), rng, begin)
         shares = _SHARES[len(charger.connectors)]
         sessions = [
             Sessions(charger, connector, site.kind, share)
             for connector, share in zip(charger.connectors, shares, strict=True)
         ]
-        link = Link(charger, site, sessions, self._live_from)
+        link = self._links[charger.uid] = Link(charger, site, sessions, self._live_from)
         upkeep = Upkeep(charger, site, sessions, link)
         charger.at(begin, lambda moment, _: self._commission(moment, sessions, link, upkeep))
+        if self._live_from is not None and (site.number, number) == _FIRST_TO_LOSE_POWER:
+            charger.at(self._live_from + _LOSES_POWER_AFTER, link.lose_power, link.draw_power_loss())
         if place % _REMOVED_EVERY == _REMOVED_PLACE:
             upkeep.plan_removal(self._start + draw_span(rng, *(span * DAY for span in _REMOVAL_DAYS)))
         return charger
+
+    def _traits(self, rng: Random, place: int) -> Traits:
+        traits = draw_traits(rng, place)
+        if self._heartbeat_interval_s is None:
+            return traits
+        return replace(traits, heartbeat_interval_s=self._heartbeat_interval_s)
 
     @staticmethod
     def _commission(moment: int, sessions: list[Sessions], link: Link, upkeep: Upkeep) -> None:

@@ -1,5 +1,5 @@
 """
-The link of a charger to its back end: heartbeats, drops, flapping, and the times its whole site is dark.
+The link of a charger to its back end: heartbeats, drops, flapping, lost power, and times its site is dark.
 
 An operator that does not report links says nothing of all this; its chargers are merely not heard meanwhile.
 """
@@ -27,6 +27,11 @@ _STALE_CLOSES = 0.08
 _BLINKS = 0.3
 """Share of drops that are over within the same second."""
 
+_POWER_LOSS_DAYS = 1.0
+"""How long a charger keeps its power on average, once somebody watches: silence has to be seen."""
+
+_POWER_LOSS = (5 * MINUTE, 20 * MINUTE)
+
 
 class Link:
     """The link of one charger."""
@@ -41,6 +46,7 @@ class Link:
         self._reports = site.operator.reports_link
         self._dark = 0
         self._in_dark = False
+        self._is_dead = False
         self._drop_days, self._flap_days = (0.5, 4.0) if charger.traits.poor_link else (5.0, 45.0)
 
     def start(self, moment: int) -> None:
@@ -50,7 +56,9 @@ class Link:
         if self._reports:
             self._plan_drop(moment)
             self._plan_flapping(moment)
-            self._charger.at(moment + draw_span(self._charger.rng, SECOND, 5 * MINUTE), self._beat)
+            self._plan_power_loss(moment)
+            first = self._interval if self._is_live(moment) else 5 * MINUTE
+            self._await_beat(moment, draw_span(self._charger.rng, SECOND, first))
         while self._site.dark(self._dark).begin < moment:
             self._dark += 1
         self._plan_dark()
@@ -58,6 +66,32 @@ class Link:
     def cut(self, moment: int) -> None:
         """Disconnect now, and for good unless something connects again."""
         self._disconnect(moment)
+
+    @property
+    def can_fall_silent(self) -> bool:
+        """Whether it is connected, and heard often enough for its silence to mean anything."""
+        return self._charger.linked and self._reports
+
+    @property
+    def _is_cut_off(self) -> bool:
+        return self._in_dark or self._is_dead
+
+    def lose_power(self, moment: int, lasting: int) -> None:
+        """Lose the power for a while: nothing more is said, and nobody notices that the link is gone."""
+        if self.can_fall_silent:
+            self._charger.linked = False
+            self._is_dead = True
+            self._power_off()
+            self._charger.at(moment + lasting, self._regain_power)
+
+    def draw_power_loss(self) -> int:
+        """Draw how long a charger is without power."""
+        return draw_span(self._charger.rng, *_POWER_LOSS)
+
+    def connect_anew(self, moment: int, _number: int) -> None:
+        """Open another connection, as when the back end was away; says nothing of what it said meanwhile."""
+        if self._charger.linked:
+            self._connect(moment)
 
     def _say_online(self, moment: int, *, online: bool, reason: str | None = None) -> None:
         if self._reports:
@@ -86,18 +120,59 @@ class Link:
                 self._charger.say(moment, EventType.EVSE_STATUS, body)
             self._charger.report_again(moment)
 
+    @property
+    def _interval(self) -> int:
+        return self._charger.traits.heartbeat_interval_s * SECOND
+
+    def _is_live(self, moment: int) -> bool:
+        return self._live_from is not None and moment >= self._live_from
+
     def _beat(self, moment: int, _number: int) -> None:
-        traits = self._charger.traits
-        live_from = self._live_from
-        live = live_from is not None and moment >= live_from
-        interval = traits.heartbeat_interval_s * SECOND if live else HISTORY_INTERVAL
+        interval = self._interval if self._is_live(moment) else HISTORY_INTERVAL
         if self._charger.linked:
             body = {"heartbeat_interval_s": interval // SECOND}
             self._charger.say(moment, EventType.EVSE_HEARTBEAT, body)
-        following = moment + interval + draw_span(self._charger.rng, -SECOND, SECOND)
+        self._await_beat(moment, interval + draw_span(self._charger.rng, -SECOND, SECOND))
+
+    def _await_beat(self, moment: int, lasting: int) -> None:
+        following, live_from = moment + lasting, self._live_from
         if live_from is not None and moment < live_from < following:
-            following = live_from + draw_span(self._charger.rng, 0, traits.heartbeat_interval_s * SECOND)
+            following = live_from + draw_span(self._charger.rng, 0, self._interval)
         self._charger.at(following, self._beat)
+
+    def _plan_power_loss(self, moment: int) -> None:
+        if self._live_from is not None:
+            wait = int(self._charger.rng.expovariate(1 / (_POWER_LOSS_DAYS * DAY)))
+            self._charger.at(max(moment, self._live_from) + wait // 1000 * 1000, self._lose_power)
+
+    def _lose_power(self, moment: int, _number: int) -> None:
+        self._plan_power_loss(moment)
+        self.lose_power(moment, self.draw_power_loss())
+
+    def _regain_power(self, moment: int, _number: int) -> None:
+        self._is_dead = False
+        self._return(moment)
+
+    def _return(self, moment: int) -> None:
+        """Connect, unless something else still keeps it from that; it boots if it had no power."""
+        if self._is_cut_off:
+            return
+        self._connect(moment, boot=not self._charger.powered)
+        if not self._charger.powered:
+            self._power_on(moment)
+
+    def _power_off(self) -> None:
+        self._charger.powered = False
+        for sessions in self._sessions:
+            if sessions.busy:
+                sessions.stop()
+
+    def _power_on(self, moment: int) -> None:
+        self._charger.powered = True
+        self._charger.booted_at = moment
+        for sessions in self._sessions:
+            if sessions.busy:
+                sessions.follow(moment, [FREE])
 
     def _plan_drop(self, moment: int) -> None:
         wait = int(self._charger.rng.expovariate(1 / (self._drop_days * DAY)))
@@ -125,7 +200,7 @@ class Link:
             self._say_online(moment, online=False, reason="old socket closed")
 
     def _reconnect(self, moment: int, _number: int) -> None:
-        if not self._in_dark and not self._charger.linked:
+        if not self._is_cut_off and not self._charger.linked:
             self._connect(moment)
 
     def _plan_flapping(self, moment: int) -> None:
@@ -133,7 +208,7 @@ class Link:
         self._charger.at(moment + HOUR + wait // 1000 * 1000, self._flap, _FLAPS)
 
     def _flap(self, moment: int, left: int) -> None:
-        if self._in_dark or left == 0:
+        if self._is_cut_off or left == 0:
             self._plan_flapping(moment)
             return
         rng = self._charger.rng
@@ -144,7 +219,7 @@ class Link:
 
     def _reconnect_briefly(self, moment: int, _number: int) -> None:
         # Gone again before it could report its statuses.
-        if not self._in_dark and not self._charger.linked:
+        if not self._is_cut_off and not self._charger.linked:
             self._charger.linked = True
             self._say_online(moment, online=True)
 
@@ -161,22 +236,12 @@ class Link:
         else:
             self._disconnect(moment)
         if dark.power_cut:
-            self._charger.powered = False
-            for sessions in self._sessions:
-                if sessions.busy:
-                    sessions.stop()
+            self._power_off()
         end = dark.end + draw_span(self._charger.rng, 0, 5 * MINUTE)
         self._charger.at(end, self._come_back)
 
     def _come_back(self, moment: int, _number: int) -> None:
-        dark = self._site.dark(self._dark)
         self._in_dark = False
-        self._connect(moment, boot=dark.power_cut)
-        if dark.power_cut:
-            self._charger.powered = True
-            self._charger.booted_at = moment
-            for sessions in self._sessions:
-                if sessions.busy:
-                    sessions.follow(moment, [FREE])
+        self._return(moment)
         self._dark += 1
         self._plan_dark()

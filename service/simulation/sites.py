@@ -100,6 +100,7 @@ class Dark:
 class Site:
     """One place. `darks` are given in order of time, each the same to all chargers that ask."""
 
+    number: int
     name: str
     kind: SiteKind
     operator: Operator

@@ -26,6 +26,9 @@ _POOR_LINK_EVERY, _POOR_LINK_PLACE = 10, 4
 _OFTEN_FAULTY_EVERY, _OFTEN_FAULTY_PLACE = 16, 5
 _QUEUES, _RESTAMPS, _WARNS = 0.5, 0.25, 0.3
 
+HEARTBEAT_INTERVALS_S = (10, 15, 20)
+"""Shorter than those of most real chargers: silence is three of them, and somebody waits to see it."""
+
 MILLISECOND = 1000
 
 
@@ -65,7 +68,7 @@ def draw_traits(rng: Random, place: int) -> Traits:
         poor_link=place % _POOR_LINK_EVERY == _POOR_LINK_PLACE,
         often_faulty=place % _OFTEN_FAULTY_EVERY == _OFTEN_FAULTY_PLACE,
         popularity=rng.lognormvariate(0, 0.35),
-        heartbeat_interval_s=rng.choice((60, 120, 180, 300)),
+        heartbeat_interval_s=rng.choice(HEARTBEAT_INTERVALS_S),
     )
 
 

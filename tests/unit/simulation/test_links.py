@@ -124,20 +124,22 @@ def present() -> list[dict[str, Any]]:
     return [event for _, event in fleet.until(START + timedelta(hours=25))]
 
 
-def test_heartbeats_of_the_present_come_every_few_minutes(present: list[dict[str, Any]]) -> None:
-    """With the interval they come in, so that silence is noticed within minutes."""
+def test_heartbeats_of_the_present_come_several_times_a_minute(present: list[dict[str, Any]]) -> None:
+    """With the interval they come in, so that silence is noticed within a minute."""
     beats: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for event in present:
         if event["type"] == "evse.heartbeat":
             beats[event["evse_uid"]].append(event)
-    assert {e["heartbeat_interval_s"] for events in beats.values() for e in events} <= {60, 120, 180, 300}
+    assert {e["heartbeat_interval_s"] for events in beats.values() for e in events} <= {10, 15, 20}
     assert len(beats) > 15
+    in_time = 0
     for events in beats.values():
         interval = events[0]["heartbeat_interval_s"]
-        assert received(events[0]) <= START + timedelta(days=1, seconds=interval)
+        in_time += received(events[0]) <= START + timedelta(days=1, seconds=interval)
         gaps = [(received(after) - received(before)).total_seconds() for before, after in pairwise(events)]
         assert min(gaps) >= interval - 2
         assert sorted(gaps)[len(gaps) // 2] <= interval + 2
+    assert in_time > 0.8 * len(beats)  # the others are not linked at that time
 
 
 def test_a_site_falls_silent_minutes_after_the_present_begins(present: list[dict[str, Any]]) -> None:
@@ -152,3 +154,108 @@ def test_a_site_falls_silent_minutes_after_the_present_begins(present: list[dict
     assert [time for time in times if time > end]
     offline = [e for e in present if e.get("online") is False and e["evse_uid"].startswith(site)]
     assert not [event for event in offline if received(event) - live_from < end]
+
+
+def of_evse(events: list[dict[str, Any]], uid: str) -> list[dict[str, Any]]:
+    """Keep what one EVSE said."""
+    return [event for event in events if event["evse_uid"] == uid]
+
+
+def test_a_charger_loses_its_power_soon_after_the_present_begins(present: list[dict[str, Any]]) -> None:
+    """Without a word, alone at its site, and it boots some minutes later."""
+    uids = [event["evse_uid"] for event in Fleet(7, 40, START).inventory()]
+    second_site = next(uid for uid in uids if uid.rsplit("-", 1)[0] != uids[0].rsplit("-", 1)[0])
+    neighbour = next(uid for uid in uids if uid != second_site and uid.startswith(second_site[:-2]))
+    lost_at = START + timedelta(days=1, minutes=2)
+    said = [event for event in of_evse(present, second_site) if received(event) > lost_at]
+    lasted = received(said[0]) - lost_at
+    assert timedelta(minutes=5) <= lasted <= timedelta(minutes=20)
+    assert (said[0]["type"], said[0]["reason"]) == ("connector.online", "boot")
+    heard = [event for event in of_evse(present, neighbour) if lost_at < received(event) < lost_at + lasted]
+    assert len([event for event in heard if event["type"] == "evse.heartbeat"]) > 10
+
+
+def test_chargers_lose_their_power_now_and_then_in_the_present_only() -> None:
+    """Some every hour in a fleet of two hundred, never in the past, where nobody would notice."""
+    live_from = START + timedelta(days=1)
+    fleet = Fleet(7, 200, START, live_from, heartbeat_interval_s=600)
+    past = [event for _, event in fleet.history()]
+    present = [event for _, event in fleet.until(live_from + timedelta(hours=3))]
+    boots = [[e for e in part if e.get("reason") == "boot"] for part in (past, present)]
+    silent = [
+        boot
+        for boot in boots[1]
+        if not (
+            before := [
+                e for e in of_evse(present, boot["evse_uid"]) if e["received_at"] < boot["received_at"]
+            ]
+        )
+        or before[-1].get("online") is not False
+    ]
+    assert 10 <= len({boot["evse_uid"] for boot in silent}) <= 60
+    assert all(received(boot) < START + timedelta(days=1) for boot in boots[0])
+
+
+@pytest.fixture
+def live() -> Fleet:
+    """Make a fleet that has been watched for a minute."""
+    fleet = Fleet(7, 12, START, NOW - timedelta(minutes=1))
+    for _ in fleet.until(NOW):
+        pass
+    return fleet
+
+
+NOW = START + timedelta(hours=10)
+
+
+def test_a_charger_falls_silent_when_told(live: Fleet) -> None:
+    """From that moment until it boots nothing comes of it, while its neighbours go on."""
+    uid = live.can_fall_silent()[-1]
+    cut = live.cut_power(uid, NOW)
+    arrivals = list(live.until(cut.until - timedelta(seconds=1)))
+    assert arrivals
+    assert uid not in {event["evse_uid"] for _, event in arrivals}
+    assert uid not in live.can_fall_silent()
+    (_, first), *_ = [each for each in live.until(cut.until) if each[1]["evse_uid"] == uid]
+    assert (first["type"], first["online"], first["reason"]) == ("connector.online", True, "boot")
+    assert cut.heartbeat_interval_s in {10, 15, 20}
+
+
+def test_silence_that_nobody_could_see_is_refused(live: Fleet) -> None:
+    """Of a uid that is none, and of a charger that is not heard anyway."""
+    silent = live.can_fall_silent()[0]
+    live.cut_power(silent, NOW)
+    list(live.until(NOW + timedelta(seconds=1)))
+    with pytest.raises(ValueError, match="there is no EVSE nobody"):
+        live.cut_power("nobody", NOW)
+    with pytest.raises(ValueError, match=f"{silent} is not heard anyway"):
+        live.cut_power(silent, NOW)
+
+
+def test_what_chargers_say_while_nobody_listens_is_lost() -> None:
+    """Then all that are linked connect anew and report; what people declared meanwhile is told."""
+    fleet = Fleet(7, 12, START, START, heartbeat_interval_s=3600)
+    list(fleet.until(NOW))
+    later = NOW + timedelta(days=10)
+    linked = fleet.can_fall_silent()
+    kept = list(fleet.unheard_until(later))
+    assert {event["type"] for _, event in kept} <= {
+        "evse.upserted", "evse.removed", "exclusion.declared", "exclusion.withdrawn"
+    }  # fmt: skip
+    assert {arrival for arrival, _ in kept} == {later}
+    anew = [event for _, event in fleet.until(later + timedelta(seconds=4))]
+    connects = [event for event in anew if event["type"] == "connector.online" and event["online"]]
+    assert len({event["evse_uid"] for event in connects}) >= len(linked) - 3
+    assert all(received(event) >= later for event in anew)
+    assert {event["evse_uid"] for event in connects} <= {
+        event["evse_uid"] for event in anew if event["type"] == "connector.status"
+    }
+
+
+def test_all_chargers_may_have_one_interval() -> None:
+    """So that whoever watches need not wait long."""
+    fleet = Fleet(7, 6, START, START, heartbeat_interval_s=2)
+    events = [event for _, event in fleet.until(START + timedelta(minutes=2))]
+    beats = [event for event in events if event["type"] == "evse.heartbeat"]
+    assert {event["heartbeat_interval_s"] for event in beats} == {2}
+    assert len(beats) > 6 * 20
