@@ -35,6 +35,7 @@ class Options:
     `accepted`: dead letters that do not count towards it; `skipped`: records that become dead letters unread.
     `late_after_s`: when a send took longer than this from its save to its acks, the view is asked whether
     another worker has gone on meanwhile; a third of the session timeout (promise P7).
+    `survey_interval_s`: how often the view is looked at, and `watch_interval_s` the log and the deadlines.
     `silence` and `ingest_silent_after`: when silence is noticed, of an EVSE and of a partition (promise P5).
     `states_limit`: states kept in memory; the least recently heard go first and are loaded again when needed.
     `tick_interval_s`: how often every snapshot is published anew; 0 for never.

@@ -168,11 +168,13 @@ class Restoring:
         self, places: Sequence[TopicPartition], epochs: Epochs
     ) -> dict[TopicPartition, Bearings]:
         log, load = self._ports.log, self._ports.store.load_checkpoint
-        committed = await self._retrying(Part.LOG, lambda: log.committed(places))
         begins = await self._retrying(Part.LOG, lambda: log.begin_offsets(places))
+        checkpoints = {place: await self._retrying(Part.STORE, partial(load, place)) for place in places}
+        # Asked after the checkpoints, which may be those of a worker that took the partition over meanwhile:
+        # what they say was committed is.
+        committed = await self._retrying(Part.LOG, lambda: log.committed(places))
         bearings = {}
-        for place in places:
-            checkpoint = await self._retrying(Part.STORE, partial(load, place))
+        for place, checkpoint in checkpoints.items():
             stored = checkpoint.epoch if checkpoint is not None else -1
             is_new = epochs.generation > max(stored, 0) and epochs.of(place.topic) > max(stored, 0)
             current = checkpoint if stored == epochs.generation else None

@@ -1,5 +1,5 @@
 """
-The look at the log and at the view every few seconds, and at where records come from.
+The look at the log every second and at the view every few, and at where records come from.
 
 It tells health and metrics how far the partitions are, and notices what nobody says: a log that is another
 one or was cut before it was read, a view that has gone back, a rebuild that was asked for.
@@ -37,13 +37,14 @@ class Survey:
         instruments: Instruments,
     ) -> None:
         self._ports = ports
-        self._interval_s = options.survey_interval_s
+        self._view_every_s = options.survey_interval_s
+        self._log_every_s = options.watch_interval_s
         self._assignment = owned.assignment
         self._watching = owned.watching
         self._health = health
         self._retrying = retrying
         self._instruments = instruments
-        self._next_at = ports.clock.monotonic()
+        self._log_at = self._view_at = ports.clock.monotonic()
         self._expected: dict[TopicPartition, int] = {}
         self._shrunk: set[TopicPartition] = set()
 
@@ -93,17 +94,18 @@ class Survey:
 
     async def look(self, generation: int, *, all_is_processed: bool) -> None:
         """
-        Ask how far the log goes and whether the view is as it was left, if it is time.
+        Ask how far the log goes, and less often whether the view is as it was left, if it is time.
 
         `all_is_processed`: no fetched record waits. Raises `Behind`, `Renewed` where the view is of a newer
         generation than this one, and `Unusable` where the log is another one.
         """
         now = self._ports.clock.monotonic()
-        if now < self._next_at:
-            return
-        self._next_at = now + self._interval_s
-        await self._look_at_the_log(all_is_processed=all_is_processed)
-        await self._look_at_the_view(generation)
+        if now >= self._log_at:
+            self._log_at = now + self._log_every_s
+            await self._look_at_the_log(all_is_processed=all_is_processed)
+        if now >= self._view_at:
+            self._view_at = now + self._view_every_s
+            await self._look_at_the_view(generation)
 
     async def _look_at_the_log(self, *, all_is_processed: bool) -> None:
         log, asked_at = self._ports.log, self._ports.clock.now()
