@@ -115,6 +115,12 @@ class Health:
             self._turned_at = max(self._turned_at, now)
         return True
 
+    def resumed(self, now: float) -> None:
+        """Note that the process as a whole stood still and goes on: everything gets its full time again."""
+        self._turned_at = now
+        for progress in self._partitions.values():
+            progress.moved_at = now
+
     def broke(self, reason: str) -> None:
         """Note what this process cannot go on without; nothing heals that."""
         self._broken += (reason,)
@@ -163,8 +169,14 @@ async def watch(health: Health, clock: Clock, every_s: float = 5.0) -> None:
     """
     Check for ever; raise `Stuck` when the loop makes no progress.
 
-    Runs beside the loop, since a loop that stands still cannot notice it. The caller ends the process.
+    Runs beside the loop, since a loop that stands still cannot notice it. The caller ends the process. Where
+    it sleeps far too long itself, the process was stopped or starved, which is no standstill of the loop.
     """
+    now = clock.monotonic()
     while True:
+        due = now + every_s
         await clock.sleep(every_s)
-        health.check(clock.monotonic())
+        now = clock.monotonic()
+        if now > due + every_s:
+            health.resumed(now)
+        health.check(now)

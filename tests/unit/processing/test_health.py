@@ -162,16 +162,40 @@ def test_a_revoked_partition_is_forgotten() -> None:
     assert health.ready(1000).ok
 
 
+async def later(clock: ManualClock, seconds: float) -> None:
+    """Let time pass, and the watch look at what it did."""
+    clock.advance(seconds)
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
 async def test_the_watch_ends_with_what_stands_still() -> None:
     """It sleeps on the clock, and raises when the loop has not turned for too long."""
     clock = ManualClock()
     watching = asyncio.ensure_future(watch(joined(), clock, every_s=5))
-    await asyncio.sleep(0)
-    clock.advance(50)
-    await asyncio.sleep(0)
+    await later(clock, 0)
+    for _ in range(12):
+        await later(clock, 5)
     assert not watching.done()
-    await asyncio.sleep(0)
-    clock.advance(15)
+    await later(clock, 5)
 
     with pytest.raises(Stuck, match="the loop has not turned for 65 s"):
+        await watching
+
+
+async def test_a_process_that_was_stopped_is_no_loop_that_stands_still() -> None:
+    """Who slept through a minute, too, gives everything its full time again."""
+    clock = ManualClock()
+    health = joined(P0)
+    health.seen(P0, 5, 10, 0)
+    watching = asyncio.ensure_future(watch(health, clock, every_s=5))
+    await later(clock, 0)
+
+    await later(clock, 600)
+    assert not watching.done()
+    assert health.live(clock.monotonic()).ok
+    for _ in range(13):
+        await later(clock, 5)
+
+    with pytest.raises(Stuck):
         await watching
