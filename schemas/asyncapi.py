@@ -83,8 +83,8 @@ INFO: Json = {
     "description": (
         "Keeps the true state of every EV charger: reads connector status and online events, and republishes "
         "EVSE snapshots enriched with uptime and reliability. Topics are keyed by the EVSE's uid (the ledger "
-        "by more), and an output goes to the partition number its input came from, so all topics have as many "
-        "partitions. "
+        "by more), and an output goes to the partition number its input came from, so all topics have as "
+        "many partitions. "
         "The names below are the defaults; the prefix is a setting."
     ),
     "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
