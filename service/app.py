@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from service.adapters.clock import SystemClock
 from service.adapters.http import HttpServer, Served, build_pages
@@ -28,7 +28,8 @@ from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSetti
 from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
 from service.adapters.prometheus import PrometheusInstruments
 from service.adapters.redis import RedisViewStore
-from service.adapters.redis_connection import RedisProbe, RedisSettings, connect
+from service.adapters.redis_cluster import RedisClusterProbe, RedisClusterViewStore
+from service.adapters.redis_connection import RedisProbe, RedisSettings, connect_to_read
 from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYTES, Cleanup, OutputTopic
 from service.adapters.view_reader import ViewReader
 from service.dashboard.app import close_streams, create_app
@@ -38,7 +39,7 @@ from service.processing.health import Witness
 from service.processing.instruments import Instruments, NoInstruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
-from service.processing.ports import Clock, Epochs, Unavailable, Unusable
+from service.processing.ports import Clock, Epochs, Unavailable, Unusable, ViewStore
 from service.processing.probing import Probe, keep_asking
 from service.processing.retry import Outages
 from service.processing.worker import Worker
@@ -102,12 +103,15 @@ def redis_settings(settings: Settings) -> RedisSettings:
     return RedisSettings(
         settings.redis_url.get_secret_value(),
         prefix=settings.redis_prefix,
+        cluster=settings.redis_cluster,
         allow_eviction=settings.redis_allow_eviction,
     )
 
 
-def view_store(settings: Settings) -> RedisViewStore:
+def view_store(settings: Settings) -> ViewStore:
     """Build the view that the worker writes."""
+    if settings.redis_cluster:
+        return RedisClusterViewStore(redis_settings(settings))
     return RedisViewStore(redis_settings(settings))
 
 
@@ -237,7 +241,7 @@ async def _probing(
     kafka = KafkaProbe(
         KafkaProbeSettings(settings.kafka_bootstrap_servers, security=kafka_security(settings))
     )
-    redis = RedisProbe(redis_settings(settings))
+    redis = (RedisClusterProbe if settings.redis_cluster else RedisProbe)(redis_settings(settings))
     asking = [
         asyncio.create_task(keep_asking(probe, outages, clock), name=f"probe of the {probe.part}")
         for probe in (Probe(Part.LOG, kafka.ask), Probe(Part.STORE, redis.ask))
@@ -310,7 +314,7 @@ async def look_at_topics(settings: Settings) -> TopicsLook:
     return TopicsLook(await check_topics(replace(wanted, outputs=outputs, create=False)), missing)
 
 
-def page_server(client: Redis, prefix: str, host: str, port: int) -> HttpServer:
+def page_server(client: Redis | RedisCluster, prefix: str, host: str, port: int) -> HttpServer:
     """Build the server of the read-only page over the view; the client stays the caller's to close."""
     page = create_app(client, prefix, clock=SystemClock().now)
     remedy = "choose another port with --port"
@@ -322,7 +326,7 @@ async def serve_page(settings: Settings, host: str, port: int, listening: Callab
     """Serve the page until SIGTERM or SIGINT; `listening` is told the port."""
     life = Life()
     stop_at_signals(life)
-    client = connect(redis_settings(settings))
+    client = connect_to_read(redis_settings(settings))
     server = page_server(client, settings.redis_prefix, host, port)
     try:
         await server.start()

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -127,6 +127,10 @@ class Settings(BaseSettings):
     redis_url: SecretStr = Field(
         default=SecretStr("redis://localhost:6379/0"),
         description="The Redis or Valkey that holds the view: `redis://`, `rediss://` (TLS) or `unix://`.",
+    )
+    redis_cluster: bool = Field(
+        default=False,
+        description="Whether that is a cluster; the URL then names any of its nodes, and no database but 0.",
     )
     redis_prefix: str = Field(
         default="evse",
@@ -264,6 +268,21 @@ class Settings(BaseSettings):
         if not _is_readable(url.get_secret_value()):
             raise ValueError("cannot be read; percent-encode /, # and ? in user and password")
         return url
+
+    @field_validator("redis_cluster")
+    @classmethod
+    def _check_redis_cluster(cls, cluster: bool, info: ValidationInfo) -> bool:
+        if cluster and "redis_url" in info.data:
+            parts = urlsplit(info.data["redis_url"].get_secret_value())
+            if parts.scheme == "unix":
+                raise ValueError(
+                    f"a cluster has no {PREFIX}REDIS_URL that is a path; write redis://HOST:PORT/0"
+                )
+            if parts.path.strip("/") not in ("", "0") or parse_qs(parts.query).get("db", ["0"]) != ["0"]:
+                raise ValueError(
+                    f"a cluster has no database but 0; write {PREFIX}REDIS_URL=redis://HOST:PORT/0"
+                )
+        return cluster
 
     @property
     def snapshots_topic(self) -> str:

@@ -5,16 +5,26 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 import redis
 import structlog
 
+from tests.local_cluster import LocalCluster, local_cluster
+from tests.local_redis import redis_binary, valkey_binary
 from tests.services import Kafka, Service, ServiceMissing, find_kafka, find_redis, find_valkey
 
 SERVICES = pytest.StashKey[dict[str, Service]]()
-SERVICE_FIXTURES = {"kafka", "redis_url", "redis7_url", "valkey_url"}
+SERVICE_FIXTURES = {
+    "kafka",
+    "redis_url",
+    "redis7_url",
+    "valkey_url",
+    "redis7_cluster_url",
+    "valkey_cluster_url",
+}
 
 # No deadline: a busy machine is not a bug. In CI the same examples each time, so that red means changed.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -114,6 +124,40 @@ def redis7_url(_redis_service: Service) -> str:
 def valkey_url(_valkey_service: Service) -> str:
     """Give the address of a real, empty Valkey."""
     return _emptied(_valkey_service)
+
+
+def _clustered(server: Path | None) -> Iterator[LocalCluster]:
+    """Give a cluster for the session, always of processes of this machine."""
+    if server is None:
+        if os.environ.get("CI"):
+            pytest.fail("CI is set and no server is installed for a cluster", pytrace=False)
+        pytest.skip("no server is installed for a cluster")
+    with local_cluster(server) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def _redis7_cluster() -> Iterator[LocalCluster]:
+    yield from _clustered(redis_binary())
+
+
+@pytest.fixture(scope="session")
+def _valkey_cluster() -> Iterator[LocalCluster]:
+    yield from _clustered(valkey_binary())
+
+
+@pytest.fixture
+def redis7_cluster_url(_redis7_cluster: LocalCluster) -> str:
+    """Give the address of a node of an empty Redis Cluster of three."""
+    _redis7_cluster.wipe()
+    return _redis7_cluster.url
+
+
+@pytest.fixture
+def valkey_cluster_url(_valkey_cluster: LocalCluster) -> str:
+    """Give the address of a node of an empty Valkey Cluster of three."""
+    _valkey_cluster.wipe()
+    return _valkey_cluster.url
 
 
 @pytest.fixture(params=["redis7", "valkey"])

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
@@ -57,6 +57,7 @@ _PASSING = (
     exceptions.ClusterError,
     exceptions.TryAgainError,
 )
+_OF_A_CLUSTER = (exceptions.MovedError, exceptions.ClusterCrossSlotError)
 _REMEDIES = {
     exceptions.ReadOnlyError: "this is a replica: name the primary, or wait for the failover",
     exceptions.OutOfMemoryError: "out of memory: raise maxmemory or remove what does not belong there",
@@ -71,6 +72,8 @@ class RedisSettings:
     """`redis://`, `rediss://` (TLS) or `unix://`, with user, password and database number."""
     prefix: str = "evse"
     """What the name of every key begins with."""
+    cluster: bool = False
+    """The URL names any node of a Redis Cluster, instead of the one server."""
     pool_size: int = 8
     """Connections at most; who finds none waits for one, `pool_timeout` at most."""
     pool_timeout: float = 10.0
@@ -102,19 +105,52 @@ def connect(settings: RedisSettings) -> Redis:
             protocol=2,
         )
     except ValueError:
-        # Without the client's words: they quote parts of the URL, and a part may be of the password.
-        raise Unusable(
-            "the Redis URL cannot be read; percent-encode /, # and ? in user and password"
-        ) from None
+        raise _unreadable() from None
     try:
         pool.connection_class(**pool.connection_kwargs)
     except TypeError:
-        # Without its name, since it may be of the password, too.
-        raise Unusable(
-            "the Redis URL has an option, behind its ?, that the client does not know for this kind of "
-            "address: remove it"
-        ) from None
+        raise _unknown_option() from None
     return Redis.from_pool(pool)
+
+
+def connect_to_read(settings: RedisSettings) -> Redis | RedisCluster:
+    """
+    Build the client of somebody who only reads, of one server or of a cluster; as `connect` otherwise.
+
+    A worker's connections to a cluster are those of `redis_nodes`.
+    """
+    if not settings.cluster:
+        return connect(settings)
+    _check(settings.url)
+    try:
+        return RedisCluster.from_url(
+            settings.url,
+            socket_connect_timeout=settings.connect_timeout,
+            socket_timeout=settings.socket_timeout,
+            retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), settings.retries),
+            protocol=2,
+        )
+    except ValueError:
+        raise _unreadable() from None
+    except exceptions.RedisClusterException as error:
+        raise Unusable(
+            f"the Redis URL is of no node of a cluster ({error}): name one as redis://HOST:PORT/0"
+        ) from None
+    except TypeError:
+        raise _unknown_option() from None
+
+
+def _unreadable() -> Unusable:
+    # Without the client's words: they quote parts of the URL, and a part may be of the password.
+    return Unusable("the Redis URL cannot be read; percent-encode /, # and ? in user and password")
+
+
+def _unknown_option() -> Unusable:
+    # Without its name, since it may be of the password, too.
+    return Unusable(
+        "the Redis URL has an option, behind its ?, that the client does not know for this kind of address: "
+        "remove it"
+    )
 
 
 def _check(url: str) -> None:
@@ -139,6 +175,17 @@ def translated(part: str = "Redis") -> Iterator[None]:
     except _PASSING as error:
         remedy = next((text for kind, text in _REMEDIES.items() if isinstance(error, kind)), "")
         raise Unavailable(f"{part} does not answer: {error}" + (f" ({remedy})" if remedy else "")) from error
+    except _OF_A_CLUSTER as error:
+        raise Unusable(
+            f"{part} is a node of a cluster ({error}): set EVSE_STATUS_REDIS_CLUSTER=true"
+        ) from error
+    except exceptions.RedisClusterException as error:
+        # It stands for what no node answered to; what that was is its cause.
+        if isinstance(error.__cause__, _REFUSALS):
+            raise Unusable(f"{part} refuses this user: {error}; check user, password and ACL") from error
+        if "Cluster mode is not enabled" in str(error):
+            raise Unusable(f"{part} is no node of a cluster: set EVSE_STATUS_REDIS_CLUSTER=false") from error
+        raise Unavailable(f"{part} does not answer: {error}") from error
     except exceptions.ResponseError as error:
         if any(words in str(error) for words in _NO_DATABASE):
             raise Unusable(
@@ -161,21 +208,24 @@ async def refuse_eviction(client: Redis, *, allow: bool) -> None:
         )
 
 
+def brief(settings: RedisSettings, timeout_s: float) -> RedisSettings:
+    """Give the settings of who asks once, over one connection, and waits no longer than so many seconds."""
+    return replace(
+        settings,
+        pool_size=1,
+        pool_timeout=timeout_s,
+        connect_timeout=timeout_s,
+        socket_timeout=timeout_s,
+        retries=0,
+    )
+
+
 class RedisProbe:
     """Asks over a connection of its own, once and briefly, whether the server takes writes."""
 
     def __init__(self, settings: RedisSettings, timeout_s: float = 2.0) -> None:
         self._key = Keys(settings.prefix).ping()
-        self._client = connect(
-            replace(
-                settings,
-                pool_size=1,
-                pool_timeout=timeout_s,
-                connect_timeout=timeout_s,
-                socket_timeout=timeout_s,
-                retries=0,
-            )
-        )
+        self._client = connect(brief(settings, timeout_s))
 
     async def ask(self) -> None:
         """Come back if a write was taken; raise `Unavailable` or `Unusable` if not."""

@@ -23,7 +23,7 @@ from schemas.view import (
     parse_outages,
     parse_verdicts,
 )
-from service.adapters.redis_connection import RedisSettings, connect, translated
+from service.adapters.redis_connection import RedisSettings, connect_to_read, translated
 
 _FOREVER_US = 1 << 52
 
@@ -52,7 +52,7 @@ class ViewReader:
 
     def __init__(self, settings: RedisSettings) -> None:
         # redis-py answers bytes or str, as the client was built; here it is bytes.
-        self._client: Any = connect(settings)
+        self._client: Any = connect_to_read(settings)
         self._keys = Keys(settings.prefix)
 
     async def close(self) -> None:
@@ -143,14 +143,16 @@ class ViewReader:
         An EVSE's keys are written together and read together, so they agree.
         """
         keys = self._keys
-        pipeline = self._client.pipeline(transaction=True)
-        pipeline.hgetall(keys.document(uid))
-        pipeline.zrangebyscore(keys.outages(uid), since_us, "+inf")
-        pipeline.hgetall(keys.exclusions(uid))
-        pipeline.zrange(keys.gaps(uid), 0, -1)
-        pipeline.zrange(keys.verdicts(uid), 0, -1, withscores=True)
         with translated():
-            document, outages, exclusions, gaps, verdicts = await pipeline.execute()
+            # Entered before anything is put on it: a cluster's client has to know its nodes by then.
+            async with self._client.pipeline(transaction=True) as pipeline:
+                # Not `hgetall`: redis-py 8.1 cannot read its reply in a transaction of a cluster.
+                pipeline.execute_command("HGETALL", keys.document(uid))
+                pipeline.zrangebyscore(keys.outages(uid), since_us, "+inf")
+                pipeline.execute_command("HGETALL", keys.exclusions(uid))
+                pipeline.zrange(keys.gaps(uid), 0, -1)
+                pipeline.zrange(keys.verdicts(uid), 0, -1, withscores=True)
+                document, outages, exclusions, gaps, verdicts = await pipeline.execute()
         if not document:
             return None
         return KeptEvse(

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -60,7 +60,9 @@ class _Headers:
         await self._app(scope, receive, send_with_headers)
 
 
-def create_app(redis: Redis, prefix: str = DEFAULT_PREFIX, *, clock: Callable[[], int]) -> Starlette:
+def create_app(
+    redis: Redis | RedisCluster, prefix: str = DEFAULT_PREFIX, *, clock: Callable[[], int]
+) -> Starlette:
     """
     Make the page over the view that `redis` holds under `prefix`. `clock` gives microseconds since 1970.
 

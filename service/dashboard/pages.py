@@ -11,14 +11,13 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import orjson
-from redis.exceptions import RedisError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
 from service.dashboard.detail import WINDOW_DAYS, EvsePage, evse_page
 from service.dashboard.feed import Feed
 from service.dashboard.poller import ROWS_LIMIT, Change, Poller
-from service.dashboard.reading import View
+from service.dashboard.reading import SILENT, View
 from service.dashboard.rows import PAGE_SIZES, Query, Row, page_of
 from service.dashboard.templating import Templates
 from service.dashboard.totals import STATUS_ORDER, Totals
@@ -63,7 +62,7 @@ class Pages:
         everything = request.query_params.get("outages") == "all"
         try:
             page = await self._read(uid, all_outages=everything)
-        except (RedisError, OSError):
+        except SILENT:
             return self.unavailable(request)
         if page is None:
             return self.not_found(request, f"There is no EVSE with the uid “{uid}” in the view.")
@@ -90,7 +89,7 @@ class Pages:
         """Answer `/api/evses/{uid}`: the snapshot as published."""
         try:
             stored = await self._view.stored(request.path_params["uid"], self._clock())
-        except (RedisError, OSError):
+        except SILENT:
             return _json({"error": "Redis does not answer"}, 503)
         if stored is None or "snapshot" not in stored.document:
             return _json({"error": "no such EVSE"}, 404)

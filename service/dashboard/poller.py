@@ -14,9 +14,7 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from redis.exceptions import RedisError
-
-from service.dashboard.reading import Scored, View
+from service.dashboard.reading import SILENT, Scored, View
 from service.dashboard.rows import Row, row_of
 from service.dashboard.totals import Counts, Totals, total
 
@@ -150,7 +148,7 @@ class Poller:
         while not self._stopped.is_set():
             try:
                 await self.turn()
-            except (RedisError, OSError):
+            except SILENT:
                 if self.available:
                     self.available = False
                     self.publish(Change(available=False))

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import RedisClusterException, RedisError
 
 from schemas import view
 from schemas.vocabulary import Status
@@ -19,6 +20,9 @@ from service.dashboard.totals import Counts
 
 Scored = Sequence[tuple[str, int]]
 """EVSE uids with their `last_updated` in milliseconds since 1970."""
+
+SILENT = (RedisError, RedisClusterException, OSError)
+"""What a view raises that does not answer; the exceptions of a cluster's client are a family of their own."""
 
 OUTAGES_LIMIT = 5_000
 """Spans that are read of one EVSE, the newest: more would be a flapping link drawn grey anyhow."""
@@ -71,7 +75,7 @@ def _scored(pairs: Sequence[tuple[Any, float]]) -> Scored:
 class RedisView:
     """The view in Redis or Valkey. The client belongs to the caller, who sets its timeouts and closes it."""
 
-    def __init__(self, redis: Redis, prefix: str) -> None:
+    def __init__(self, redis: Redis | RedisCluster, prefix: str) -> None:
         self._redis = redis
         self._prefix = prefix
         self._all = view.index_all_key(prefix)
@@ -115,12 +119,13 @@ class RedisView:
         }
 
     async def stored(self, uid: str, since_us: int) -> Stored | None:
-        # One transaction: the keys of an EVSE share a slot and are written together, so they agree.
+        # One transaction: the keys of an EVSE share a slot and are written together, so they agree. Not by
+        # `hgetall`: redis-py 8.1 cannot read its reply in a transaction of a cluster.
         async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hgetall(view.evse_key(self._prefix, uid))
-            pipe.hgetall(view.days_key(self._prefix, uid))
+            pipe.execute_command("HGETALL", view.evse_key(self._prefix, uid))
+            pipe.execute_command("HGETALL", view.days_key(self._prefix, uid))
             pipe.zrevrange(view.outages_key(self._prefix, uid), 0, OUTAGES_LIMIT)
-            pipe.hgetall(view.exclusions_key(self._prefix, uid))
+            pipe.execute_command("HGETALL", view.exclusions_key(self._prefix, uid))
             pipe.zrangebyscore(view.gaps_key(self._prefix, uid), since_us, "+inf")
             document, days, outages, exclusions, gaps = await pipe.execute()
         if not document:

@@ -5,14 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from redis.asyncio import Redis
+import pytest
+from redis.asyncio import Redis, RedisCluster
 
 from schemas.view import Keys
 from schemas.vocabulary import Status
 from service.adapters.memory_view import MemoryViewStore
+from service.adapters.redis import RedisViewStore
+from service.adapters.redis_cluster import RedisClusterViewStore
+from service.adapters.redis_connection import RedisSettings
 from service.processing.ports import Position, ViewStore, ViewWrite
 
 PREFIX = "evse"
+
+REDIS_SERVERS = [
+    pytest.param(name, marks=pytest.mark.services)
+    for name in ("redis7", "valkey", "redis7_cluster", "valkey_cluster")
+]
+"""The servers that a view may lie on; each has a fixture with `_url` behind its name."""
+
+
+def redis_store(settings: RedisSettings) -> RedisViewStore | RedisClusterViewStore:
+    """Build the store for a server or a cluster."""
+    return RedisClusterViewStore(settings) if settings.cluster else RedisViewStore(settings)
 
 
 @dataclass(frozen=True)
@@ -100,7 +115,7 @@ class MemoryLook:
 class RedisLook:
     """Looks into Redis as a dashboard would, by the keys of `schemas.view` alone."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis | RedisCluster) -> None:
         # redis-py answers with bytes or str, as it was built; here it is bytes.
         self._client: Any = client
         self._keys = Keys(PREFIX)

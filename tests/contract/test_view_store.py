@@ -1,4 +1,4 @@
-"""What every store of the view does: one suite for memory, Redis and Valkey."""
+"""What every store of the view does: one suite for memory, Redis and Valkey, and for clusters of these."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from service.adapters.memory_view import MemoryViewStore
-from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisSettings
 from service.processing.ports import (
     Behind,
@@ -23,7 +22,17 @@ from service.processing.ports import (
     StoredEvse,
     TopicPartition,
 )
-from tests.contract.stores import Kept, Listed, MemoryLook, RedisLook, Subject, position, write
+from tests.contract.stores import (
+    REDIS_SERVERS,
+    Kept,
+    Listed,
+    MemoryLook,
+    RedisLook,
+    Subject,
+    position,
+    redis_store,
+    write,
+)
 
 SAVED, ALREADY, STALE = SaveOutcome.SAVED, SaveOutcome.ALREADY, SaveOutcome.STALE
 DAY = 86_400_000_000
@@ -33,8 +42,7 @@ AWKWARD_UIDS = ["a{b}c", "{}", "100%", "%7B", "Straße 1/ü🔌", "a b\nc", "x" 
 @pytest.fixture(
     params=[
         "memory",
-        pytest.param("redis7", marks=pytest.mark.services),
-        pytest.param("valkey", marks=pytest.mark.services),
+        *REDIS_SERVERS,
     ]
 )
 async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
@@ -45,8 +53,9 @@ async def subject(request: pytest.FixtureRequest) -> AsyncIterator[Subject]:
         yield Subject(memory, MemoryLook(memory))
         return
     url: str = request.getfixturevalue(f"{request.param}_url")
-    store = RedisViewStore(RedisSettings(url))
-    client = Redis.from_url(url)
+    settings = RedisSettings(url, cluster=request.param.endswith("_cluster"))
+    store = redis_store(settings)
+    client = (RedisCluster if settings.cluster else Redis).from_url(url)
     await store.start()
     yield Subject(store, RedisLook(client))
     await client.aclose()

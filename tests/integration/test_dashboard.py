@@ -11,7 +11,7 @@ import httpx
 import orjson
 import redis
 import uvicorn
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from schemas.vocabulary import Status
 from service.dashboard.app import close_streams, create_app
@@ -34,11 +34,12 @@ class Quiet(uvicorn.Server):
 
 @asynccontextmanager
 async def served(
-    redis_url: str, *, decode: bool = False, prefix: str = "evse"
+    redis_url: str, *, decode: bool = False, prefix: str = "evse", cluster: bool = False
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Serve the page on a free port of the loopback, and stop it as a host would."""
     listener = socket.create_server(("127.0.0.1", 0))
-    async with Redis.from_url(redis_url, decode_responses=decode) as client:
+    kind = RedisCluster if cluster else Redis
+    async with kind.from_url(redis_url, decode_responses=decode) as client:
         app = create_app(client, prefix, clock=lambda: NOW)
         server = Quiet(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=10))
         serving = asyncio.create_task(server.serve([listener]))
@@ -72,6 +73,19 @@ async def test_a_seeded_view_is_shown(redis_url: str) -> None:
         assert page.status_code == 200
         assert "Scheduled maintenance" in page.text
         assert page.text.count('<rect class="day"') == 31
+        assert (await browser.get("/evse/nobody")).status_code == 404
+
+
+async def test_a_view_in_a_cluster_is_shown(redis7_cluster_url: str) -> None:
+    """The same page over a client of another kind."""
+    with redis.RedisCluster.from_url(redis7_cluster_url) as client:
+        write(client, network(42))
+    async with served(redis7_cluster_url, cluster=True) as browser:
+        await loaded(browser, 42)
+        totals = (await browser.get("/api/totals")).json()
+        assert totals["evses"] == sum(totals["by_status"].values()) == 42
+        assert (await browser.get("/?size=25")).text.count('<tr role="row" id=') == 25
+        assert (await browser.get("/evse/evse-0007")).status_code == 200
         assert (await browser.get("/evse/nobody")).status_code == 404
 
 

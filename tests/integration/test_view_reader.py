@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from schemas.view import Judged, Keys
 from schemas.vocabulary import Verdict
-from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisSettings
 from service.adapters.view_reader import Page, ViewReader
-from service.processing.ports import Unavailable
-from tests.contract.stores import position, write
+from service.processing.ports import Unavailable, Unusable
+from tests.contract.stores import REDIS_SERVERS, position, redis_store, write
 from tests.processes import free_port
 
 OUTAGE = (
@@ -23,10 +22,18 @@ OUTAGE = (
 OUTAGE_START = 1_767_340_800_000_000
 
 
+@pytest.fixture(params=REDIS_SERVERS)
+def settings(request: pytest.FixtureRequest) -> RedisSettings:
+    """Give where an empty view is, on one server and in a cluster."""
+    return RedisSettings(
+        request.getfixturevalue(f"{request.param}_url"), cluster=request.param.endswith("_cluster")
+    )
+
+
 @pytest.fixture
-async def reader(redis_url: str) -> AsyncIterator[ViewReader]:
+async def reader(settings: RedisSettings) -> AsyncIterator[ViewReader]:
     """Give a reader of a view with four EVSEs, updated one after the other."""
-    store = RedisViewStore(RedisSettings(redis_url))
+    store = redis_store(settings)
     await store.start()
     statuses = ["AVAILABLE", "CHARGING", "CHARGING", "REMOVED"]
     await store.save(
@@ -54,7 +61,7 @@ async def reader(redis_url: str) -> AsyncIterator[ViewReader]:
         ]
     )
     await store.stop()
-    reader = ViewReader(RedisSettings(redis_url))
+    reader = ViewReader(settings)
     yield reader
     await reader.close()
 
@@ -105,17 +112,37 @@ async def test_history_comes_as_the_models_of_the_view(reader: ViewReader) -> No
     assert await reader.outages("nobody") == ()
 
 
-async def test_a_view_out_of_reach_is_unavailable() -> None:
+@pytest.mark.parametrize("cluster", [False, True])
+async def test_a_view_out_of_reach_is_unavailable(*, cluster: bool) -> None:
     """The reader's errors are those of the ports."""
-    reader = ViewReader(RedisSettings(f"redis://127.0.0.1:{free_port()}/0", retries=0))
+    settings = RedisSettings(f"redis://127.0.0.1:{free_port()}/0", retries=0, cluster=cluster)
+    reader = ViewReader(settings)
     with pytest.raises(Unavailable):
+        await reader.document("charger-1")
+    with pytest.raises(Unavailable):
+        await reader.kept("charger-1", 0)
+    await reader.close()
+
+
+async def test_one_server_is_not_read_as_a_cluster(redis_url: str) -> None:
+    """Whoever says that it is one is told what to set."""
+    reader = ViewReader(RedisSettings(redis_url, cluster=True))
+    with pytest.raises(Unusable, match="EVSE_STATUS_REDIS_CLUSTER=false"):
         await reader.document("charger-1")
     await reader.close()
 
 
-async def test_verdicts_come_by_the_time_of_their_events(reader: ViewReader, redis_url: str) -> None:
+async def test_a_cluster_is_not_read_as_one_server(redis7_cluster_url: str) -> None:
+    """Whoever does not say that it is one is told what to set."""
+    reader = ViewReader(RedisSettings(redis7_cluster_url))
+    with pytest.raises(Unusable, match="EVSE_STATUS_REDIS_CLUSTER=true"):
+        await reader.documents([f"charger-{i}" for i in range(30)])
+    await reader.close()
+
+
+async def test_verdicts_come_by_the_time_of_their_events(reader: ViewReader, settings: RedisSettings) -> None:
     """Each with the position of its event."""
-    async with Redis.from_url(redis_url) as client:
+    async with (RedisCluster if settings.cluster else Redis).from_url(settings.url) as client:
         await client.zadd(Keys().verdicts("charger-2"), {"7 late": 20, "9 corrected": 10})
 
     assert await reader.verdicts("charger-2") == (

@@ -146,14 +146,17 @@ def _exclusions(now: int) -> dict[str, Json]:
     }
 
 
-def write(client: redis.Redis, evses: Iterable[Seeded], prefix: str = view.DEFAULT_PREFIX) -> None:
+def write(
+    client: redis.Redis | redis.RedisCluster, evses: Iterable[Seeded], prefix: str = view.DEFAULT_PREFIX
+) -> None:
     """Write EVSEs as the worker would, lists included; what was there of them is replaced."""
     keys = view.Keys(prefix)
     for seeded in evses:
         status, online = seeded.document["status"], seeded.document["online"]
         pipe = client.pipeline()
         _set(pipe, keys.document(seeded.uid), seeded.document)
-        pipe.delete(*(key(seeded.uid) for key in (keys.days, keys.outages, keys.exclusions, keys.gaps)))
+        for key in (keys.days, keys.outages, keys.exclusions, keys.gaps):
+            pipe.delete(key(seeded.uid))
         _fill(pipe, keys, seeded)
         for word in Status:
             pipe.srem(keys.status(word), seeded.uid)

@@ -97,6 +97,24 @@ def test_silence_is_noticed_by_the_settings(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings().silence_rules() == SilenceRules(0, {"gateway-a": 5 * MINUTE})
 
 
+@pytest.mark.parametrize(
+    "url", ["redis://redis:6379/3", "redis://redis:6379?db=3", "unix:///run/redis.sock"]
+)
+def test_a_cluster_has_hosts_and_no_databases(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """An address that no node of a cluster can have is refused with one that it can."""
+    monkeypatch.setenv("EVSE_STATUS_REDIS_URL", url)
+    assert load_settings().redis_cluster is False
+
+    monkeypatch.setenv("EVSE_STATUS_REDIS_CLUSTER", "true")
+    [problem] = problems_of()
+    assert problem.startswith("EVSE_STATUS_REDIS_CLUSTER: ")
+    assert "write" in problem
+    assert "redis://HOST:PORT/0" in problem
+
+    monkeypatch.setenv("EVSE_STATUS_REDIS_URL", "redis://redis:6379/0")
+    assert load_settings().redis_cluster is True
+
+
 def test_the_input_topic_follows_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
     """One prefix names all topics unless the input is named by itself."""
     monkeypatch.setenv("EVSE_STATUS_TOPIC_PREFIX", "fleet.")
