@@ -299,6 +299,33 @@ def test_an_offset_that_was_set_back_by_hand_stops_the_worker() -> None:
         driver.settle()
 
 
+def test_what_another_worker_commits_meanwhile_is_no_setting_back() -> None:
+    """A worker that waits for the view, and loses the partition meanwhile, finds a checkpoint of the next."""
+    driver = told(4)
+    for _ in range(3):
+        driver.run(driver.worker.turn())
+    group, before, committed = driver.broker.group("evse-status"), driver.server.dump(), driver.committed()
+    driver.settle()
+    later, reached = driver.server.dump(), driver.committed()
+    driver.crash()
+    lose(driver, before)
+    group.committed.update({TopicPartition("evse.events", one): at for one, at in committed.items()})
+
+    async def let_the_other_work() -> None:
+        view = driver.server.view
+        view.evses, view.lists, view.checkpoints = later.evses, later.lists, later.checkpoints
+        group.committed.update({TopicPartition("evse.events", one): at for one, at in reached.items()})
+
+    async def wait_for_the_second_partition() -> None:
+        driver.faults.arm_next("store.load_checkpoint", When.BEFORE, let_the_other_work)
+
+    driver.faults.arm_next("store.load_checkpoint", When.AFTER, wait_for_the_second_partition)
+    driver.restart()
+    driver.settle()
+
+    assert outcome(driver) == outcome(undisturbed(4))
+
+
 def test_a_commit_that_was_lost_with_the_worker_is_no_setting_back() -> None:
     """A crash between checkpoint and commit leaves the commit of the batch before."""
     driver = told(4)
