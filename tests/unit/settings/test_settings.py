@@ -97,9 +97,7 @@ def test_silence_is_noticed_by_the_settings(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings().silence_rules() == SilenceRules(0, {"gateway-a": 5 * MINUTE})
 
 
-@pytest.mark.parametrize(
-    "url", ["redis://redis:6379/3", "redis://redis:6379?db=3", "unix:///run/redis.sock"]
-)
+@pytest.mark.parametrize("url", ["redis://redis:6379/3", "redis://redis:6379?db=3", "unix:///run/redis.sock"])
 def test_a_cluster_has_hosts_and_no_databases(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """An address that no node of a cluster can have is refused with one that it can."""
     monkeypatch.setenv("EVSE_STATUS_REDIS_URL", url)
