@@ -113,10 +113,11 @@ class LocalCluster:
             node.client.flushall()
 
     def owner_of(self, slot: int) -> ClusterNode:
-        """Give the primary that has a slot."""
-        for first, last, (_, port, *_), *_ in self.primaries[0].tell("SLOTS"):
-            if first <= slot <= last:
-                return next(node for node in self.primaries if node.port == port)
+        """Give the primary that says it has a slot: what others say of it comes a little later."""
+        for node in self.primaries:
+            for first, last, (_, port, *_), *_ in node.tell("SLOTS"):
+                if first <= slot <= last and port == node.port:
+                    return node
         raise LookupError(f"nobody has slot {slot}")
 
     def begin_move(self, slot: int, source: ClusterNode, target: ClusterNode) -> None:
@@ -132,10 +133,17 @@ class LocalCluster:
             source.client.execute_command("MIGRATE", *words)
 
     def end_move(self, slot: int, source: ClusterNode, target: ClusterNode) -> None:
-        """Give a slot that has moved to its new owner."""
+        """Give a slot that has moved to its new owner, and wait until all agree how new its claim is."""
         others = [node for node in self.primaries if node not in (source, target)]
         for node in (target, source, *others):
             node.tell("SETSLOT", slot, "NODE", target.id)
+        self.until(lambda: len({self._epochs(node) for node in self._nodes}) == 1)
+
+    @staticmethod
+    def _epochs(node: ClusterNode) -> frozenset[tuple[str, str]]:
+        """Give how new a node takes each node's claims to be."""
+        lines = [line.split() for line in node.tell("NODES").decode().splitlines()]
+        return frozenset((words[0], words[6]) for words in lines)
 
     def move(self, slot: int, target: ClusterNode) -> None:
         """Move a slot with its keys, as an operator's tool does."""
@@ -149,7 +157,7 @@ class LocalCluster:
         """Let a new, empty node join."""
         node = self._start()
         self._nodes[0].tell("MEET", "127.0.0.1", node.port, node.bus_port)
-        self.until(lambda: all(self._knows_all(each) for each in self._nodes))
+        self.until(lambda: all(self._knows_all(each) for each in self._nodes) and self._is_up(node))
         self.primaries.append(node)
         return node
 
@@ -193,7 +201,7 @@ class LocalCluster:
         self.until(lambda: all(self._is_up(each) for each in self._nodes))
 
     @staticmethod
-    def dump(node: ClusterNode) -> bytes:
+    def dump_of(node: ClusterNode) -> bytes:
         """Give the data of a node as it is now."""
         node.client.save()
         data = node.dump.read_bytes()

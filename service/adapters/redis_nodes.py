@@ -32,13 +32,11 @@ _WAITS_S = (0.0, 0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
 _MOST_CALLS = 100
 """Calls of one pipeline."""
 
-_ELSEWHERE = (
-    exceptions.AskError,
-    exceptions.TryAgainError,
-    exceptions.ClusterDownError,
-    exceptions.NoScriptError,
-)
-"""Replies that ask for another attempt; MOVED is a kind of ASK to the client."""
+_NOT_HERE = (exceptions.AskError, exceptions.TryAgainError, exceptions.NoScriptError)
+"""Replies of a node that lacks the slot, or the script; MOVED is a kind of ASK to the client."""
+
+_ELSEWHERE = (*_NOT_HERE, exceptions.ClusterDownError)
+"""Replies that ask for another attempt."""
 
 _ASKING = Call("", methodcaller("execute_command", "ASKING"))
 
@@ -260,7 +258,7 @@ class _Attempt:
 def _is_good(end: End, reply: Any) -> bool:
     """Let who made a sealing call know its reply; raise what is wrong with the server."""
     good = end[1](reply)
-    if isinstance(reply, Exception) and not isinstance(reply, _ELSEWHERE):
+    if isinstance(reply, Exception) and not isinstance(reply, _NOT_HERE):
         with translated():
             raise reply
     return good
