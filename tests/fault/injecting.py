@@ -20,6 +20,7 @@ _STRUCK_S = 2.0
 """Seconds that a request to be cut is waited for; one that does not come is let be."""
 
 _LAGS_S = 0.3
+_LOOKS_FOR_BASES, _BETWEEN_LOOKS_S = 8, 0.4
 _MOST_DELAY_S = 0.25
 
 _STOP_S = 30.0
@@ -284,6 +285,16 @@ async def _failed_over(run: Run, fault: Fault) -> None:
     await run.view.fail_over()
 
 
+async def _log_cut(run: Run, fault: Fault) -> None:
+    """Cut the log as soon as there are bases that reach beyond its beginning."""
+    for _ in range(_LOOKS_FOR_BASES):
+        begins = await run.log.cut_behind_bases(await run.checkpoints())
+        if any(begins.values()):
+            run.count(fault.kind, f"at {dict(sorted(begins.items()))}")
+            return
+        await asyncio.sleep(_BETWEEN_LOOKS_S)
+
+
 Injection = Callable[[Run, Fault], Awaitable[None]]
 
 _INJECT: Mapping[Kind, Injection] = {
@@ -309,4 +320,5 @@ _INJECT: Mapping[Kind, Injection] = {
     Kind.REDIS_EMPTIED: _emptied,
     Kind.REDIS_RESTORED: _restored,
     Kind.REDIS_FAILED_OVER: _failed_over,
+    Kind.LOG_CUT: _log_cut,
 }

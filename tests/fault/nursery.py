@@ -67,7 +67,8 @@ def _be_a_worker(request: dict[str, Any], stderr: int) -> None:
         environment = environment_with(request["settings"])
         os.environ.clear()
         os.environ.update(environment)
-        code = _run(Striking(_strikes(request["kills"]), _strikes(request["pauses"])))
+        kills, pauses = _strikes(request["kills"]), _strikes(request["pauses"])
+        code = _run(Striking(kills, pauses, request["ahead_us"]))
     except BaseException:  # noqa: BLE001 - nothing may go on in the nursery's own loop
         traceback.print_exc()
     finally:

@@ -11,19 +11,20 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka import TopicPartition as KafkaPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaConsumer
 
 from schemas.view import Keys
+from service.adapters.clock import SystemClock
+from service.domain.time import DAY
 from service.settings import Settings
 from tests.fault.comparing import Published, log_differences, topic_differences, view_differences
+from tests.fault.input_log import InputLog
 from tests.fault.scenario import Kind, Scenario
 from tests.fault.stage import PLACES, Stage
 from tests.fault.told import LATENESS, PARTITIONS
 from tests.fault.undisturbed import undisturbed
 from tests.fault.view import View
-from tests.fault.workers import Worker
+from tests.fault.workers import Birth, Worker
 from tests.topics import Sent, read
 
 _SETTLE_S, _STOP_S = 45.0, 30.0
@@ -54,6 +55,8 @@ class Run:
         self.busy: set[int] = set()
         self._prefix = stage.kafka.unique("evse") + "."
         self._group = stage.kafka.unique("group")
+        self.log = InputLog(stage.kafka, self._prefix, self._group)
+        self._ahead_us = _until_midnight_us() - round(scenario.midnight_s * 1e6)
         self._began = asyncio.get_running_loop().time()
         self._random = Random(f"{scenario.seed}/run")
         self._births = [0] * PLACES
@@ -62,11 +65,6 @@ class Run:
         self._faults: set[asyncio.Task[None]] = set()
 
     # What goes on
-
-    @property
-    def prefix(self) -> str:
-        """What the names of this scenario's topics begin with."""
-        return self._prefix
 
     def note(self, what: str) -> None:
         """Add to the history."""
@@ -114,7 +112,8 @@ class Run:
         name = f"{place}.{births}"
         # Each worker at a place begins with another strike.
         kills, pauses = self.scenario.kills[place][births:], self.scenario.pauses[place][births:]
-        worker = await self.stage.nursery.start(name, self._settings(place), kills, pauses)
+        birth = Birth(self._settings(place), kills, pauses, self._ahead_us)
+        worker = await self.stage.nursery.start(name, birth)
         self.workers[place] = worker
         self.outcome.lines[name] = worker.lines
         self.note(f"worker {name} starts, process {worker.pid}")
@@ -160,7 +159,7 @@ class Run:
 
     async def begin(self, first: Sequence[Sent]) -> None:
         """Create the input, write what comes first, and see a worker at it."""
-        await self.stage.kafka.create_topic(f"{self._prefix}events", partitions=PARTITIONS)
+        await self.log.create()
         for place in range(self.scenario.workers):
             await self.start_worker(place)
         await self.write(first)
@@ -171,24 +170,7 @@ class Run:
 
     async def write(self, records: Sequence[Sent]) -> None:
         """Write records, in chunks with a pause between."""
-        size = len(records) // self.scenario.chunks + 1
-        async with AIOKafkaProducer(
-            bootstrap_servers=self.stage.kafka.bootstrap_servers, enable_idempotence=True
-        ) as producer:
-            for begin in range(0, len(records), size):
-                sent = [
-                    await producer.send(
-                        f"{self._prefix}events",
-                        one.value,
-                        key=one.key,
-                        partition=one.partition,
-                        timestamp_ms=one.timestamp_ms,
-                        headers=list(one.headers),
-                    )
-                    for one in records[begin : begin + size]
-                ]
-                await asyncio.gather(*sent)
-                await asyncio.sleep(self._random.uniform(0.0, 0.6) / self.scenario.chunks)
+        await self.log.write(records, self.scenario.chunks, self._random)
 
     async def end(self) -> None:
         """Wait until faults are over and all is committed, then stop the workers in order."""
@@ -212,10 +194,9 @@ class Run:
             consumer = await stack.enter_async_context(
                 AIOKafkaConsumer(bootstrap_servers=self.stage.kafka.bootstrap_servers)
             )
-            client = await stack.enter_async_context(self.view.client())
             while True:
-                ends = await self._ends(consumer)
-                committed, kept = await self._committed(admin), await self._checkpoints(client)
+                ends = await self.log.ends(consumer)
+                committed, kept = await self.log.committed(admin), await self.checkpoints()
                 reached = [(committed.get(one), kept.get(one)) for one in ends]
                 if reached == [(end, end) for end in ends.values()]:
                     return
@@ -226,24 +207,17 @@ class Run:
                     worker.signal(signal.SIGCONT)  # a pause may have come when nobody waited for it any more
                 await asyncio.sleep(0.1)
 
-    async def _ends(self, consumer: AIOKafkaConsumer) -> dict[int, int]:
-        places = [KafkaPartition(f"{self._prefix}events", number) for number in range(PARTITIONS)]
-        ends = await consumer.end_offsets(places)
-        return {place.partition: end for place, end in ends.items() if end}
-
-    async def _committed(self, admin: AIOKafkaAdminClient) -> dict[int, int]:
-        offsets = await admin.list_consumer_group_offsets(self._group)
-        return {place.partition: said.offset for place, said in offsets.items()}
-
-    async def _checkpoints(self, client: Any) -> dict[int, int]:
+    async def checkpoints(self) -> dict[int, int]:
+        """Give how far the view is in each partition, as it knows itself."""
         names = [Keys().checkpoint(f"{self._prefix}events", number) for number in range(PARTITIONS)]
-        offsets = [await client.hget(name, "next_offset") for name in names]
+        async with self.view.client() as client:
+            offsets = [await client.hget(name, "next_offset") for name in names]
         return {number: int(offset) for number, offset in enumerate(offsets) if offset is not None}
 
     async def compare(self, records: Sequence[Sent]) -> None:
         """Compare everything that is left with an undisturbed run of the log."""
         kafka, prefix = self.stage.kafka, self._prefix
-        log = await read(kafka, prefix + "events")
+        log = await self.log.read()
         self.outcome.differences += log_differences(log, records)
         expected = await asyncio.to_thread(undisturbed, log, prefix)
         topics = ("snapshots", "transitions", "dead-letters", "ledger")
@@ -264,3 +238,8 @@ class Run:
         async with self.stage.kafka.admin() as admin:
             topics = [topic for topic in await admin.list_topics() if topic.startswith(self._prefix)]
             await admin.delete_topics(topics)
+
+
+def _until_midnight_us() -> int:
+    """Give the microseconds until the UTC day closes."""
+    return DAY - SystemClock().now() % DAY

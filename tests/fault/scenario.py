@@ -38,6 +38,7 @@ class Kind(StrEnum):
     REDIS_EMPTIED = "redis emptied"
     REDIS_RESTORED = "redis restored from a dump"
     REDIS_FAILED_OVER = "redis failed over"
+    LOG_CUT = "log cut behind the bases"
 
 
 LONG = frozenset({Kind.PAUSE, Kind.WORKER_OUT_OF_SIGHT, Kind.KAFKA_OUT_OF_SIGHT, Kind.REDIS_OUT_OF_SIGHT})
@@ -63,6 +64,7 @@ _WEIGHTS: Mapping[Kind, float] = {
     Kind.REDIS_EMPTIED: 1.5,
     Kind.REDIS_RESTORED: 1.5,
     Kind.REDIS_FAILED_OVER: 2,
+    Kind.LOG_CUT: 1.5,
 }
 """How often a kind is drawn, against the 1 of those left out: what finds most comes most."""
 
@@ -107,8 +109,8 @@ class Scenario:
     A scenario, as its seed has it.
 
     `static`: workers have names that outlive their processes. `gaps`: they write to the log where nothing was
-    heard. `kills` and `pauses`: for each place, where the
-    workers there end or stop when they are told to, one after the other.
+    heard. `midnight_s`: when the day closes on the workers' clock, from the beginning on. `kills` and
+    `pauses`: for each place, where the workers there end or stop when they are told to, one after the other.
     """
 
     seed: int
@@ -118,6 +120,7 @@ class Scenario:
     batch_records: int
     state_limit: int
     gaps: bool
+    midnight_s: float
     faults: tuple[Fault, ...]
     kills: tuple[tuple[Strike, ...], ...]
     pauses: tuple[tuple[Strike, ...], ...]
@@ -136,6 +139,7 @@ def scenario(seed: int, kinds: Collection[Kind] = frozenset(Kind)) -> Scenario:
         batch_records=rng.choice((10, 20, 50)),
         state_limit=rng.choice((8, 200_000)),
         gaps=rng.random() < 0.3,
+        midnight_s=rng.uniform(0.5, 4.0),
         faults=tuple(_fault(rng, kind, step) for step, kind in enumerate(drawn)),
         kills=tuple(_strikes(rng, by_number=0.5) for _ in range(PLACES)),
         pauses=tuple(_strikes(rng, by_number=0.0) for _ in range(PLACES)),
@@ -156,6 +160,10 @@ def _kinds(rng: Random, kinds: Sequence[Kind]) -> list[Kind]:
         if not open_kinds:
             break
         drawn += rng.choices(open_kinds, [_WEIGHTS.get(kind, 1) for kind in open_kinds])
+        lost = [kind for kind in open_kinds if kind in VIEW_LOST]
+        if drawn[-1] is Kind.LOG_CUT and lost:
+            # Nobody misses the log before.
+            drawn.append(rng.choice(lost))
     return drawn
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from service.processing.options import Ports
+from service.processing.ports import Clock
 from tests.faults import Faults, When
 
 KILL, PAUSE = signal.SIGUSR1, signal.SIGUSR2
@@ -61,10 +62,28 @@ class _Blow:
         os.kill(os.getpid(), self._number)
 
 
-class Striking:
-    """Stands between a worker and its parts, all but the clock."""
+class _Ahead:
+    """The machine's clock, ahead by so many microseconds, so that the day ends when it suits."""
 
-    def __init__(self, kills: Sequence[Strike], pauses: Sequence[Strike]) -> None:
+    def __init__(self, inner: Clock, ahead_us: int) -> None:
+        self._inner = inner
+        self._ahead_us = ahead_us
+
+    def now(self) -> int:
+        return self._inner.now() + self._ahead_us
+
+    def monotonic(self) -> float:
+        return self._inner.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
+
+
+class Striking:
+    """Stands between a worker and its parts."""
+
+    def __init__(self, kills: Sequence[Strike], pauses: Sequence[Strike], ahead_us: int) -> None:
+        self._ahead_us = ahead_us
         self._kills = _Blow(signal.SIGKILL, kills)
         self._pauses = _Blow(signal.SIGSTOP, pauses)
 
@@ -75,7 +94,8 @@ class Striking:
         loop.add_signal_handler(PAUSE, self._pauses.arm)
         loop.add_signal_handler(NO_PAUSE, self._pauses.faults.disarm)
         names = [field.name for field in fields(ports) if field.name != "clock"]
-        return replace(ports, **{name: self._watched(getattr(ports, name), name) for name in names})
+        watched = {name: self._watched(getattr(ports, name), name) for name in names}
+        return replace(ports, clock=_Ahead(ports.clock, self._ahead_us), **watched)
 
     def _watched(self, port: Any, name: str) -> Any:
         return _Watched(_Watched(port, name, self._kills.faults), name, self._pauses.faults)

@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 from tests.fault.striking import KILL, NO_PAUSE, PAUSE, Strike
@@ -107,6 +108,29 @@ def _read(text: bytes) -> dict[str, Any]:
     return line if isinstance(line, dict) else {"text": text.decode()}
 
 
+@dataclass(frozen=True)
+class Birth:
+    """
+    What a worker is given: settings (names without the prefix), and where it will end or stop when told to.
+
+    Its clock is ahead of the machine's by so many microseconds.
+    """
+
+    settings: Mapping[str, str]
+    kills: Sequence[Strike]
+    pauses: Sequence[Strike]
+    ahead_us: int
+
+    def written(self) -> dict[str, Any]:
+        """Write it for the nursery."""
+        return {
+            "settings": dict(self.settings),
+            "kills": [(one.at, one.when) for one in self.kills],
+            "pauses": [(one.at, one.when) for one in self.pauses],
+            "ahead_us": self.ahead_us,
+        }
+
+
 class Nursery:
     """Starts workers."""
 
@@ -115,17 +139,10 @@ class Nursery:
         self._asking = asyncio.Lock()
         self._hearing: set[asyncio.Task[None]] = set()
 
-    async def start(
-        self, name: str, settings: Mapping[str, str], kills: Sequence[Strike], pauses: Sequence[Strike]
-    ) -> Worker:
-        """Start a worker with these settings (names without the prefix)."""
+    async def start(self, name: str, birth: Birth) -> Worker:
+        """Start a worker."""
         ours, its = os.pipe()
-        request = {
-            "settings": dict(settings),
-            "kills": [(one.at, one.when) for one in kills],
-            "pauses": [(one.at, one.when) for one in pauses],
-        }
-        answer = await self._ask(request, [its])
+        answer = await self._ask(birth.written(), [its])
         os.close(its)
         stderr = asyncio.StreamReader(limit=_LONGEST_LINE)
         loop = asyncio.get_running_loop()
