@@ -1,0 +1,108 @@
+"""The input of a scenario from the outside: written in portions, cut at its old end, and read back whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from random import Random
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import TopicPartition as KafkaPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+from service.processing.ledger import Kind, parsed_key, read_mark
+from service.processing.ports import Record
+from tests.fault.told import PARTITIONS
+from tests.services import Kafka
+from tests.topics import Sent, read
+
+_PAUSES_S = 0.6
+"""Seconds at most that the pauses between the chunks of a portion last together."""
+
+Offsets = Mapping[int, int]
+"""An offset for each partition that has one."""
+
+
+class InputLog:
+    """The topic `<prefix>events`, and how far its group has come."""
+
+    def __init__(self, kafka: Kafka, prefix: str, group: str) -> None:
+        self._kafka = kafka
+        self._prefix = prefix
+        self._topic = f"{prefix}events"
+        self._group = group
+        self._cut: list[Record] = []
+
+    async def create(self) -> None:
+        """Create the topic."""
+        await self._kafka.create_topic(self._topic, partitions=PARTITIONS)
+
+    async def write(self, records: Sequence[Sent], chunks: int, random: Random) -> None:
+        """Write records, in chunks with a pause between."""
+        size = len(records) // chunks + 1
+        async with AIOKafkaProducer(
+            bootstrap_servers=self._kafka.bootstrap_servers, enable_idempotence=True
+        ) as producer:
+            for begin in range(0, len(records), size):
+                sent = [
+                    await producer.send(
+                        self._topic,
+                        one.value,
+                        key=one.key,
+                        partition=one.partition,
+                        timestamp_ms=one.timestamp_ms,
+                        headers=list(one.headers),
+                    )
+                    for one in records[begin : begin + size]
+                ]
+                await asyncio.gather(*sent)
+                await asyncio.sleep(random.uniform(0.0, _PAUSES_S) / chunks)
+
+    async def read(self) -> list[Record]:
+        """Give all records that ever were in it, those of each partition in order."""
+        return self._cut + await read(self._kafka, self._topic)
+
+    async def cut_behind_bases(self, kept: Offsets) -> Offsets:
+        """
+        Delete what the bases of the ledger hold, as the retention does; give what the log now begins at.
+
+        `kept` says how far the view is: what it lacks still comes from the log.
+        """
+        marks = marks_of(await read(self._kafka, f"{self._prefix}ledger"), self._topic)
+        records = await read(self._kafka, self._topic)
+        async with self._kafka.admin() as admin:
+            committed = await self.committed(admin)
+            begins = {
+                number: min(mark, committed.get(number, 0), kept.get(number, 0))
+                for number, mark in marks.items()
+            }
+            deleted = {
+                self._place(number): RecordsToDelete(begin) for number, begin in begins.items() if begin
+            }
+            if deleted:
+                await admin.delete_records(deleted)
+        self._cut += [record for record in records if record.offset < begins.get(record.partition, 0)]
+        return begins
+
+    async def ends(self, consumer: AIOKafkaConsumer) -> Offsets:
+        """Give where it ends."""
+        ends = await consumer.end_offsets([self._place(number) for number in range(PARTITIONS)])
+        return {place.partition: end for place, end in ends.items() if end}
+
+    async def committed(self, admin: AIOKafkaAdminClient) -> Offsets:
+        """Give what the group has committed."""
+        offsets = await admin.list_consumer_group_offsets(self._group)
+        return {place.partition: said.offset for place, said in offsets.items()}
+
+    def _place(self, number: int) -> KafkaPartition:
+        return KafkaPartition(self._topic, number)
+
+
+def marks_of(ledger: Iterable[Record], topic: str) -> dict[int, int]:
+    """Give how far the bases of each partition reach."""
+    newest = {
+        record.partition: record.value
+        for record in ledger
+        if parsed_key(record.key) == [Kind.MARK, topic] and record.value is not None
+    }
+    return {number: read_mark(value).mark.next_offset for number, value in newest.items()}
