@@ -18,7 +18,9 @@ from service.logs import configure_logs
 
 def demo(
     evses: Annotated[int, typer.Option(min=1, max=5000, help="Simulated EVSEs.")] = 300,
-    days: Annotated[int, typer.Option(min=0, max=60, help="Days of past to begin with.")] = 30,
+    days: Annotated[
+        int, typer.Option(min=0, max=60, help="Days of past to begin with; 0: a fleet that has just begun.")
+    ] = 30,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the page; 0: any that is free.")
     ] = 8000,
@@ -26,11 +28,27 @@ def demo(
         str, typer.Option(help="Address of the page; 0.0.0.0 shows it to the network.")
     ] = "127.0.0.1",
     seed: Annotated[int, typer.Option(help="What everything random is drawn from.")] = 7,
+    heartbeat: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=3600,
+            help="Seconds between two heartbeats of a charger, which is offline after three. "
+            "Default: 10 to 20, by charger.",
+        ),
+    ] = None,
+    gap_after: Annotated[
+        int,
+        typer.Option(
+            min=5, max=3600, help="When nothing arrives for so many seconds, the time is not observed."
+        ),
+    ] = 60,
 ) -> None:
     """
     Show it: a simulated fleet, the worker and the page, on parts that are embedded.
 
-    Needs neither Kafka nor Redis, and writes nothing that stays. The worker is the one of `run`.
+    Needs neither Kafka nor Redis, and writes nothing that stays. The worker is the one of `run`. While it
+    lives, type `silence`, `pause` or `resume` and Enter.
     """
     try:
         from service.demo.show import Demo, show  # noqa: PLC0415 - its parts are an extra
@@ -39,8 +57,9 @@ def demo(
             f"the demo needs the extra `demo` ({error.name} is missing): make install"
         ) from error
     configure_logs("warning", "console")
+    chosen = Demo(evses, days, host, port, seed, heartbeat, gap_after)
     try:
-        asyncio.run(_until_told(show(Demo(evses, days, host, port, seed), notices())))
+        asyncio.run(_until_told(show(chosen, notices())))
     except KeyboardInterrupt:  # the second one
         raise typer.Abort from None
     notices().print("\n  Stopped.")

@@ -65,13 +65,13 @@ class EmbeddedBroker:
     """
     A Kafka-protocol broker inside this process, with the producer that it belongs to.
 
-    `delivered` counts for each partition of the topic what the broker has taken.
+    `ends` gives for each partition of the topic the offset after the last record that the broker has taken.
     """
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
         self._producer = Producer({"test.mock.num.brokers": 1, "linger.ms": 20, "log_level": 2})
-        self.delivered: dict[int, int] = {}
+        self.ends: dict[int, int] = {}
         self._failure: str | None = None
 
     @property
@@ -83,9 +83,13 @@ class EmbeddedBroker:
             raise PortError(f"the embedded broker does not answer: {error}") from error
         return f"{broker.host}:{broker.port}"
 
-    def write(self, key: str, value: bytes, at: Micros) -> None:
-        """Append one record with its own timestamp; returns at once, `settle` waits for the broker."""
-        timestamp = at // 1000
+    def write(self, key: str, value: bytes, at: Micros | None = None) -> None:
+        """
+        Append one record; returns at once, `settle` waits for the broker.
+
+        `at` is the record's timestamp; None: now.
+        """
+        timestamp = 0 if at is None else at // 1000  # 0 is now, for the producer
         try:
             self._producer.produce(self._topic, value, key, timestamp=timestamp, on_delivery=self._taken)
         except BufferError:
@@ -102,8 +106,7 @@ class EmbeddedBroker:
         if error is not None:
             self._failure = str(error)
             return
-        partition = message.partition() or 0
-        self.delivered[partition] = self.delivered.get(partition, 0) + 1
+        self.ends[message.partition() or 0] = (message.offset() or 0) + 1
 
 
 class WorkFolder:

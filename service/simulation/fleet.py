@@ -51,8 +51,9 @@ _SHARES: dict[int, tuple[float, ...]] = {1: (1.0,), 2: (0.6, 0.4), 3: (0.6, 0.25
 
 @dataclass(frozen=True, slots=True)
 class PowerCut:
-    """A loss of power that was asked for: how often the charger was heard before, and when it is back."""
+    """A loss of power that was asked for: whose, how often it was heard before, and when it is back."""
 
+    uid: str
     heartbeat_interval_s: int
     until: datetime
 
@@ -89,6 +90,7 @@ class Fleet:
         self._heartbeat_interval_s = heartbeat_interval_s
         self._pending: deque[tuple[datetime, Event]] = deque()
         self._inventory: list[Event] = []
+        self._asked = Random(f"{seed}/asked")
         self._links: dict[str, Link] = {}
         self._chargers = [
             self._build(place, site, number) for place, (site, number) in enumerate(self._places(evses))
@@ -135,18 +137,27 @@ class Fleet:
         """Give the uids of the EVSEs that are linked and whose silence means something."""
         return [uid for uid, link in self._links.items() if link.can_fall_silent]
 
-    def cut_power(self, uid: str, moment: datetime) -> PowerCut:
-        """Let an EVSE lose its power at `moment`, without a word; raise `ValueError` if it cannot be seen."""
-        link = self._links.get(uid)
-        if link is None:
+    def cut_power(self, moment: datetime, uid: str | None = None) -> PowerCut:
+        """
+        Let an EVSE, this one or any, lose its power at `moment` without a word.
+
+        Raises `ValueError` where its silence could not be seen.
+        """
+        candidates = self.can_fall_silent()
+        if uid is None and candidates:
+            uid = self._asked.choice(candidates)
+        if uid is None:
+            raise ValueError("no EVSE is linked at the moment")
+        if uid not in self._links:
             raise ValueError(f"there is no EVSE {uid} in this fleet")
-        if not link.can_fall_silent:
+        if uid not in candidates:
             raise ValueError(f"{uid} is not heard anyway, or its operator says nothing of links")
+        link = self._links[uid]
         charger = next(each for each in self._chargers if each.uid == uid)
         at, lasting = micros_of(moment), link.draw_power_loss()
         charger.at(at, link.lose_power, lasting)
         self._order()
-        return PowerCut(charger.traits.heartbeat_interval_s, moment_of(at + lasting))
+        return PowerCut(uid, charger.traits.heartbeat_interval_s, moment_of(at + lasting))
 
     def unheard_until(self, moment: datetime) -> Iterator[tuple[datetime, Event]]:
         """

@@ -211,7 +211,7 @@ NOW = START + timedelta(hours=10)
 def test_a_charger_falls_silent_when_told(live: Fleet) -> None:
     """From that moment until it boots nothing comes of it, while its neighbours go on."""
     uid = live.can_fall_silent()[-1]
-    cut = live.cut_power(uid, NOW)
+    cut = live.cut_power(NOW, uid)
     arrivals = list(live.until(cut.until - timedelta(seconds=1)))
     assert arrivals
     assert uid not in {event["evse_uid"] for _, event in arrivals}
@@ -221,15 +221,25 @@ def test_a_charger_falls_silent_when_told(live: Fleet) -> None:
     assert cut.heartbeat_interval_s in {10, 15, 20}
 
 
+def test_any_charger_falls_silent_where_none_is_named(live: Fleet) -> None:
+    """One that is linked, and another the next time."""
+    linked = live.can_fall_silent()
+    first = live.cut_power(NOW)
+    list(live.until(NOW + timedelta(seconds=1)))
+    second = live.cut_power(NOW + timedelta(seconds=2))
+    assert {first.uid, second.uid} <= set(linked)
+    assert first.uid != second.uid
+
+
 def test_silence_that_nobody_could_see_is_refused(live: Fleet) -> None:
     """Of a uid that is none, and of a charger that is not heard anyway."""
     silent = live.can_fall_silent()[0]
-    live.cut_power(silent, NOW)
+    live.cut_power(NOW, silent)
     list(live.until(NOW + timedelta(seconds=1)))
     with pytest.raises(ValueError, match="there is no EVSE nobody"):
-        live.cut_power("nobody", NOW)
+        live.cut_power(NOW, "nobody")
     with pytest.raises(ValueError, match=f"{silent} is not heard anyway"):
-        live.cut_power(silent, NOW)
+        live.cut_power(NOW, silent)
 
 
 def test_what_chargers_say_while_nobody_listens_is_lost() -> None:
