@@ -18,11 +18,10 @@ from service.demo.feeder import Feeder
 from service.simulation import Fleet
 
 HELP = """\
-  Type a word and Enter:
+Type a word and Enter:
     silence [UID]   a charger loses its power without a word: offline after three missing heartbeats
     pause           nothing arrives any more: nobody is declared offline
-    resume          it goes on: the time between was not observed
-"""
+    resume          it goes on: the time between was not observed"""
 
 _INTERVALS = 3
 _READ_BYTES = 4096
