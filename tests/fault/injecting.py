@@ -29,11 +29,10 @@ _STOP_S = 30.0
 async def prepare(run: Run, fault: Fault) -> None:
     """Do what has to come some time before the fault."""
     if fault.kind is Kind.REDIS_RESTORED:
-        await run.view.keep_dump()
+        await run.view.keep_dump(fault.call)
         run.note("a dump of the view is kept")
-    if fault.kind is Kind.REDIS_FAILED_OVER and not run.view.has_replica:
-        await run.view.replicate()
-        run.view.lag()
+    if fault.kind is Kind.REDIS_FAILED_OVER and not run.view.is_lagging:
+        await run.view.lag()
         run.note("the replica begins to lag")
 
 
@@ -254,7 +253,7 @@ async def _broker_ends(run: Run, fault: Fault, number: signal.Signals) -> None:
 
 async def _full(run: Run, fault: Fault) -> None:
     run.count(fault.kind, f"for {fault.lasting_s:.1f} s")
-    await run.view.fill_up(fault.lasting_s)
+    await run.view.fill_up(fault.call, fault.lasting_s)
 
 
 async def _read_only(run: Run, fault: Fault) -> None:
@@ -264,25 +263,30 @@ async def _read_only(run: Run, fault: Fault) -> None:
 
 async def _slow(run: Run, fault: Fault) -> None:
     run.count(fault.kind, f"for {fault.lasting_s:.1f} s")
-    await run.view.be_slow(fault.lasting_s)
+    await run.view.be_slow(fault.call, fault.lasting_s)
 
 
 async def _emptied(run: Run, fault: Fault) -> None:
     run.count(fault.kind)
-    await run.view.restart(with_dump=False)
+    await run.view.restart(fault.call, with_dump=False)
 
 
 async def _restored(run: Run, fault: Fault) -> None:
     run.count(fault.kind)
-    await run.view.restart(with_dump=True)
+    await run.view.restart(fault.call, with_dump=True)
 
 
 async def _failed_over(run: Run, fault: Fault) -> None:
-    if not run.view.has_replica:
+    if not run.view.is_lagging:
         await prepare(run, fault)
         await asyncio.sleep(_LAGS_S)
     run.count(fault.kind)
     await run.view.fail_over()
+
+
+async def _slots_moved(run: Run, fault: Fault) -> None:
+    run.count(fault.kind)
+    await run.view.move_slots(fault.call)
 
 
 async def _log_cut(run: Run, fault: Fault) -> None:
@@ -320,5 +324,6 @@ _INJECT: Mapping[Kind, Injection] = {
     Kind.REDIS_EMPTIED: _emptied,
     Kind.REDIS_RESTORED: _restored,
     Kind.REDIS_FAILED_OVER: _failed_over,
+    Kind.SLOTS_MOVED: _slots_moved,
     Kind.LOG_CUT: _log_cut,
 }

@@ -139,7 +139,7 @@ class Run:
     def _settings(self, place: int) -> dict[str, str]:
         settings = {
             "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self.stage.ports[place]}",
-            "REDIS_URL": f"redis://127.0.0.1:{self.view.ports[place]}/0",
+            **self.view.settings(place),
             "TOPIC_PREFIX": self._prefix,
             "GROUP_ID": self._group,
             "INSTANCE_ID": f"place-{place}" if self.scenario.static else "",
@@ -205,14 +205,13 @@ class Run:
                     return
                 for worker in self.workers.values():
                     worker.signal(signal.SIGCONT)  # a pause may have come when nobody waited for it any more
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.25)
 
     async def checkpoints(self) -> dict[int, int]:
         """Give how far the view is in each partition, as it knows itself."""
-        names = [Keys().checkpoint(f"{self._prefix}events", number) for number in range(PARTITIONS)]
-        async with self.view.client() as client:
-            offsets = [await client.hget(name, "next_offset") for name in names]
-        return {number: int(offset) for number, offset in enumerate(offsets) if offset is not None}
+        topic = f"{self._prefix}events"
+        offsets = [await self.view.checkpoint(topic, number) for number in range(PARTITIONS)]
+        return {number: offset for number, offset in enumerate(offsets) if offset is not None}
 
     async def compare(self, records: Sequence[Sent]) -> None:
         """Compare everything that is left with an undisturbed run of the log."""

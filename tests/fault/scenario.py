@@ -38,6 +38,7 @@ class Kind(StrEnum):
     REDIS_EMPTIED = "redis emptied"
     REDIS_RESTORED = "redis restored from a dump"
     REDIS_FAILED_OVER = "redis failed over"
+    SLOTS_MOVED = "cluster's slots moved"
     LOG_CUT = "log cut behind the bases"
 
 
@@ -48,6 +49,20 @@ BROKER = frozenset({Kind.BROKER_STOPPED, Kind.BROKER_KILLED})
 
 VIEW_LOST = frozenset({Kind.REDIS_EMPTIED, Kind.REDIS_RESTORED, Kind.REDIS_FAILED_OVER})
 """After these the view has forgotten what it had acknowledged."""
+
+ONE_SERVER = frozenset(
+    {
+        Kind.WORKER_OUT_OF_SIGHT,
+        Kind.REDIS_CUT,
+        Kind.REDIS_CUT_IN_CALL,
+        Kind.REDIS_DELAYED,
+        Kind.REDIS_OUT_OF_SIGHT,
+        Kind.REDIS_READ_ONLY,
+    }
+)
+"""What is done to a view on one server only: a cluster tells workers its own addresses, past all proxies."""
+
+CLUSTER = frozenset({Kind.SLOTS_MOVED})
 
 _MOST = ((LONG, 2), (BROKER, 1), (VIEW_LOST, 2))
 """So many of a scenario's faults at most, for the sake of time."""
@@ -65,9 +80,11 @@ _WEIGHTS: Mapping[Kind, float] = {
     Kind.REDIS_RESTORED: 1.5,
     Kind.REDIS_FAILED_OVER: 2,
     Kind.LOG_CUT: 1.5,
+    Kind.SLOTS_MOVED: 5,
 }
 """How often a kind is drawn, against the 1 of those left out: what finds most comes most."""
 
+_IN_A_CLUSTER = 0.2
 _FAULTS = (5, 8)
 # A session is over after 6 s, and the others know of it after more than one further.
 _LONG_S = (9.0, 10.5)
@@ -115,6 +132,7 @@ class Scenario:
 
     seed: int
     server: str
+    cluster: bool
     workers: int
     static: bool
     batch_records: int
@@ -130,10 +148,12 @@ class Scenario:
 def scenario(seed: int, kinds: Collection[Kind] = frozenset(Kind)) -> Scenario:
     """Draw a scenario with faults of these kinds."""
     rng = Random(f"{seed}/scenario")
-    drawn = _kinds(rng, sorted(kinds))
+    cluster = rng.random() < _IN_A_CLUSTER
+    drawn = _kinds(rng, sorted(frozenset(kinds) - (ONE_SERVER if cluster else CLUSTER)))
     return Scenario(
         seed=seed,
         server=("redis", "valkey")[seed % 2],
+        cluster=cluster,
         workers=rng.choice((2, 2, 3, 3, 4)),
         static=rng.random() < 0.6,
         batch_records=rng.choice((10, 20, 50)),

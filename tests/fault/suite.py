@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Collection
 from pathlib import Path
 
+from tests.fault.cluster_view import three_servers
 from tests.fault.injecting import inject, prepare
 from tests.fault.run import Outcome, Run
 from tests.fault.scenario import BROKER, Kind, scenario
 from tests.fault.stage import Stage
 from tests.fault.told import told
-from tests.fault.view import view
+from tests.fault.view import one_server
 from tests.local_redis import redis_binary, valkey_binary
 
 _FIRST_SHARE = 0.1
@@ -29,7 +30,8 @@ async def play(seed: int, stage: Stage, kinds: Collection[Kind] = frozenset(Kind
     first = int(len(records) * _FIRST_SHARE)
     rest = (len(records) - first) // (len(plan.faults) + 1) + 1
     portions = [records[begin : begin + rest] for begin in range(first, len(records), rest)]
-    async with view(_binary(plan.server)) as kept:
+    servers = three_servers if plan.cluster else one_server
+    async with servers(_binary(plan.server)) as kept:
         run = Run(plan, stage, kept)
         try:
             await run.begin(records[:first])

@@ -1,16 +1,17 @@
-"""The view's server of one scenario, and everything that can happen to it."""
+"""Where the view of one scenario lives, and everything that can happen to it there."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from redis.asyncio import Redis
 
+from schemas.view import Keys
 from tests.fault.stage import NOWHERE, PLACES
 from tests.local_redis import RedisProcess, start_redis
 from tests.proxy import Proxy, listening
@@ -19,7 +20,54 @@ from tests.proxy import Proxy, listening
 _OPTIONS = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
 
 
-class View:
+class View(Protocol):
+    """
+    The server of a view, or a cluster of three; of those `which` says whom it is about.
+
+    Workers come in by the proxies `ways`, each by its own, where there are any.
+    """
+
+    ways: tuple[Proxy, ...]
+
+    def settings(self, place: int) -> dict[str, str]:
+        """Give what the worker at a place is told of it."""
+
+    def client(self) -> AbstractAsyncContextManager[Any]:
+        """Hold a connection to who takes writes now."""
+
+    async def checkpoint(self, topic: str, partition: int) -> int | None:
+        """Give how far the view is in a partition, as it knows itself."""
+
+    async def keep_dump(self, which: int) -> None:
+        """Keep the data as it is now, to be put back later."""
+
+    async def restart(self, which: int, *, with_dump: bool) -> None:
+        """Kill the server and start it again, empty or with the dump that was kept last."""
+
+    @property
+    def is_lagging(self) -> bool:
+        """Whether a replica to fail over to lags."""
+
+    async def lag(self) -> None:
+        """Let a replica hear no more of what is written from now on."""
+
+    async def fail_over(self) -> None:
+        """Kill the server whose replica lags, and let the replica take over."""
+
+    async def fill_up(self, which: int, for_s: float) -> None:
+        """Take no more data for a while, for want of memory."""
+
+    async def refuse_writes(self, for_s: float) -> None:
+        """Take no writes for a while."""
+
+    async def be_slow(self, which: int, for_s: float) -> None:
+        """Answer nobody for a while."""
+
+    async def move_slots(self, seed: int) -> None:
+        """Move some of the data to another server of the cluster, a slot after the other."""
+
+
+class OneServer:
     """
     One server that takes writes, and now and then a replica of it; workers come in by the proxies `ways`.
 
@@ -30,7 +78,7 @@ class View:
         self, binary: Path, ways: tuple[Proxy, ...], ports: tuple[int, ...], link: Proxy, link_port: int
     ) -> None:
         self.ways = ways
-        self.ports = ports
+        self._ports = ports
         self._binary = binary
         self._link, self._link_port = link, link_port
         self._primary = start_redis(binary, *_OPTIONS)
@@ -38,18 +86,15 @@ class View:
         self._dump = b""
         self._lead_here()
 
-    @property
-    def url(self) -> str:
-        """The server that takes writes now, without a detour."""
-        return self._primary.url
+    def settings(self, place: int) -> dict[str, str]:
+        return {"REDIS_URL": f"redis://127.0.0.1:{self._ports[place]}/0"}
 
     def _lead_here(self) -> None:
         for way in self.ways:
             way.target = ("127.0.0.1", self._primary.port)
 
     @property
-    def has_replica(self) -> bool:
-        """Whether there is a replica to fail over to."""
+    def is_lagging(self) -> bool:
         return self._replica is not None
 
     def close(self) -> None:
@@ -60,22 +105,24 @@ class View:
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Any]:
-        """Hold a connection to the server that takes writes now."""
-        client: Any = Redis.from_url(self.url, socket_timeout=30)
+        client: Any = Redis.from_url(self._primary.url, socket_timeout=30)
         try:
             yield client
         finally:
             await client.aclose()
 
-    async def keep_dump(self) -> None:
-        """Keep the data as it is now, to be put back later."""
+    async def checkpoint(self, topic: str, partition: int) -> int | None:
+        async with self.client() as client:
+            offset = await client.hget(Keys().checkpoint(topic, partition), "next_offset")
+        return None if offset is None else int(offset)
+
+    async def keep_dump(self, which: int) -> None:  # noqa: ARG002 - there is one
         async with self.client() as client:
             await client.save()
         self._dump = self._primary.dump.read_bytes()
         self._primary.dump.unlink()
 
-    async def restart(self, *, with_dump: bool) -> None:
-        """Kill the server and start it again, empty or with the dump that was kept last."""
+    async def restart(self, which: int, *, with_dump: bool) -> None:  # noqa: ARG002 - there is one
         self._primary.signal(signal.SIGKILL)
         await asyncio.to_thread(self._primary.wait)
         self._primary.dump.unlink(missing_ok=True)
@@ -84,8 +131,8 @@ class View:
         self._primary.begin()
         await asyncio.to_thread(self._primary.until_serving)
 
-    async def replicate(self) -> None:
-        """Start a replica and wait until it follows."""
+    async def lag(self) -> None:
+        """Start a replica, and let it hear no more once it follows."""
         self._link.target = ("127.0.0.1", self._primary.port)
         self._link.thaw()
         self._replica = start_redis(self._binary, *_OPTIONS)
@@ -98,9 +145,6 @@ class View:
                 await asyncio.sleep(0.02)
         finally:
             await client.aclose()
-
-    def lag(self) -> None:
-        """Let the replica hear no more of what is written from now on."""
         self._link.freeze()
 
     async def fail_over(self) -> None:
@@ -116,8 +160,7 @@ class View:
         for way in self.ways:
             await way.cut()
 
-    async def fill_up(self, for_s: float) -> None:
-        """Take no more data for a while, for want of memory."""
+    async def fill_up(self, which: int, for_s: float) -> None:  # noqa: ARG002 - there is one
         async with self.client() as client:
             await client.config_set("maxmemory", "1mb")
             await asyncio.sleep(for_s)
@@ -130,19 +173,21 @@ class View:
             await asyncio.sleep(for_s)
             await client.execute_command("REPLICAOF", "NO", "ONE")
 
-    async def be_slow(self, for_s: float) -> None:
-        """Answer nobody for a while."""
+    async def be_slow(self, which: int, for_s: float) -> None:  # noqa: ARG002 - there is one
         async with self.client() as client:
             await client.execute_command("DEBUG", "SLEEP", str(for_s))
 
+    async def move_slots(self, seed: int) -> None:
+        """Do nothing: one server has no slots."""
+
 
 @asynccontextmanager
-async def view(binary: Path) -> AsyncIterator[View]:
-    """Start a view with nothing in it."""
+async def one_server(binary: Path) -> AsyncIterator[View]:
+    """Start one server with nothing in it."""
     async with AsyncExitStack() as stack:
         ways = tuple(Proxy(*NOWHERE) for _ in range(PLACES))
         ports = tuple([await stack.enter_async_context(listening(way)) for way in ways])
         link = Proxy(*NOWHERE)
-        kept = View(binary, ways, ports, link, await stack.enter_async_context(listening(link)))
+        kept = OneServer(binary, ways, ports, link, await stack.enter_async_context(listening(link)))
         stack.callback(kept.close)
         yield kept
