@@ -14,7 +14,15 @@ from schemas.view import CHECKPOINTS, Keys
 from service.adapters.redis_cluster import RedisClusterProbe, RedisClusterViewStore
 from service.adapters.redis_connection import RedisSettings
 from service.adapters.redis_topology import slot_of
-from service.processing.ports import Behind, Checkpoint, SaveOutcome, TopicPartition, Unavailable, Unusable
+from service.processing.ports import (
+    Behind,
+    Checkpoint,
+    SaveOutcome,
+    Seen,
+    TopicPartition,
+    Unavailable,
+    Unusable,
+)
 from tests.contract.stores import position, write
 from tests.local_cluster import ClusterNode, LocalCluster, local_cluster
 from tests.local_redis import redis_binary
@@ -70,6 +78,16 @@ def neighbour(cluster: LocalCluster, node: ClusterNode) -> ClusterNode:
 def living_at(cluster: LocalCluster, node: ClusterNode) -> list[str]:
     """Give the EVSEs whose slots a node has."""
     return [uid for uid in UIDS if cluster.owner_of(slot_with(uid)) is node]
+
+
+def trails_of(cluster: LocalCluster) -> list[tuple[ClusterNode, int]]:
+    """Give where the trails lie that stand for their nodes, and in which slots."""
+    return [
+        (node, slot_of(key.decode()))
+        for node in cluster.primaries
+        for key in node.client.keys("*:trail:*")
+        if CHECKPOINTS.encode() not in key
+    ]
 
 
 async def saved(store: RedisClusterViewStore, offset: int, uids: list[str] = UIDS) -> list[SaveOutcome]:
@@ -148,19 +166,54 @@ async def test_a_node_that_gets_slots_gets_copies_of_the_checkpoints(cluster: Lo
             assert await late.load_checkpoint(PLACE) == Checkpoint(7, 0)
 
 
+async def test_what_has_gone_ahead_to_another_node_is_found_there(cluster: LocalCluster) -> None:
+    """Also by many calls at once, while the slot itself is still on its way."""
+    slot = slot_with("charger-1")
+    source = cluster.owner_of(slot)
+    target = neighbour(cluster, source)
+    async with started(cluster) as store:
+        await store.save([write("charger-1", position(1))])
+        cluster.begin_move(slot, source, target)
+        cluster.move_keys(slot, source, target)
+
+        looks = await asyncio.gather(*(store.look(["charger-1", "charger-1"]) for _ in range(20)))
+        assert looks == [{"charger-1": Seen(position(1), b"vitals a")}] * 20
+
+
+async def test_a_trail_whose_slot_is_on_its_way_is_given_up(cluster: LocalCluster) -> None:
+    """What is written there says nothing of the node any more; another slot of it takes its place."""
+    async with started(cluster) as store:
+        node, slot = trails_of(cluster)[0]
+        cluster.begin_move(slot, node, neighbour(cluster, node))
+        cluster.move_keys(slot, node, neighbour(cluster, node))
+
+        await store.ping()
+
+        assert (node, slot) not in trails_of(cluster)
+        assert len(trails_of(cluster)) == 4
+
+
+async def test_a_save_is_done_when_its_node_shows_that_it_is(replicated: LocalCluster) -> None:
+    """A trail that is on its way shows nothing: the save is noticed when lost nevertheless."""
+    async with started(replicated) as store:
+        lost, slot = trails_of(replicated)[0]
+        replicated.catch_up(lost)
+        replicated.begin_move(slot, lost, neighbour(replicated, lost))
+        replicated.move_keys(slot, lost, neighbour(replicated, lost))
+        replicated.lag(lost)
+        await saved(store, 1, living_at(replicated, lost))
+        await asyncio.to_thread(replicated.fail_over, lost)
+
+        with pytest.raises(Behind):
+            await store.ping()
+
+
 async def test_a_trail_whose_slot_moves_is_given_up_for_another(cluster: LocalCluster) -> None:
     """The marks of a node stay with it, and with them what is known of it."""
     async with started(cluster) as store:
         await store.save_checkpoints({PLACE: Checkpoint(7, 0)})
-        trails = [
-            (node, key.decode())
-            for node in cluster.primaries
-            for key in node.client.keys("*:trail:*")
-            if CHECKPOINTS.encode() not in key
-        ]
-        assert len(trails) == 3
-        for node, trail in trails:
-            cluster.move(slot_of(trail), neighbour(cluster, node))
+        for node, slot in trails_of(cluster):
+            cluster.move(slot, neighbour(cluster, node))
 
         assert set(await saved(store, 1)) == {SAVED}
         await store.ping()
