@@ -8,9 +8,7 @@ were computed from. Knows no Redis and no HTML.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 import orjson
@@ -18,15 +16,14 @@ import orjson
 from schemas import view
 from schemas.vocabulary import TimeClass
 from service.dashboard import timeline
-from service.dashboard.kept import Kept, excluded, history_of, in_use, micros, read_kept
+from service.dashboard.kept import Kept, history_of, in_use, micros, read_kept
+from service.dashboard.outages import Listing, OutageLine, alike, latest
 from service.dashboard.reading import Stored
 from service.dashboard.rows import Row, row_of
-from service.dashboard.timeline import History, Lane, Span
+from service.dashboard.timeline import Lane, Span
 from service.dashboard.wording import DAY, SECOND, parse_time
 
 WINDOW_DAYS = 30
-OUTAGES_SHOWN = 25
-"""Outages listed before all are asked for: a link that flaps has thousands."""
 
 Json = Mapping[str, Any]
 
@@ -36,23 +33,6 @@ class Fields(dict[str, Any]):
 
     def __missing__(self, name: str) -> None:
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class OutageLine:
-    """
-    One line of the list of outages; times in microseconds since 1970, `until` None while it goes on.
-
-    What befell several connectors alike (the charger's link was down) is one line that names them all.
-    """
-
-    connectors: tuple[str, ...]
-    start: int
-    until: int | None
-    length: int
-    kind: TimeClass
-    partly_excluded: bool
-    outage: view.Outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +62,17 @@ class ConnectorPart:
 
 @dataclass(frozen=True, slots=True)
 class EvsePage:
-    """What the page of one EVSE shows. `clipped`: older spans exist than were read."""
+    """
+    What the page of one EVSE shows. `clipped`: older spans exist than were read.
+
+    `period` is the window of the numbers, up to what the EVSE has reached; the lanes are drawn until now.
+    """
 
     row: Row
     evse: Json
     snapshot: Json
     window: Json
+    period: tuple[int, int]
     as_of: int
     removed_at: int | None
     connectors: Sequence[ConnectorPart]
@@ -99,30 +84,44 @@ class EvsePage:
     clipped: bool = False
 
 
-def evse_page(uid: str, stored: Stored, *, all_outages: bool = False) -> EvsePage | None:
-    """Assemble a page; None where the document is not whole. Raises ValueError for what cannot be read."""
+def evse_page(uid: str, stored: Stored, now: int, *, all_outages: bool = False) -> EvsePage | None:
+    """
+    Assemble a page as of `now`; None where the document is not whole.
+
+    Raises ValueError for what cannot be read.
+    """
     row = row_of(uid, stored.document)
     if row is None:
         return None
     snapshot = _lenient(orjson.loads(stored.document["snapshot"]))
     as_of = parse_time(snapshot.get("as_of")) or parse_time(stored.document.get("as_of")) or 0
     kept = read_kept(stored)
-    window = _window(snapshot, as_of)
-    parts = [_connector(state, snapshot["evse"], kept, window) for state in snapshot.get("connectors") or ()]
-    port = timeline.port_segments([part.lane.segments for part in parts], window)
-    names = {part.uid: part.name for part in parts}
-    groups = _alike(kept.outages)
-    shown = groups if all_outages else _latest(groups, window[0])
+    period = _window(snapshot, as_of)
+    drawn = (period[0], max(period[1], now))
+    states = snapshot.get("connectors") or ()
+    segments = [
+        timeline.connector_segments(history_of(state["connector_uid"], kept, period[1], drawn[1]), drawn)
+        for state in states
+    ]
+    parts = [
+        _connector(state, snapshot["evse"], kept, timeline.not_up_after(own, period[1]), drawn)
+        for state, own in zip(states, segments, strict=True)
+    ]
+    port = timeline.not_up_after(timeline.port_segments(segments, drawn), period[1])
+    groups = alike(kept.outages)
+    shown = groups if all_outages else latest(groups, period[0])
+    listing = Listing(uid, kept, {part.uid: part.name for part in parts}, drawn[1])
     return EvsePage(
         row=row,
         evse=snapshot["evse"],
         snapshot=snapshot,
         window=_observed(snapshot),
+        period=period,
         as_of=as_of,
         removed_at=parse_time(stored.document.get("removed_at")),
         connectors=parts,
-        port=timeline.lane("Charging point", port, window),
-        outages=[_line(alike, kept, as_of, names) for alike in shown],
+        port=timeline.lane("Charging point", port, drawn),
+        outages=[listing.line(group) for group in shown],
         outages_before=len(groups) - len(shown),
         exclusions=_exclusions(kept),
         gaps=[Period(micros(gap.from_), micros(gap.until)) for gap in reversed(kept.gaps)],
@@ -151,14 +150,19 @@ def _window(snapshot: Json, as_of: int) -> tuple[int, int]:
     return (start, max(until, start + SECOND))
 
 
-def _connector(state: Json, evse: Json, kept: Kept, window: tuple[int, int]) -> ConnectorPart:
+def _connector(
+    state: Json,
+    evse: Json,
+    kept: Kept,
+    segments: Sequence[Span[TimeClass]],
+    drawn: tuple[int, int],
+) -> ConnectorPart:
     uid = state["connector_uid"]
     published: Json = next(
         (part for part in evse.get("connectors") or () if part.get("uid") == uid), Fields()
     )
-    segments = timeline.connector_segments(history_of(uid, kept, window[1]), window)
     name = published.get("physical_reference") or published.get("connector_id") or uid
-    lane = timeline.lane(name, segments, window)
+    lane = timeline.lane(name, segments, drawn)
     status = published.get("status") or state.get("status")
     return ConnectorPart(
         uid=uid,
@@ -175,45 +179,6 @@ def _connector(state: Json, evse: Json, kept: Kept, window: tuple[int, int]) -> 
 def _with_use(lane: Lane, days: Mapping[int, view.Day]) -> Lane:
     shares = [replace(share, in_use=in_use(days.get(share.start // DAY * DAY))) for share in lane.days]
     return replace(lane, days=shares)
-
-
-def _alike(outages: Sequence[view.Outage]) -> list[list[view.Outage]]:
-    """Put together what differs by nothing but the connector, the newest first."""
-    groups: dict[view.Outage, list[view.Outage]] = {}
-    for outage in reversed(outages):
-        groups.setdefault(outage.model_copy(update={"connector_uid": ""}), []).append(outage)
-    return list(groups.values())
-
-
-def _latest(groups: Sequence[list[view.Outage]], since: int) -> list[list[view.Outage]]:
-    """Choose what is listed unless all is asked for: the latest of the window."""
-    inside = (alike for alike in groups if alike[0].until is None or micros(alike[0].until) > since)
-    return list(islice(inside, OUTAGES_SHOWN))
-
-
-def _line(alike: Sequence[view.Outage], kept: Kept, as_of: int, names: Mapping[str, str]) -> OutageLine:
-    outage = alike[0]
-    start = micros(outage.from_)
-    until = None if outage.until is None else micros(outage.until)
-    end = max(as_of, start) if until is None else until
-    kinds = [_kinds(each, start, end, kept) for each in alike]
-    worst = outage.time_class
-    if worst is TimeClass.DOWN and not any(TimeClass.DOWN in times for times in kinds):
-        worst = TimeClass.EXCLUDED
-    partly = worst is TimeClass.DOWN and any(TimeClass.EXCLUDED in times for times in kinds)
-    uids = sorted(each.connector_uid for each in alike)
-    return OutageLine(
-        tuple(names.get(uid, uid) for uid in uids), start, until, end - start, worst, partly, outage
-    )
-
-
-def _kinds(outage: view.Outage, start: int, end: int, kept: Kept) -> AbstractSet[TimeClass]:
-    """Say which classes a span has once exclusions are taken out."""
-    kind = outage.time_class
-    if kind is not TimeClass.DOWN or start >= end:
-        return {kind}
-    history = History(start, [Span(start, end, kind)], (), excluded(outage.connector_uid, kept, end))
-    return {span.value for span in timeline.connector_segments(history, (start, end))}
 
 
 def _exclusions(kept: Kept) -> list[Period]:

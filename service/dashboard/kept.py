@@ -81,15 +81,15 @@ def in_use(day: view.Day | None) -> float | None:
     return used / known if known else None
 
 
-def history_of(uid: str, kept: Kept, end: int) -> History:
-    """Give one connector's history up to `end`, where what is open ends."""
+def history_of(uid: str, kept: Kept, as_of: int, end: int) -> History:
+    """Give one connector's history up to `end`, where what is open ends; its days go up to `as_of`."""
     spans = [
         Span(micros(outage.from_), end if outage.until is None else micros(outage.until), outage.time_class)
         for outage in kept.outages
         if outage.connector_uid == uid
     ]
     return History(
-        known_from=_known_from(kept.days.get(uid, {}), end),
+        known_from=_known_from(kept.days.get(uid, {}), as_of),
         spans=spans,
         gaps=[(micros(gap.from_), micros(gap.until)) for gap in kept.gaps],
         exclusions=excluded(uid, kept, end),

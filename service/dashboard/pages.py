@@ -71,9 +71,9 @@ class Pages:
 
     async def _read(self, uid: str, *, all_outages: bool) -> EvsePage | None:
         # Gaps may have begun before the window and reach into it; a day is far more than one of them lasts.
-        since = self._clock() - (WINDOW_DAYS + 31) * DAY
-        stored = await self._view.stored(uid, since)
-        return None if stored is None else evse_page(uid, stored, all_outages=all_outages)
+        now = self._clock()
+        stored = await self._view.stored(uid, now - (WINDOW_DAYS + 31) * DAY)
+        return None if stored is None else evse_page(uid, stored, now, all_outages=all_outages)
 
     async def api_totals(self, request: Request) -> Response:  # noqa: ARG002 - the form of an endpoint
         """Answer `/api/totals`."""

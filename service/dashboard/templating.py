@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -49,6 +50,7 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.filters |= {
+            "shell": shlex.quote,
             "path": lambda text: quote(text, safe=""),
             "status_word": wording.status_word,
             "status_key": wording.status_key,

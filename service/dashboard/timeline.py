@@ -184,6 +184,19 @@ def port_segments(
     return _joined(Span(a, b, class_at(a)) for a, b in pairwise(edges))
 
 
+def not_up_after(segments: Iterable[Span[TimeClass]], moment: int) -> list[Span[TimeClass]]:
+    """Take what is up after a moment for unobserved: nothing so late was seen of it yet."""
+    pieces: list[Span[TimeClass]] = []
+    for span in segments:
+        if span.value is not TimeClass.UP or span.until <= moment:
+            pieces.append(span)
+            continue
+        if span.start < moment:
+            pieces.append(Span(span.start, moment, TimeClass.UP))
+        pieces.append(Span(max(span.start, moment), span.until, TimeClass.UNOBSERVED))
+    return _joined(pieces)
+
+
 def tally(segments: Iterable[Span[TimeClass]], start: int, until: int) -> dict[TimeClass, int]:
     """Sum the microseconds of each class between two moments."""
     times: dict[TimeClass, int] = {}

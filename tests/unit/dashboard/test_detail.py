@@ -5,8 +5,10 @@ from __future__ import annotations
 import orjson
 import pytest
 
+from schemas import view
 from schemas.vocabulary import Status, TimeClass
 from service.dashboard.detail import EvsePage, evse_page
+from service.dashboard.outages import End, end_of
 from service.dashboard.reading import Stored
 from service.dashboard.timeline import tally
 from service.dashboard.wording import DAY, HOUR, MINUTE, SECOND
@@ -21,9 +23,9 @@ def stored(seeded: Seeded) -> Stored:
     return Stored(seeded.document, seeded.days, lines, seeded.exclusions, gaps)
 
 
-def assembled(seeded: Seeded, *, all_outages: bool = False) -> EvsePage:
+def assembled(seeded: Seeded, *, now: int = NOW, all_outages: bool = False) -> EvsePage:
     """Assemble the page of an EVSE that is whole."""
-    page = evse_page(seeded.uid, stored(seeded), all_outages=all_outages)
+    page = evse_page(seeded.uid, stored(seeded), now, all_outages=all_outages)
     assert page is not None
     return page
 
@@ -84,13 +86,105 @@ def test_an_outage_says_what_it_counts_as() -> None:
         for name, days, length in (("whole", 9, 3 * HOUR), ("part", 7, HOUR), ("other", 5, DAY))
     }
     page = assembled(evse("e", [story], Known(exclusions=excused)))
-    assert [(line.kind, line.partly_excluded) for line in page.outages] == [
-        (TimeClass.DOWN, False),
-        (TimeClass.UNOBSERVED, False),
-        (TimeClass.DOWN, True),
-        (TimeClass.EXCLUDED, False),
+    assert [(line.kind, line.partly) for line in page.outages] == [
+        (TimeClass.DOWN, ()),
+        (TimeClass.UNOBSERVED, ()),
+        (TimeClass.DOWN, (TimeClass.EXCLUDED,)),
+        (TimeClass.EXCLUDED, ()),
     ]
     assert [period.connectors for period in page.exclusions] == [("c1",)] * 3
+
+
+def test_an_outage_in_a_gap_was_not_seen() -> None:
+    """As a whole it is not observed; in part it is down, and says so."""
+    story = Story("c1", "Gun A")
+    story.say(NOW - 34 * DAY, Status.AVAILABLE)
+    for days in (9, 7):
+        story.say(NOW - days * DAY, Status.OUTOFORDER)
+        story.say(NOW - days * DAY + 2 * HOUR, Status.AVAILABLE)
+    gaps = [(NOW - 9 * DAY - HOUR, NOW - 9 * DAY + HOUR), (NOW - 7 * DAY, NOW - 6 * DAY)]
+    page = assembled(evse("e", [story], Known(gaps=gaps)))
+    assert [(line.kind, line.partly) for line in page.outages] == [
+        (TimeClass.UNOBSERVED, ()),
+        (TimeClass.DOWN, (TimeClass.UNOBSERVED,)),
+    ]
+
+
+def silent_since(at: int, *, online: bool = False) -> Seeded:
+    """Make an EVSE that has gone no further than a time, at which it was declared offline, or not."""
+    story = Story("c1", "Gun A")
+    story.say(at - 34 * DAY, Status.AVAILABLE)
+    story.say(at - 5 * MINUTE, Status.AVAILABLE, online=online)
+    return evse("e:1", [story], now=at)
+
+
+def test_an_ongoing_outage_lasts_until_now() -> None:
+    """However long ago the EVSE got so far, in the list and in the drawing."""
+    page = assembled(silent_since(NOW - 7 * HOUR), now=NOW)
+    (line,) = page.outages
+    assert (line.until, line.length) == (None, 7 * HOUR + 5 * MINUTE)
+    assert page.period[1] == NOW - 7 * HOUR
+    for drawn in (page.port, page.connectors[0].lane):
+        last = drawn.segments[-1]
+        assert (last.value, last.start, last.until) == (TimeClass.DOWN, NOW - 7 * HOUR - 5 * MINUTE, NOW)
+
+
+def test_what_was_up_is_not_observed_since() -> None:
+    """Until the EVSE is heard, or the numbers are computed anew, nothing says that it still is."""
+    page = assembled(silent_since(NOW - 20 * MINUTE, online=True), now=NOW)
+    for drawn in (page.port, page.connectors[0].lane):
+        assert [(span.value, span.until) for span in drawn.segments] == [
+            (TimeClass.UP, NOW - 20 * MINUTE),
+            (TimeClass.UNOBSERVED, NOW),
+        ]
+
+
+def test_a_new_connector_was_known_since_its_first_word() -> None:
+    """Its first day's seconds end where the EVSE got to, which is not now."""
+    story = Story("c1", "Gun A")
+    story.say(NOW - HOUR, Status.AVAILABLE)
+    page = assembled(evse("e", [story], now=NOW - 20 * MINUTE), now=NOW)
+    assert [(span.value, span.until) for span in page.port.segments] == [
+        (TimeClass.UNOBSERVED, NOW - HOUR),
+        (TimeClass.UP, NOW - 20 * MINUTE),
+        (TimeClass.UNOBSERVED, NOW),
+    ]
+
+
+def test_a_gap_is_drawn_though_the_evse_got_no_further() -> None:
+    """It covers what was down."""
+    seeded = silent_since(NOW - 7 * HOUR)
+    seeded.gaps = [(0, f'{{"from": "{stamp(NOW - 3 * HOUR)}", "until": "{stamp(NOW - 2 * HOUR)}"}}')]
+    page = assembled(seeded, now=NOW)
+    assert [(span.value, span.until) for span in page.port.segments[1:]] == [
+        (TimeClass.DOWN, NOW - 3 * HOUR),
+        (TimeClass.UNOBSERVED, NOW - 2 * HOUR),
+        (TimeClass.DOWN, NOW),
+    ]
+
+
+def test_the_time_before_anything_was_heard_never_began() -> None:
+    """The view has it since 1970, which is no time to show."""
+    story = Story("c1", "Gun A")
+    story.say(0, None, None)
+    story.say(NOW - 3 * DAY, Status.AVAILABLE)
+    (line,) = assembled(evse("e", [story])).outages
+    assert (line.start, line.length, line.until) == (None, None, NOW - 3 * DAY)
+    assert line.kind is TimeClass.UNOBSERVED
+
+
+def test_the_end_of_an_outage_is_told_in_words() -> None:
+    """Silence by when something was heard last, a heartbeat without a place, an id without the uid."""
+    seen = view.Cause(event_id="silence:e:1:2026-01-30T06:54:00.5Z", position=17)
+    assert end_of("e:1", seen) == End("nothing heard since 30 Jan, 06:54:00", seen.event_id or "", "at 17")
+    assert end_of("e:1", view.Cause(event_id=None, position=-1)) == End("a heartbeat")
+    later = (3 << 56) + (1 << 48) + 5
+    assert end_of("e:1", view.Cause(event_id="e:1:9", position=later)) == End(
+        "…:9", "e:1:9", "at 5 of input topic 2 of epoch 3"
+    )
+    odd = view.Cause(event_id="silence:e:1:nonsense", position=2)
+    assert end_of("e:1", odd) == End("silence:e:1:nonsense", "silence:e:1:nonsense", "at 2")
+    assert end_of("e:1", None) is None
 
 
 def test_what_befell_several_connectors_alike_is_one_line() -> None:
@@ -155,4 +249,4 @@ def test_a_connector_that_left_the_inventory_keeps_its_history() -> None:
 
 def test_a_document_that_is_not_whole_has_no_page() -> None:
     """A hash without a snapshot is as good as none."""
-    assert evse_page("e", Stored({"status": "AVAILABLE"})) is None
+    assert evse_page("e", Stored({"status": "AVAILABLE"}), NOW) is None

@@ -193,6 +193,28 @@ async def test_an_outage_has_all_that_explains_it() -> None:
     assert re.search(line, page)
 
 
+async def test_a_silence_reads_as_one_and_a_heartbeat_as_one() -> None:
+    """Not as an id, and not with a place that nobody kept."""
+    seeded = charger("e", online=False)
+    recent = orjson.loads(seeded.document["recent"])
+    (line,) = recent["connectors"]["c1"]["outages"]
+    line["began_by"] = {"event_id": "silence:e:2026-01-30T12:45:00Z", "position": 4711}
+    before = line | {"from": stamp(NOW - 3 * HOUR), "until": stamp(NOW - 2 * HOUR)}
+    before["ended_by"] = {"event_id": None, "position": -1}
+    recent["connectors"]["c1"]["outages"] = [before, line]
+    seeded.document["recent"] = orjson.dumps(recent).decode()
+    page = words((await asked(MemoryView([seeded]), "/evse/e")).text)
+    assert "nothing heard since 30 Jan, 12:45:00 at 4711" in page
+    assert "a heartbeat" in page
+    assert "-1" not in page
+
+
+async def test_the_page_names_the_command_that_explains_its_numbers() -> None:
+    """As a shell takes it, whatever the uid."""
+    page = (await asked(MemoryView([charger("a b")]), "/evse/a%20b")).text
+    assert "<code>evse-status explain &#39;a b&#39;</code>" in page
+
+
 async def test_the_timeline_has_a_title_a_description_and_a_table() -> None:
     """What the drawing tells is told without it too."""
     html = (await asked(MemoryView(network(21)), "/evse/evse-0004")).text
