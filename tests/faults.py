@@ -11,6 +11,7 @@ from service.adapters.memory_view import MemoryViewStore
 from service.processing.ports import (
     Checkpoint,
     ClosedHistory,
+    Commit,
     Epochs,
     Message,
     Record,
@@ -194,10 +195,10 @@ class FaultyLog:
     def assignment(self) -> frozenset[TopicPartition]:
         return self._inner.assignment()
 
-    async def commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
-        await self._faults.call("log.commit", lambda: self._inner.commit(next_offsets))
+    async def commit(self, commits: Mapping[TopicPartition, Commit]) -> None:
+        await self._faults.call("log.commit", lambda: self._inner.commit(commits))
 
-    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int | None]:
+    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Commit | None]:
         return await self._inner.committed(partitions)
 
     async def begin_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:

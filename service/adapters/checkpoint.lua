@@ -3,8 +3,9 @@
 --
 -- KEYS  the trail of the writer; then the checkpoint of each partition
 -- ARGV  the trail's last number that was acknowledged, and that of this call; then for each partition
---         epoch, next_offset, rejections_in_a_row, ingest, mark ("day|next_offset" or ""), counted_until, committed,
---         tags: in a cluster the hash tags under which this checkpoint is kept, else ""
+--         epoch, next_offset, rejections_in_a_row, ingest, mark ("day|next_offset" or ""), counted_until,
+--         in a cluster tags: the hash tags under which this checkpoint is kept; slots: what the node is known to
+--         have whole, or "" if it says so already; else both ""
 -- Reply 1; or -1: the trail is older than what was acknowledged, so that writes the writer was told of are gone. Then
 --       nothing is written.
 --
@@ -24,7 +25,8 @@ for i = 2, #KEYS do
   if epoch > stored_epoch or (epoch == stored_epoch and next_offset >= stored_offset) then
     redis.call('HSET', KEYS[i], 'epoch', ARGV[at + 1], 'next_offset', ARGV[at + 2],
       'rejections_in_a_row', ARGV[at + 3], 'ingest', ARGV[at + 4], 'mark', ARGV[at + 5],
-      'counted_until', ARGV[at + 6], 'committed', ARGV[at + 7], 'tags', ARGV[at + 8])
+      'counted_until', ARGV[at + 6], 'tags', ARGV[at + 7])
+    if ARGV[at + 8] ~= '' then redis.call('HSET', KEYS[i], 'slots', ARGV[at + 8]) end
   end
 end
 return 1

@@ -15,6 +15,7 @@ Knows nothing of what a record means. What is known of aiokafka 0.14 has shaped 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,12 +29,14 @@ from service.adapters.kafka_decoding import StepOver, decode_tolerantly
 from service.adapters.kafka_errors import Patience, check_tasks, missing_topic, patience_to_start, translated
 from service.adapters.kafka_records import record_from
 from service.processing.dead_letters import OffsetRange
-from service.processing.ports import OwnershipLost, Record, TopicPartition
+from service.processing.ports import Commit, OwnershipLost, Record, TopicPartition
 
 Callback = Callable[[frozenset[TopicPartition]], Awaitable[None]]
 
 _NONE: frozenset[TopicPartition] = frozenset()
 _HEARTBEATS_PER_SESSION = 5
+_SIGNED = r"evse-status generation (\d+)"
+_RESEND = "resend"
 # Seconds that a poll is given beyond its own timeout to come back by itself.
 _GRACE = 0.2
 
@@ -123,24 +126,24 @@ class KafkaLog:
     def assignment(self) -> frozenset[TopicPartition]:
         return self._group.assignment
 
-    async def commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
-        owned = {one: offset for one, offset in next_offsets.items() if one in self._group.assignment}
+    async def commit(self, commits: Mapping[TopicPartition, Commit]) -> None:
+        owned = {one: commit for one, commit in commits.items() if one in self._group.assignment}
         if owned:
-            offsets = {_kafka(one): offset for one, offset in owned.items()}
+            offsets = {_kafka(one): (each.next_offset, _signature(each)) for one, each in owned.items()}
             with translated():
                 try:
                     await self._patience.turn(lambda: self._running.commit(offsets))
                 except (CommitFailedError, IllegalStateError) as error:
                     raise OwnershipLost(f"not committed, the group has moved on: {sorted(owned)}") from error
-        if lost := sorted(next_offsets.keys() - owned.keys()):
+        if lost := sorted(commits.keys() - owned.keys()):
             raise OwnershipLost(f"not committed, they belong to another worker now: {lost}")
 
-    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int | None]:
+    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Commit | None]:
         wanted = list(partitions)
-        offsets = await self._patience.answer(
-            asyncio.gather(*(self._running.committed(_kafka(one)) for one in wanted))
-        )
-        return dict(zip(wanted, offsets, strict=True))
+        # `committed()` of the client leaves out the metadata, which say who committed.
+        coordinator: Any = self._running._coordinator  # noqa: SLF001
+        found = await self._patience.answer(coordinator.fetch_committed_offsets(list(map(_kafka, wanted))))
+        return {one: _commit_from(found.get(_kafka(one))) for one in wanted}
 
     async def begin_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         wanted = list(partitions)
@@ -299,6 +302,20 @@ def _consumer(settings: KafkaLogSettings) -> AIOKafkaConsumer:
 
 def _kafka(partition: TopicPartition) -> KafkaPartition:
     return KafkaPartition(partition.topic, partition.partition)
+
+
+def _commit_from(said: Any) -> Commit | None:
+    """Read a committed offset and who signed it."""
+    if said is None or said.offset < 0:
+        return None
+    words = said.metadata.split(",")
+    signed = re.fullmatch(_SIGNED, words[0])
+    return Commit(said.offset, int(signed[1]) if signed else None, must_resend=_RESEND in words)
+
+
+def _signature(commit: Commit) -> str:
+    word = f"evse-status generation {commit.generation}"
+    return f"{word},{_RESEND}" if commit.must_resend else word
 
 
 def _milliseconds(seconds: float) -> int:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from service.adapters.clock import ManualClock
 from service.processing.ports import (
     Clock,
+    Commit,
     Headers,
     Message,
     OwnershipLost,
@@ -140,7 +141,15 @@ class _Group:
         self._members: list[MemoryLog] = []
         self._rebalancing = asyncio.Lock()
         self.committed: dict[TopicPartition, int] = {}
+        self.signed: dict[TopicPartition, Commit] = {}
         self.owners: dict[TopicPartition, MemoryLog] = {}
+
+    def commit_of(self, partition: TopicPartition) -> Commit | None:
+        """What is committed of a partition: signed, if it is as a member left it."""
+        offset, signed = self.committed.get(partition), self.signed.get(partition)
+        if offset is None:
+            return None
+        return signed if signed is not None and signed.next_offset == offset else Commit(offset, None)
 
     async def join(self, member: MemoryLog) -> None:
         async with self._rebalancing:
@@ -238,16 +247,17 @@ class MemoryLog:
     def assignment(self) -> frozenset[TopicPartition]:
         return self._assignment
 
-    async def commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, commits: Mapping[TopicPartition, Commit]) -> None:
         self._broker.require()
-        owned = {one: offset for one, offset in next_offsets.items() if self._group.owners.get(one) is self}
-        self._group.committed |= owned
-        if lost := next_offsets.keys() - owned.keys():
+        owned = {one: commit for one, commit in commits.items() if self._group.owners.get(one) is self}
+        self._group.committed |= {one: commit.next_offset for one, commit in owned.items()}
+        self._group.signed |= owned
+        if lost := commits.keys() - owned.keys():
             raise OwnershipLost(f"not committed, they belong to another worker now: {sorted(lost)}")
 
-    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int | None]:
+    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Commit | None]:
         self._broker.require()
-        return {one: self._group.committed.get(one) for one in partitions}
+        return {one: self._group.commit_of(one) for one in partitions}
 
     async def begin_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         self._broker.require()

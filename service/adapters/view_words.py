@@ -28,7 +28,6 @@ CHECKPOINT_FIELDS = (
     "ingest",
     "mark",
     "counted_until",
-    "committed",
 )
 _ONLINE = ("true", "false", "null")
 
@@ -164,11 +163,12 @@ def index_arguments(keys: Keys, writes: Iterable[ViewWrite]) -> tuple[list[str],
     return names, values
 
 
-def checkpoint_values(checkpoint: Checkpoint, tags: str = "") -> list[Argument]:
+def checkpoint_values(checkpoint: Checkpoint, tags: str = "", slots: str = "") -> list[Argument]:
     """
     Spell out one checkpoint for `checkpoint.lua`, in the order of `CHECKPOINT_FIELDS`.
 
-    `tags`: the hash tags under which it is kept in a cluster, comma-separated.
+    In a cluster `tags` are the hash tags under which it is kept, comma-separated, and `slots` what the node
+    is known to have whole, if that is news.
     """
     mark = checkpoint.mark
     return [
@@ -178,14 +178,14 @@ def checkpoint_values(checkpoint: Checkpoint, tags: str = "") -> list[Argument]:
         checkpoint.ingest,
         "" if mark is None else f"{mark.day}|{mark.next_offset}",
         checkpoint.counted_until,
-        checkpoint.committed,
         tags,
+        slots,
     ]
 
 
 def checkpoint_from(fields: Sequence[bytes | None]) -> Checkpoint | None:
     """Read what stands under `CHECKPOINT_FIELDS`."""
-    epoch, next_offset, in_a_row, ingest, mark, counted_until, committed = fields
+    epoch, next_offset, in_a_row, ingest, mark, counted_until = fields
     if next_offset is None:
         return None
     day, _, marked = (mark or b"").decode().partition("|")
@@ -196,7 +196,6 @@ def checkpoint_from(fields: Sequence[bytes | None]) -> Checkpoint | None:
         Mark(int(day), int(marked)) if marked else None,
         int(epoch or 0),
         int(counted_until or 0),
-        int(committed or 0),
     )
 
 

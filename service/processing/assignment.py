@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.processing.dead_letters import RejectionRun
-from service.processing.ports import Checkpoint, Mark, Record, TopicPartition
+from service.processing.ports import Checkpoint, Commit, Mark, Record, TopicPartition
 
 
 @dataclass(slots=True)
@@ -18,13 +18,14 @@ class Progress:
     """
     How far one owned partition is processed; `restored` once what is kept of it has come back.
 
-    Everything before `done` is in the view and committed, or about to be. `mark` is how far the bases in the
-    ledger reach, `epoch` the generation that all is written in.
+    Everything before `done` is in the view. `mark` is how far the bases in the ledger reach, `epoch` the
+    generation that all is written in. `must_resend`: the output topics may hold older words than the view.
     """
 
     restored: bool = False
     run: RejectionRun = field(default_factory=RejectionRun)
     done: int = 0
+    must_resend: bool = False
     mark: Mark | None = None
     epoch: int = 0
 
@@ -36,6 +37,10 @@ class Progress:
             self.done, self.mark, self.epoch = checkpoint.next_offset, checkpoint.mark, checkpoint.epoch
         self.restored = True
 
+    def commit(self, next_offset: int) -> Commit:
+        """Give what is committed when everything before `next_offset` is in the view and written."""
+        return Commit(next_offset, self.epoch, self.must_resend)
+
     def checkpoint(self, next_offset: int, ingest: bytes = b"") -> Checkpoint:
         """
         Give the checkpoint at `next_offset`, all before which is in the view.
@@ -43,9 +48,7 @@ class Progress:
         Records read again do not undo what was counted.
         """
         counted_until = max(next_offset, self.run.counted_until)
-        return Checkpoint(
-            next_offset, self.run.in_a_row, ingest, self.mark, self.epoch, counted_until, self.done
-        )
+        return Checkpoint(next_offset, self.run.in_a_row, ingest, self.mark, self.epoch, counted_until)
 
 
 class Assignment:
@@ -98,11 +101,14 @@ class Assignment:
             for number in sorted(numbers)
         }
 
-    def restore(self, partition: TopicPartition, checkpoint: Checkpoint | None) -> None:
+    def restore(
+        self, partition: TopicPartition, checkpoint: Checkpoint | None, *, must_resend: bool = False
+    ) -> None:
         """Note that what is kept of a partition has come back, if it is still owned."""
         progress = self._progress.get(partition)
         if progress is not None:
             progress.restore(checkpoint)
+            progress.must_resend = must_resend
 
     def begin_again(self) -> None:
         """Take all that is owned for not restored: what was known of it is void."""

@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import structlog
+
 from service.processing.closing import Closing, changed_since
 from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.owned import Owned
-from service.processing.ports import Checkpoint, Mark, TopicPartition
+from service.processing.ports import Checkpoint, Mark, OwnershipLost, TopicPartition
 from service.processing.retry import Retrying
 from service.processing.steps import Steps
 from service.processing.tick import SlowTick
+
+_log = structlog.get_logger()
 
 _LOOKED_AT_ONCE = 2_000
 
@@ -46,11 +50,14 @@ class Chores:
         self._retrying = retrying
         self._tick = SlowTick(options.tick_interval_s, options.tick_share, now)
         self._closing = Closing(Topics.with_prefix(options.topic_prefix, options.source))
+        self._resending: dict[int, list[str]] = {}
+        self._share = options.tick_share
         self._watch_at = now
 
     def drop(self, number: int) -> None:
         """Give up what was begun for a partition."""
         self._closing.drop(number)
+        self._resending.pop(number, None)
 
     async def do(self) -> None:
         """Do a share of each chore."""
@@ -62,6 +69,7 @@ class Chores:
                 await self._steps.voice.tell_silences(number, overdue)
             await self._steps.voice.tell_gaps()
             self._begin_closing()
+        await self._resend()
         await self._close()
         await self._steps.refresh(self._tick.due(now, self._watching.uids))
 
@@ -76,6 +84,33 @@ class Chores:
             number, uids = unlooked
             found = await self._retrying(Part.STORE, partial(self._ports.store.look, uids))
             self._watching.looked(number, found)
+
+    async def _resend(self) -> None:
+        """Send a share of what the output topics must be told anew, since the view had gone back."""
+        progress = self._assignment.progress()
+        for number in sorted({place.partition for place, one in progress.items() if one.must_resend}):
+            if not self._watching.is_counted(number):
+                continue
+            left = self._resending.setdefault(number, self._watching.uids_of(number))
+            some, self._resending[number] = left[: self._share], left[self._share :]
+            if some:
+                await self._steps.resend(some)
+            else:
+                del self._resending[number]
+                await self._sent_again(number)
+            return
+
+    async def _sent_again(self, number: int) -> None:
+        """Note, and sign in the commit, that the output topics are as the view is."""
+        commits = {}
+        for place, progress in self._assignment.progress().items():
+            if place.partition == number:
+                progress.must_resend = False
+                commits[place] = progress.commit(progress.done)
+        try:
+            await self._retrying(Part.LOG, partial(self._ports.log.commit, commits))
+        except OwnershipLost as lost:
+            _log.warning(str(lost), action="ownership_lost")
 
     def _begin_closing(self) -> None:
         """Begin to write the bases of partitions for which a day has closed on the clock."""

@@ -240,6 +240,14 @@ def again(uid: str, held: Held, planning: Planning) -> Plan:
     return made
 
 
+def resend(uid: str, held: Held, planning: Planning) -> Plan:
+    """Plan to publish all that the output topics should end with of an EVSE."""
+    made = again(uid, held, planning)
+    entries = rendering.entries_again(held.state)
+    made.messages += [planning.topics.entry(_home(held), entry) for entry in entries]
+    return made
+
+
 def rewrite(uid: str, held: Held, planning: Planning, *, staged: str = "") -> ViewWrite:
     """
     Plan to write an EVSE as it is held, with nothing new; `staged`: in place of all that is stored of it.

@@ -87,6 +87,20 @@ class Behind(PortError):
     """
 
 
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """
+    What a group has committed of a partition; `generation` of the view it was for, None: not by a worker.
+
+    `must_resend`: the view went back, so the output topics may hold older words than it until all that it
+    holds of the partition has been sent again.
+    """
+
+    next_offset: int
+    generation: int | None
+    must_resend: bool = False
+
+
 class Log(Protocol):
     """The input topics, as one member of a consumer group."""
 
@@ -117,16 +131,16 @@ class Log(Protocol):
     def assignment(self) -> frozenset[TopicPartition]:
         """The partitions owned now; none between a revocation and the next assignment."""
 
-    async def commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
+    async def commit(self, commits: Mapping[TopicPartition, Commit]) -> None:
         """
-        Commit the next offsets of those partitions that are still owned.
+        Commit the next offsets of those partitions that are still owned, signed with what else is said.
 
         Raises `OwnershipLost`, after committing the others, if one of them is not, and `Unavailable` if the
         broker did not answer in time.
         """
 
-    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """The committed next offset of each partition, None where there is none."""
+    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Commit | None]:
+        """What is committed of each partition, None where nothing is."""
 
     async def begin_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset of the first record that each partition still holds, its end where it holds none."""
@@ -336,8 +350,6 @@ class Checkpoint:
     mark: Mark | None = None
     epoch: int = 0
     counted_until: int = 0
-    committed: int = 0
-    """What the group had committed when this was written: a commit below it was set back by hand."""
 
 
 class ViewStore(Protocol):

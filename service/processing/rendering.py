@@ -31,6 +31,9 @@ from service.processing.ledger import Entry
 _EPOCH = date(1970, 1, 1)
 _ONLINE = {None: "null", True: "true", False: "false"}
 
+_DAYS_AGAIN = 40
+"""So many of the port's last closed days are told again: a connector that is named late changes them."""
+
 BUCKET_NAMES: tuple[str, ...] = tuple(f"{status or NOT_HEARD}/{_ONLINE[online]}" for status, online in PAIRS)
 """How a day names its buckets: `AVAILABLE/true`."""
 
@@ -226,6 +229,18 @@ def _entries(rendered: RenderedEvse, state: EvseState) -> Iterator[Entry]:
         yield key, None if exclusion is None else orjson.Fragment(exclusion)
     for gap, (_, said) in zip(unsaved.gaps, rendered.gaps, strict=True):
         yield ledger.gap_key(uid, gap.from_, gap.until), orjson.Fragment(said)
+
+
+def entries_again(state: EvseState) -> Iterator[Entry]:
+    """Give the records of the ledger that may be changed after they were written, as they stand now."""
+    declarations = state.declarations
+    for exclusion_id in sorted(declarations.exclusions):
+        standing = declarations.standing(exclusion_id)
+        yield ledger.exclusion_key(state.uid, exclusion_id), standing and _exclusion_json(standing)
+    for gap in declarations.gaps:
+        yield ledger.gap_key(state.uid, gap.from_, gap.until), _gap_json(gap)
+    for day in sorted(state.port_days)[-_DAYS_AGAIN:]:
+        yield ledger.day_key(state.uid, _field(PORT, day)), port_day_json(state.port_days[day])
 
 
 def _field(uid: str, day: int) -> str:

@@ -22,7 +22,7 @@ from service.processing.ledger import LedgerMark
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.planning import Planning
-from service.processing.ports import Checkpoint, Epochs, Mark, OwnershipLost, TopicPartition, Unusable
+from service.processing.ports import Checkpoint, Commit, Epochs, Mark, OwnershipLost, TopicPartition, Unusable
 from service.processing.rebuilding import Rebuilding
 from service.processing.retry import Retrying
 
@@ -42,10 +42,20 @@ class Bearings:
     """
 
     checkpoint: Checkpoint | None
-    committed: int | None
+    commit: Commit | None
     begin: int
     end: int
     is_new: bool = False
+
+    @property
+    def committed(self) -> int | None:
+        """The next offset that the group has committed."""
+        return None if self.commit is None else self.commit.next_offset
+
+    @property
+    def is_set_by_hand(self) -> bool:
+        """Whether the group's offset is not as a worker left it."""
+        return self.commit is not None and self.commit.generation is None
 
     @property
     def known(self) -> int | None:
@@ -66,16 +76,16 @@ class Bearings:
         """
         Raise `Unusable` where more was processed than the log holds: it is another log (promise P7).
 
-        Also where the group's offset was set back by hand: whoever did so wants the log folded anew, and the
-        guard would take all of it for repeats.
+        Also where the group's offset was set by hand: whoever set it back wants the log folded anew, and the
+        guard would take all of it for repeats; whoever set it forward would leave a hole in the view.
         """
         if self.is_new:
             return
-        if self.checkpoint and self.committed is not None and self.committed < self.checkpoint.committed:
+        if self.is_set_by_hand and self.known is not None and self.committed != self.known:
             raise Unusable(
-                f"the group's offset of topic {place.topic}, partition {place.partition} was set back to "
-                f"{self.committed}, and the view has all up to {self.known}: to have the log folded anew run "
-                "`evse-status rebuild`"
+                f"the group's offset of topic {place.topic}, partition {place.partition} was set to "
+                f"{self.committed} by hand, and the view has all up to {self.known}: to have the log folded "
+                f"anew run `evse-status rebuild`, to step over a record `run --skip`; else set it to {self.known}"
             )
         for what, offset in (
             ("the view is", self.known),
@@ -104,12 +114,14 @@ class Restored:
     """
     How a partition came back: its checkpoints, and from where to read on, whatever was fetched before.
 
-    `lost`: records between what is known and what the log holds are gone.
+    `lost`: records between what is known and what the log holds are gone. `must_resend`: the output topics
+    may end with older words than the view, and have to be told anew.
     """
 
     checkpoints: dict[TopicPartition, Checkpoint]
     seek: dict[TopicPartition, int] = field(default_factory=dict)
     lost: bool = False
+    must_resend: bool = False
     evses: int = 0
     is_new: bool = False
 
@@ -143,7 +155,7 @@ class Restoring:
         for place, each in bearings.items():
             each.refuse(place)
         if all(each.serves for each in bearings.values()):
-            return await self._from_the_view(bearings)
+            return await self._from_the_view(bearings, planning.epochs.generation)
         began = self._ports.clock.monotonic()
         restored = await self._from_the_ledger(number, bearings, planning)
         if restored.is_new:
@@ -177,8 +189,11 @@ class Restoring:
         for place, checkpoint in checkpoints.items():
             stored = checkpoint.epoch if checkpoint is not None else -1
             is_new = epochs.generation > max(stored, 0) and epochs.of(place.topic) > max(stored, 0)
-            current = checkpoint if stored == epochs.generation else None
-            bearings[place] = Bearings(current, committed[place], begins[place], 0, is_new)
+            commit = committed[place]
+            # A view from before a rebuild that the commit knows of: the ledger says which.
+            is_older = commit is not None and (commit.generation or 0) > epochs.generation
+            current = checkpoint if stored == epochs.generation and not is_older else None
+            bearings[place] = Bearings(current, commit, begins[place], 0, is_new)
         for _ in range(_LOOKS):
             # Asked last: whatever was processed before is below it. A new leader may lag for a moment.
             ends = await self._retrying(Part.LOG, lambda: log.end_offsets(places))
@@ -188,7 +203,7 @@ class Restoring:
             await self._ports.clock.sleep(_BETWEEN_LOOKS_S)
         return bearings
 
-    async def _from_the_view(self, bearings: Mapping[TopicPartition, Bearings]) -> Restored:
+    async def _from_the_view(self, bearings: Mapping[TopicPartition, Bearings], generation: int) -> Restored:
         checkpoints, seek = {}, {}
         for place, each in bearings.items():
             if each.checkpoint is None:  # never: it serves
@@ -206,11 +221,15 @@ class Restoring:
                     checkpoint=known,
                     committed=each.committed,
                 )
-        await self._commit(bearings, seek)
-        return Restored(checkpoints, seek)
+        restored = Restored(checkpoints, seek, must_resend=_must_resend(bearings, seek))
+        await self._commit(bearings, restored, generation)
+        return restored
 
     async def _commit(
-        self, bearings: Mapping[TopicPartition, Bearings], seek: Mapping[TopicPartition, int]
+        self,
+        bearings: Mapping[TopicPartition, Bearings],
+        restored: Restored,
+        generation: int,
     ) -> None:
         """
         Commit from where reading goes on, so that the group's lag is the true one.
@@ -218,9 +237,14 @@ class Restoring:
         It is ahead of the commit where a crash came between checkpoint and commit, and behind it where the
         view was behind.
         """
-        offsets = {place: at for place, at in seek.items() if (bearings[place].committed or 0) != at}
+        commits = {
+            place: commit
+            for place, at in restored.seek.items()
+            if (commit := Commit(at, generation, restored.must_resend)) != bearings[place].commit
+            and (at or bearings[place].commit)
+        }
         try:
-            await self._retrying(Part.LOG, lambda: self._ports.log.commit(offsets))
+            await self._retrying(Part.LOG, lambda: self._ports.log.commit(commits))
         except OwnershipLost as lost:
             _log.warning(str(lost), action="ownership_lost")
 
@@ -256,14 +280,19 @@ class Restoring:
             await self._rebuilding.take_over(number, planning)
         evses = await self._rebuilding.put_back(number, book, planning)
         something = bool(marks or book.bases or any(each.known is not None for each in bearings.values()))
-        is_new = not something and all(each.committed is None for each in bearings.values())
+        is_new = not something and all(
+            each.commit is None or each.is_set_by_hand for each in bearings.values()
+        )
         restored = Restored({}, lost=bool(gone) and something, evses=evses, is_new=is_new)
         for place, each in bearings.items():
             start = max(each.begin, _reach(each, marks.get(place)))
+            if is_new and each.committed is not None:
+                start = max(start, min(each.committed, each.end))  # where an operator wants it to begin
             restored.seek[place] = start
             restored.checkpoints[place] = self._checkpoint(start, each, marks.get(place), planning.epochs)
         await self._begin_ledger(number, restored, marks, planning.epochs)
-        await self._commit(bearings, restored.seek)
+        restored.must_resend = _must_resend(bearings, restored.seek)
+        await self._commit(bearings, restored, planning.epochs.generation)
         await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(restored.checkpoints))
         return restored
 
@@ -278,7 +307,7 @@ class Restoring:
             ingest = known.ingest
         today = self._ports.clock.now() // DAY
         mark = marked.mark if marked is not None else Mark(today, start)
-        return Checkpoint(start, 0, ingest, mark, epochs.generation, start, start)
+        return Checkpoint(start, 0, ingest, mark, epochs.generation, start)
 
     async def _begin_ledger(
         self,
@@ -295,6 +324,23 @@ class Restoring:
                 messages.append(self._topics.entry(number, ledger.mark_entry(place.topic, mark)))
         if messages:
             await self._retrying(Part.PUBLISHER, lambda: self._ports.publisher.publish(messages))
+
+
+def _must_resend(bearings: Mapping[TopicPartition, Bearings], seek: Mapping[TopicPartition, int]) -> bool:
+    """
+    Tell whether the output topics may hold older words than the view.
+
+    While the log is read again, what was published before is published again from then on. Where that is
+    interrupted by a view that has more (a replica that was not emptied), nobody would go on with it.
+    """
+    return any(
+        each.commit is not None
+        and (
+            each.commit.must_resend
+            or (each.commit.generation is not None and each.commit.next_offset > seek[place])
+        )
+        for place, each in bearings.items()
+    )
 
 
 def _reach(bearings: Bearings, mark: LedgerMark | None) -> int:

@@ -26,7 +26,7 @@ from service.processing.options import Options, Ports
 from service.processing.outbox import Outbox
 from service.processing.outputs import Topics
 from service.processing.owned import Owned
-from service.processing.planning import Defect, Plan, Planning, again, grouped, plan, tick
+from service.processing.planning import Defect, Plan, Planning, again, grouped, plan, resend, tick
 from service.processing.ports import (
     Epochs,
     OwnershipLost,
@@ -125,6 +125,16 @@ class Steps:
             plans = [each for each in plans if each.uid not in stale]
             await self.publish(plans, (), saved_at)
         self._instruments.ticked(len(plans))
+        self._states.shrink()
+
+    async def resend(self, uids: Iterable[str]) -> None:
+        """Publish all that the output topics should end with of these EVSEs."""
+        wanted = list(uids)
+        await self.load(wanted)
+        saved_at = self._ports.clock.monotonic()
+        held = ((uid, self._states.peek(uid)) for uid in wanted)
+        plans = [resend(uid, each, self.planning) for uid, each in held if each is not None and each.stored]
+        await self.publish(plans, (), saved_at)
         self._states.shrink()
 
     def _decode(self, records: Sequence[Record]) -> list[Item | Rejected]:
@@ -332,13 +342,13 @@ class Steps:
         checkpoints = self._assignment.checkpoints(next_offsets, progress, self._watching.ingest_of)
         if not checkpoints:
             return
-        owned = {partition: next_offsets[partition] for partition in checkpoints}
+        commits = {place: progress[place].commit(next_offsets[place]) for place in checkpoints}
         with self._timed(Step.COMMIT):
             await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(checkpoints))
             for partition, checkpoint in checkpoints.items():
                 progress[partition].done = checkpoint.next_offset
             try:
-                await self._retrying(Part.LOG, lambda: self._ports.log.commit(owned))
+                await self._retrying(Part.LOG, partial(self._ports.log.commit, commits))
             except OwnershipLost as lost:
                 kept = {each.partition for each in self._ports.log.assignment()}
                 self._states.keep_partitions(kept)

@@ -200,7 +200,8 @@ class Worker:
         for number, places in unrestored.items():
             restored = await self._restoring.partition(number, self._steps.planning)
             for place in places:
-                self._assignment.restore(place, restored.checkpoints.get(place))
+                checkpoint = restored.checkpoints.get(place)
+                self._assignment.restore(place, checkpoint, must_resend=restored.must_resend)
                 if place in restored.seek:
                     self._ports.log.seek(place, restored.seek[place])
                     moved[place] = restored.seek[place]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.processing.ports import Message, OwnershipLost, Record, TopicPartition, Unusable
+from service.processing.ports import Commit, Message, OwnershipLost, Record, TopicPartition, Unusable
 from tests.contract.brokers import TURNS, Member, World
 
 
@@ -79,9 +79,9 @@ async def test_reading_goes_on_where_it_was_committed(world: World) -> None:
     await first.read(10)
     assert {place: None} == await first.log.committed([place])
 
-    await first.log.commit({place: 4})
+    await first.log.commit({place: Commit(4, 0)})
 
-    assert {place: 4} == await first.log.committed([place])
+    assert {place: Commit(4, 0)} == await first.log.committed([place])
     assert {place: 10} == await first.log.end_offsets([place])
     await first.log.stop()
     second = await world.member(topic)
@@ -206,7 +206,7 @@ class Draining(Member):
     async def on_revoked(self, partitions: frozenset[TopicPartition]) -> None:
         self.asked.set()
         await self.allowed.wait()
-        await self.log.commit({one: self.read_up_to[one] for one in partitions})
+        await self.log.commit({one: Commit(self.read_up_to[one], 0) for one in partitions})
         await super().on_revoked(partitions)
 
 
@@ -247,9 +247,9 @@ async def test_committing_what_was_lost_says_so_and_commits_the_rest(world: Worl
     (mine,), (theirs,) = old.log.assignment(), new.log.assignment()
 
     with pytest.raises(OwnershipLost, match=f"partition={theirs.partition}"):
-        await old.log.commit({mine: 3, theirs: 8})
+        await old.log.commit({mine: Commit(3, 0), theirs: Commit(8, 0)})
 
-    assert await new.log.committed(places) == {mine: 3, theirs: None}
+    assert await new.log.committed(places) == {mine: Commit(3, 0), theirs: None}
 
 
 async def test_equal_partitions_of_two_topics_stay_together(world: World) -> None:

@@ -367,7 +367,7 @@ async def test_checkpoints_are_kept_by_partition(subject: Subject) -> None:
 async def test_a_checkpoint_keeps_all_that_is_known_of_its_partition(subject: Subject) -> None:
     """Ingest, mark, epoch and how far rejections were counted come back with it."""
     place = TopicPartition("evse.events", 1)
-    whole = Checkpoint(5, 2, b"[1]", Mark(20_000, 3), 1, 8, 4)
+    whole = Checkpoint(5, 2, b"[1]", Mark(20_000, 3), 1, 8)
     await subject.store.save_checkpoints({place: whole})
 
     assert whole == await subject.store.load_checkpoint(place)

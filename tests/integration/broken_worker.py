@@ -19,7 +19,7 @@ from service.adapters.kafka import KafkaLog
 from service.life import LoopGuard
 from service.processing.health import HealthLimits
 from service.processing.options import Ports
-from service.processing.ports import Record, TopicPartition
+from service.processing.ports import Commit, Record, TopicPartition
 
 PATIENCE_S = 3.0
 """Seconds after which a loop that stands still counts as such, here."""
@@ -38,9 +38,9 @@ class Breaking:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
-    async def commit(self, next_offsets: Mapping[TopicPartition, int]) -> None:
-        await self._log.commit(next_offsets)
-        self._committed = self._committed or any(next_offsets.values())
+    async def commit(self, commits: Mapping[TopicPartition, Commit]) -> None:
+        await self._log.commit(commits)
+        self._committed = self._committed or any(each.next_offset for each in commits.values())
 
     async def fetch(self, timeout_s: float, max_records: int) -> list[Record]:
         if self._committed and self._breaks is not None:

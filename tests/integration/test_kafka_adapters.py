@@ -13,6 +13,7 @@ from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
 from service.processing.dead_letters import OffsetRange
 from service.processing.ports import (
+    Commit,
     Message,
     OwnershipLost,
     TooLarge,
@@ -141,7 +142,7 @@ async def test_whoever_was_replaced_commits_nothing(
     await second.read(5)
 
     with pytest.raises(OwnershipLost):
-        await first.log.commit({place: 5})
+        await first.log.commit({place: Commit(5, 0)})
 
     assert await second.log.committed([place]) == {place: None}
 
@@ -202,14 +203,14 @@ async def test_a_broker_that_hangs_is_unavailable_and_loses_nothing(
     await publisher.publish([Message(topic, 0, b"a", b"0")])
     member = await joined(log_of(kafka, topic, group, call_timeout=1.0))
     await member.read(1)
-    await member.log.commit({place: 1})
+    await member.log.commit({place: Commit(1, 0)})
 
     process.signal(signal.SIGSTOP)
     for _ in range(2):
         with pytest.raises(Unavailable):
             await publisher.publish([Message(topic, 0, b"a", b"1")])
         with pytest.raises(Unavailable):
-            await member.log.commit({place: 0})
+            await member.log.commit({place: Commit(0, 0)})
         with pytest.raises(Unavailable):
             await member.log.end_offsets([place])
         assert await member.log.fetch(0.1, 10) == []
@@ -218,8 +219,8 @@ async def test_a_broker_that_hangs_is_unavailable_and_loses_nothing(
     await _again(lambda: publisher.publish([Message(topic, 0, b"a", b"1")]))
     await publisher.publish([Message(topic, 0, b"a", b"2")])
     values = [one.value for one in await member.read(2)]
-    await _again(lambda: member.log.commit({place: 2}))
-    assert await member.log.committed([place]) == {place: 2}
+    await _again(lambda: member.log.commit({place: Commit(2, 0)}))
+    assert await member.log.committed([place]) == {place: Commit(2, 0)}
     # Sent once: who asked again for the same only waited on.
     assert values == [b"1", b"2"]
     await publisher.stop()

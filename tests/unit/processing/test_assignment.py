@@ -88,10 +88,10 @@ def test_a_checkpoint_says_what_is_done_and_what_was_counted() -> None:
     progress = assignment.progress()
     progress[P0].restore(Checkpoint(10, 1))
 
-    assert assignment.checkpoints({P0: 7}, progress) == {P0: Checkpoint(7, 1, counted_until=10, committed=10)}
+    assert assignment.checkpoints({P0: 7}, progress) == {P0: Checkpoint(7, 1, counted_until=10)}
     progress[P0].run.passed(10)
     ingest = {P0.partition: b"[]"}
-    expected = Checkpoint(11, 0, b"[]", counted_until=11, committed=10)
+    expected = Checkpoint(11, 0, b"[]", counted_until=11)
     assert assignment.checkpoints({P0: 11}, progress, ingest.__getitem__) == {P0: expected}
 
 

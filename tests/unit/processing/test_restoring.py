@@ -285,18 +285,70 @@ def test_a_log_that_shrinks_under_a_running_worker_stops_it() -> None:
         driver.settle()
 
 
-def test_an_offset_that_was_set_back_by_hand_stops_the_worker() -> None:
-    """The guard would take all of it for repeats, and whoever set it back would wonder."""
+@pytest.mark.parametrize("offset", [0, 7, 18])
+def test_an_offset_that_was_set_by_hand_stops_the_worker(offset: int) -> None:
+    """Back: the guard would take all of it for repeats. Nobody's commit but an operator's is unsigned."""
     driver = told(4)
     driver.settle()
     driver.stop()
-    driver.broker.group("evse-status").committed[P1] = 0
+    driver.broker.group("evse-status").committed[P1] = offset
     driver.restart()
 
     with pytest.raises(
-        Unusable, match=r"set back to 0, and the view has all up to 19: .* `evse-status rebuild`"
+        Unusable, match=rf"set to {offset} by hand, and the view has all up to 19: .* `evse-status rebuild`"
     ):
         driver.settle()
+
+
+def test_a_first_start_begins_where_an_operator_set_the_group() -> None:
+    """Nothing is known yet: whoever set the offset does not want what lies before."""
+    driver = told(4)
+    driver.broker.group("evse-status").committed[P1] = 18
+    driver.settle()
+
+    assert driver.committed() == {0: 2, 1: 19}
+    assert set(driver.store.evses) == {"e2"}
+
+
+def test_a_view_that_was_emptied_and_then_went_back_is_whole_again() -> None:
+    """The commit went back with the empty view, by our own hand; the replica that takes over has more."""
+    driver = told(4)
+    driver.settle()
+    replica = driver.server.dump()
+    lose(driver)
+    driver.advance(timedelta(seconds=5))
+    driver.run(driver.worker.turn())
+    driver.run(driver.worker.turn())
+    lose(driver, replica)
+    settle_and_survey(driver)
+    settle_and_survey(driver)
+
+    assert outcome(driver) == outcome(undisturbed(4))
+
+
+def test_a_dump_from_before_a_rebuild_does_not_undo_it() -> None:
+    """The commit knows of a newer generation than the view: the ledger says which, and all is made anew."""
+    driver = of_a_week()
+    dump = driver.server.dump()
+    driver.stop()
+    driver.broker.recreate("evse.events")
+    ledger = TopicPartition("evse.ledger", driver.partition_of(b"e1"))
+    rebuild(driver, "evse.events")
+    for partition in (0, 1):
+        place = TopicPartition(ledger.topic, partition)
+        entry = '{"generation":1,"since":{"evse.events":1}}'
+        driver.broker.append(place, b'["epoch"]', entry.encode())
+    driver.write(status_reported("CHARGING", "05:00", day=DAYS))
+    driver.restart()
+    settle_and_survey(driver)
+    expected = driver.view()
+    lose(driver, dump)
+    settle_and_survey(driver)
+    settle_and_survey(driver)
+
+    assert driver.view()["connectors"] == expected["connectors"]
+    assert driver.view()["revision"] == expected["revision"]
+    assert driver.store.evses["e1"].position.epoch == 1
 
 
 def test_what_another_worker_commits_meanwhile_is_no_setting_back() -> None:
