@@ -16,15 +16,14 @@ from schemas.view import CHECKPOINTS, Keys
 from service.adapters import view_scripts
 from service.adapters.redis_calls import Call, call, script_call
 from service.adapters.redis_connection import RedisSettings, brief, refuse_eviction
+from service.adapters.redis_copies import COPY_FIELDS, Copies, gained, slots_word
 from service.adapters.redis_nodes import Nodes
 from service.adapters.redis_store import RedisStore, behind, is_behind
-from service.adapters.redis_topology import slot_of
+from service.adapters.redis_topology import Node, Topology, slot_of
 from service.adapters.redis_trails import Trails
 from service.adapters.view_words import (
-    CHECKPOINT_FIELDS,
     MOST_EVSES_A_CALL,
     calls,
-    checkpoint_from,
     index_arguments,
     load_keys,
     pieces,
@@ -36,7 +35,8 @@ from service.processing.ports import Checkpoint, StoredEvse, TopicPartition, Una
 _NO_TRAIL = ("", "")
 _ATTEMPTS = 5
 _PAUSE_S = 0.05
-_COPY_FIELDS = [*CHECKPOINT_FIELDS, "tags"]
+
+_Mark = tuple[tuple[str, ...], int]
 
 
 class RedisClusterViewStore(RedisStore):
@@ -45,7 +45,7 @@ class RedisClusterViewStore(RedisStore):
 
     Each checkpoint is kept once where every worker finds it, and in a copy beside each node's trail: what a
     node forgets it forgets with its copy, so the one that is least far holds for the view. A copy names all
-    tags under which there are others.
+    tags under which there are others, and the slots that its node had whole; see `redis_copies`.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
@@ -53,8 +53,10 @@ class RedisClusterViewStore(RedisStore):
         self._trails = Trails(self._keys)
         self._nodes = Nodes(settings, view_scripts.ALL, self._trails.follow)
         self._writing = asyncio.Lock()
-        # What this store knows of checkpoints, and the tags under which there are copies.
-        self._known: dict[TopicPartition, tuple[Checkpoint, tuple[str, ...]]] = {}
+        # The topology in which all EVSEs that this store answers for were there, and how often that changed.
+        self._verified, self._version = Topology(), 0
+        # What this store knows of checkpoints, and the tags and version that their copies have.
+        self._known: dict[TopicPartition, tuple[Checkpoint, _Mark]] = {}
         # Where something stands of checkpoints that do not hold any more.
         self._void: dict[TopicPartition, list[str]] = {}
 
@@ -75,6 +77,7 @@ class RedisClusterViewStore(RedisStore):
             self._known.clear()
             self._void.clear()
             self._trails.begin(self._nodes.topology)
+            self._verify(self._nodes.topology)
             await self._leave({})
 
     async def load(self, uids: Sequence[str]) -> dict[str, StoredEvse]:
@@ -98,18 +101,18 @@ class RedisClusterViewStore(RedisStore):
     async def load_checkpoint(self, partition: TopicPartition) -> Checkpoint | None:
         async with self._writing:
             await self._refuse_if_behind()
-            found = await self._least(partition)
             self._known.pop(partition, None)
+            found = await self._least(partition)
             if found is not None:
-                self._known[partition] = found
+                self._known[partition] = found, ((), 0)
         await self.ping()
-        return None if found is None else found[0]
+        return found
 
     async def save_checkpoints(self, checkpoints: Mapping[TopicPartition, Checkpoint]) -> None:
         async with self._writing:
             await self._refuse_if_behind()
             if not checkpoints:
-                await self._nodes.learn()
+                await self._look_at_what_moved()
             await self._leave(checkpoints)
 
     async def _ask(self, calls: Sequence[Call]) -> list[Any]:
@@ -171,15 +174,17 @@ class RedisClusterViewStore(RedisStore):
     async def _leave(self, checkpoints: Mapping[TopicPartition, Checkpoint]) -> None:
         """Step the trails of all nodes, with copies of these checkpoints and of those that lack some."""
         for _ in range(_ATTEMPTS):
-            tags = self._trails.tags
-            old = {place: known for place, (known, where) in self._known.items() if where != tags}
+            mark = self._trails.tags, self._version
+            old = {place: known for place, (known, has) in self._known.items() if has != mark}
             due = {**old, **checkpoints}
+            is_news = any(place not in self._known or place in old for place in due)
+            slots = partial(slots_word, topology=self._verified) if is_news else _say_nothing
             await self._forget(checkpoints)
-            is_left = await self._nodes.end(partial(self._trails.step, checkpoints=due))
+            is_left = await self._nodes.end(partial(self._trails.step, checkpoints=due, slots=slots))
             await self._refuse_if_behind()
-            if is_left and tags == self._trails.tags:
+            if is_left and mark == (self._trails.tags, self._version):
                 await self._leave_main(due)
-                self._known |= {place: (checkpoint, tags) for place, checkpoint in due.items()}
+                self._known |= {place: (checkpoint, mark) for place, checkpoint in due.items()}
                 return
             await self._look_again()
         raise _on_their_way()
@@ -193,36 +198,57 @@ class RedisClusterViewStore(RedisStore):
         told(reply)
         await self._refuse_if_behind()
 
-    async def _least(self, place: TopicPartition) -> tuple[Checkpoint, tuple[str, ...]] | None:
+    async def _look_at_what_moved(self) -> None:
         """
-        Give the least far of a checkpoint's copies, and their tags; let the others go back to it.
+        Look for the EVSEs in slots that moved: who took them may have lost them before it stepped a trail.
 
-        None where a copy is missing, or where a node has none: it may have lost anything.
+        An EVSE that is not there at all has been lost; what had come whole is safe from then on.
+        """
+        await self._nodes.learn()
+        topology = self._nodes.topology
+        moved = gained(self._verified, topology)
+        if not moved:
+            return
+        if not await self._nodes.end(self._trails.step):
+            return
+        for number in {place.partition for place in self._known}:
+            if await self._lacks(number, moved):
+                self._trails.is_lost = True
+        await self._refuse_if_behind()
+        self._verify(topology)
+
+    def _verify(self, topology: Topology) -> None:
+        self._verified, self._version = topology, self._version + 1
+
+    async def _lacks(self, number: int, slots: set[int]) -> bool:
+        """Tell whether an EVSE of a partition is not where it should be, of those in some slots."""
+        keys = [self._keys.private(uid) for uid in await self.members(number)]
+        looks = [call("exists", key) for key in keys if slot_of(key) in slots]
+        return not all(await self._ask(looks))
+
+    async def _least(self, place: TopicPartition) -> Checkpoint | None:
+        """
+        Give the least far of a checkpoint's copies, and let the others go back to it.
+
+        None where a copy is missing, or an EVSE in a slot that no copy knows its node to have.
         """
         main = self._keys.checkpoint(place.topic, place.partition)
         [[listed]] = await self._sealed([call("hmget", main, ["tags"])])
         tags = tuple(tag for tag in (listed or b"").decode().split(",") if tag)
         keys = [main, *self._copies(place, tags)]
         # Read and then stepped: where what was read is lost later, so is the step.
-        copies = dict(
-            zip(keys, await self._sealed([call("hmget", key, _COPY_FIELDS) for key in keys]), strict=True)
-        )
-        read = {key: checkpoint_from(fields[:-1]) for key, fields in copies.items()}
+        replies = await self._sealed([call("hmget", key, COPY_FIELDS) for key in keys])
+        copies = Copies(dict(zip(keys, replies, strict=True)))
+        least = copies.least()
         await self._nodes.learn()
-        topology = self._nodes.topology
-        proven = {topology.owner_of(key) for key in keys[1:]}
-        if any(one is None for one in read.values()) or not proven.issuperset(topology.primaries):
+        if least is None or await self._lacks(place.partition, copies.doubtful(self._nodes.topology)):
             self._void[place] = keys
             return None
         self._void.pop(place, None)
-        found = {key: one for key, one in read.items() if one is not None}
-        least = min(found, key=lambda key: _reach(found[key]))
-        fields = {
-            name: value for name, value in zip(_COPY_FIELDS, copies[least], strict=True) if value is not None
-        }
-        further = [key for key in found if _reach(found[key]) > _reach(found[least])]
-        await self._sealed([call("hset", key, mapping=fields) for key in further])
-        return found[least], tags
+        key, checkpoint = least
+        fields = copies.plain(key)
+        await self._sealed([call("hset", each, mapping=fields) for each in copies.further_than(checkpoint)])
+        return checkpoint
 
     def _copies(self, place: TopicPartition, tags: Iterable[str]) -> list[str]:
         return [self._keys.checkpoint(place.topic, place.partition, tag) for tag in tags]
@@ -237,7 +263,7 @@ class RedisClusterViewStore(RedisStore):
     async def _refuse_if_behind(self) -> None:
         if self._trails.is_unproven:
             # What was lost may be older than any checkpoint: only the ledger has it.
-            for place, (_, tags) in self._known.items():
+            for place, (_, (tags, _)) in self._known.items():
                 self._void[place] = self._copies(place, (CHECKPOINTS, *tags))
             await self._forget(self._known)
             self._trails.is_unproven = False
@@ -277,8 +303,8 @@ def _by_slot(keys: Keys, uids: Iterable[str]) -> dict[int, list[str]]:
     return slots
 
 
-def _reach(checkpoint: Checkpoint) -> tuple[int, int]:
-    return checkpoint.epoch, checkpoint.next_offset
+def _say_nothing(_node: Node) -> str:
+    return ""
 
 
 def _on_their_way() -> Unavailable:

@@ -9,7 +9,7 @@ since replication and dumps keep the order of writes. Talks to no server.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -85,14 +85,23 @@ class Trails:
         """The tags of all nodes' trails."""
         return tuple(sorted(trail.tag for trail in self._of.values()))
 
-    def step(self, node: Node, checkpoints: Mapping[TopicPartition, Checkpoint] | None = None) -> End | None:
-        """Give the call that leaves the next number at a node, and beside it a copy of these checkpoints."""
+    def step(
+        self,
+        node: Node,
+        checkpoints: Mapping[TopicPartition, Checkpoint] | None = None,
+        slots: Callable[[Node], str] = lambda _node: "",
+    ) -> End | None:
+        """
+        Give the call that leaves the next number at a node, and beside it a copy of these checkpoints.
+
+        `slots` gives what the copies are to say of the node; see `redis_copies`.
+        """
         trail = self._of.get(node.name)
-        return None if trail is None else self._step(trail, checkpoints or {})
+        return None if trail is None else self._step(trail, checkpoints or {}, slots(node))
 
     def step_main(self, checkpoints: Mapping[TopicPartition, Checkpoint]) -> End:
         """Give the call that writes checkpoints where every worker looks for them first."""
-        return self._step(self._main, checkpoints)
+        return self._step(self._main, checkpoints, "")
 
     def look(self, node: Node) -> End | None:
         """Give the call that reads a node's trail, after something else was read there."""
@@ -101,12 +110,12 @@ class Trails:
             return None
         return call("get", self._key(trail)), partial(self._seen, trail, trail.acknowledged)
 
-    def _step(self, trail: Trail, checkpoints: Mapping[TopicPartition, Checkpoint]) -> End:
+    def _step(self, trail: Trail, checkpoints: Mapping[TopicPartition, Checkpoint], slots: str) -> End:
         self._newest += 1
         number = self._newest
         keys = [self._keys.checkpoint(one.topic, one.partition, trail.tag) for one in checkpoints]
         tags = ",".join(self.tags)
-        values = [value for one in checkpoints.values() for value in checkpoint_values(one, tags)]
+        values = [value for one in checkpoints.values() for value in checkpoint_values(one, tags, slots)]
         made = script_call(
             view_scripts.CHECKPOINT, [self._key(trail), *keys], [trail.acknowledged, number, *values]
         )
@@ -174,9 +183,9 @@ class Trails:
 
     def _is_broken(self, old: Topology, new: Topology) -> bool:
         """
-        Tell whether a replica took over without the trail of the one it replaces, or with slots of another.
+        Tell whether a replica took over without the trail of the node that it replaces.
 
-        That takes slots that move and a failover between two looks, and what the replica lacks, nobody knows.
+        That takes a slot that moves and a failover between two looks. What the replica lacks nobody knows.
         """
         moved = {
             (was.name, now.name)
@@ -186,11 +195,11 @@ class Trails:
         return any(self._is_unproven(was, now, old, new) for was, now in moved)
 
     def _is_unproven(self, was: str, now: str, old: Topology, new: Topology) -> bool:
-        primary, trail = old.primary_of.get(now), self._of.get(was)
-        if primary is None:
+        if old.primary_of.get(now) != was:
             return False
+        trail = self._of.get(was)
         owner = None if trail is None else new.owners[trail.slot]
-        return primary != was or owner is None or owner.name != now
+        return owner is None or owner.name != now
 
 
 @cache

@@ -151,19 +151,19 @@ async def test_a_slot_that_is_half_moved_is_waited_for(cluster: LocalCluster) ->
 
 
 async def test_a_node_that_gets_slots_gets_copies_of_the_checkpoints(cluster: LocalCluster) -> None:
-    """So whoever comes later finds that it has everything; without a store that saw it come, nobody knows."""
+    """So whoever comes later finds that it has everything, and notices when it does not any more."""
     async with started(cluster) as store:
         await store.save_checkpoints({PLACE: Checkpoint(7, 0)})
         node = await asyncio.to_thread(cluster.add_primary)
         for slot in range(100):
             cluster.move(slot, node)
-        async with started(cluster) as early:
-            assert await early.load_checkpoint(PLACE) is None
-
         await store.ping()
 
-        async with started(cluster) as late:
-            assert await late.load_checkpoint(PLACE) == Checkpoint(7, 0)
+        async with started(cluster) as other:
+            assert await other.load_checkpoint(PLACE) == Checkpoint(7, 0)
+        node.client.flushall()
+        async with started(cluster) as other:
+            assert await other.load_checkpoint(PLACE) is None
 
 
 async def test_what_has_gone_ahead_to_another_node_is_found_there(cluster: LocalCluster) -> None:
@@ -289,8 +289,8 @@ async def test_nothing_is_saved_that_goes_on_from_a_state_that_came_back(replica
         assert {position(1)} == {stored.position for stored in (await store.load(uids)).values()}
 
 
-async def test_a_failover_between_two_looks_at_moving_slots_is_not_trusted(replicated: LocalCluster) -> None:
-    """A replica took over that may lack slots which had just come: the ledger has to say what was there."""
+async def test_evses_that_had_just_come_to_a_node_that_fails_are_missed(replicated: LocalCluster) -> None:
+    """A replica took over that has all the node was told and lacks what moved there; the ledger has it."""
     source, target = replicated.primaries[:2]
     async with started(replicated) as store:
         await saved(store, 1)
@@ -307,6 +307,60 @@ async def test_a_failover_between_two_looks_at_moving_slots_is_not_trusted(repli
         assert await store.load_checkpoint(PLACE) is None
         await store.save_checkpoints({PLACE: Checkpoint(0, 0)})
         assert await store.load_checkpoint(PLACE) == Checkpoint(0, 0)
+
+
+async def test_slots_that_moved_while_no_store_looked_are_looked_at(cluster: LocalCluster) -> None:
+    """What came whole is taken as it is; where an EVSE is missing only the ledger has it."""
+    source, target = cluster.primaries[:2]
+    moved, lost = living_at(cluster, source)[:2]
+    async with started(cluster) as store:
+        await saved(store, 1)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+    cluster.move(slot_with(moved), target)
+    async with started(cluster) as store:
+        assert await store.load_checkpoint(PLACE) == Checkpoint(1, 0)
+
+    cluster.move(slot_with(lost), target)
+    target.client.delete(*target.client.keys(Keys().document(lost) + "*"))
+    async with started(cluster) as store:
+        assert await store.load_checkpoint(PLACE) is None
+
+
+async def test_a_replica_that_takes_over_without_the_trail_is_not_trusted(replicated: LocalCluster) -> None:
+    """Its slot moved just before, and what the replica lacks nobody knows but the ledger."""
+    async with started(replicated) as store:
+        lost, slot = trails_of(replicated)[1]
+        await saved(store, 1)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+        replicated.catch_up(lost)
+        replicated.lag(lost)
+        await saved(store, 2)
+        await store.save_checkpoints({PLACE: Checkpoint(2, 0)})
+        replicated.move(slot, neighbour(replicated, lost))
+        await asyncio.to_thread(replicated.fail_over, lost)
+
+        with pytest.raises(Behind):
+            await store.ping()
+        await store.begin()
+        assert await store.load_checkpoint(PLACE) is None
+
+
+async def test_evses_that_came_after_the_dump_of_a_node_are_missed(cluster: LocalCluster) -> None:
+    """What the dump has not, the log from there on has not either: only the ledger has it."""
+    source, target = cluster.primaries[:2]
+    async with started(cluster) as store:
+        await saved(store, 1)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+        dump = cluster.dump_of(target)
+        cluster.move(slot_with(living_at(cluster, source)[0]), target)
+        await store.ping()
+        await store.save_checkpoints({PLACE: Checkpoint(2, 0)})
+        await asyncio.to_thread(cluster.restart, target, dump)
+
+        with pytest.raises(Behind):
+            await store.ping()
+        await store.begin()
+        assert await store.load_checkpoint(PLACE) is None
 
 
 async def test_a_node_that_comes_back_empty_is_noticed(cluster: LocalCluster) -> None:
