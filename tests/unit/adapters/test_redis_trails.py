@@ -63,22 +63,26 @@ def test_a_node_with_one_slot_has_a_trail_too() -> None:
     assert slot_at(begun(topology), B) == 0
 
 
-def test_an_older_number_than_was_acknowledged_is_a_loss() -> None:
-    """Whoever is asked, a step or a look; a newer one is not, and the others go on."""
+@pytest.mark.parametrize(("number", "is_lost"), [(b"1", False), (b"7", False), (b"0", True), (None, True)])
+def test_a_look_at_an_older_number_than_was_acknowledged_is_a_loss(number: bytes, *, is_lost: bool) -> None:
+    """A newer one is that of a step whose reply was lost."""
     trails = begun()
-    assert stepped(trails, A)
+    stepped(trails, A)
     look = trails.look(A)
-    assert look is not None
-    assert look[1](b"1")
-    assert trails.is_lost is False
-    assert not look[1](None)
-    assert trails.is_lost is True
 
+    assert look is not None
+    assert look[1](number) is not is_lost
+    assert trails.is_lost is is_lost
+
+
+def test_a_loss_is_forgotten_with_a_new_beginning() -> None:
+    """What the nodes hold then is what they should."""
     trails = begun()
-    assert not stepped(trails, A, -1)
-    assert trails.is_lost is True
+    stepped(trails, A, -1)
+    was_lost = trails.is_lost
     trails.begin(THREE)
-    assert trails.is_lost is False
+
+    assert (was_lost, trails.is_lost) == (True, False)
 
 
 def test_a_trail_stays_where_its_slot_stays() -> None:
