@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from schemas.view import Keys, uid_of
 from schemas.vocabulary import Status
@@ -51,7 +51,7 @@ def _is_gap(record: Record) -> bool:
     return b'"event_id":"gap:' in (record.value or b"")
 
 
-async def view_differences(client: Redis, keys: Keys, expected: Undisturbed) -> list[str]:
+async def view_differences(client: Redis | RedisCluster, keys: Keys, expected: Undisturbed) -> list[str]:
     """Compare every key that readers may see."""
     found = {key.decode() async for key in client.scan_iter(match=f"{keys.prefix}:*", count=1000)}
     strangers = {uid_of(key) for key in found} - set(expected.evses)
