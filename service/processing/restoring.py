@@ -85,7 +85,8 @@ class Bearings:
             raise Unusable(
                 f"the group's offset of topic {place.topic}, partition {place.partition} was set to "
                 f"{self.committed} by hand, and the view has all up to {self.known}: to have the log folded "
-                f"anew run `evse-status rebuild`, to step over a record `run --skip`; else set it to {self.known}"
+                f"anew run `evse-status rebuild`, to step over a record `run --skip`; else set it to "
+                f"{self.known}"
             )
         for what, offset in (
             ("the view is", self.known),

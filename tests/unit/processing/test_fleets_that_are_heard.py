@@ -94,7 +94,7 @@ def test_a_fleet_does_not_drown_in_gaps(chargers: int, heartbeats: bool, seeds: 
     )
 
     assert max(shares) < 0.05
-    assert mean < 0.02
+    assert mean < 0.05
 
 
 @pytest.mark.parametrize(("chargers", "lasted"), [(25, 30 * MINUTE), (3, 2 * HOUR)])
