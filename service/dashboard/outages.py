@@ -24,11 +24,16 @@ OUTAGES_SHOWN = 25
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What began or ended a span: in words, and its id and its place in the log where they are kept."""
+    """
+    What began or ended a span: in words, and its id and its place in the log where they are kept.
+
+    `is_told`: the words say what it was, instead of naming the event.
+    """
 
     words: str
     event_id: str = ""
     place: str = ""
+    is_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +107,13 @@ def end_of(uid: str, cause: view.Cause | None) -> End | None:
     if cause is None:
         return None
     if cause.event_id is None:
-        return End("a heartbeat")
-    event_id = cause.event_id
-    words = f"…{event_id.removeprefix(uid)}" if event_id.startswith(f"{uid}:") else event_id
+        return End("a heartbeat", is_told=True)
+    event_id, place = cause.event_id, _place(view.Place.of(cause.position))
     silence = f"silence:{uid}:"
     if event_id.startswith(silence) and (seen := parse_time(event_id.removeprefix(silence))) is not None:
-        words = f"nothing heard since {short_time(seen)}"
-    return End(words, event_id, _place(view.Place.of(cause.position)))
+        return End(f"nothing heard since {short_time(seen)}", event_id, place, is_told=True)
+    words = f"…{event_id.removeprefix(uid)}" if event_id.startswith(f"{uid}:") else event_id
+    return End(words, event_id, place)
 
 
 def _place(place: view.Place | None) -> str:

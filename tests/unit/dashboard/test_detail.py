@@ -176,8 +176,9 @@ def test_the_time_before_anything_was_heard_never_began() -> None:
 def test_the_end_of_an_outage_is_told_in_words() -> None:
     """Silence by when something was heard last, a heartbeat without a place, an id without the uid."""
     seen = view.Cause(event_id="silence:e:1:2026-01-30T06:54:00.5Z", position=17)
-    assert end_of("e:1", seen) == End("nothing heard since 30 Jan, 06:54:00", seen.event_id or "", "at 17")
-    assert end_of("e:1", view.Cause(event_id=None, position=-1)) == End("a heartbeat")
+    told = End("nothing heard since 30 Jan, 06:54:00", seen.event_id or "", "at 17", is_told=True)
+    assert end_of("e:1", seen) == told
+    assert end_of("e:1", view.Cause(event_id=None, position=-1)) == End("a heartbeat", is_told=True)
     later = (3 << 56) + (1 << 48) + 5
     assert end_of("e:1", view.Cause(event_id="e:1:9", position=later)) == End(
         "…:9", "e:1:9", "at 5 of input topic 2 of epoch 3"
