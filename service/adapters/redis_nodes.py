@@ -181,8 +181,12 @@ class Nodes:
         except Unavailable:
             self._silent.add(node)
             raise
-        self._silent.discard(node)
         self._scripted.add(node)
+        # A node that was cut off goes on telling what it knew of its cluster: the others are asked first.
+        if any(isinstance(reply, exceptions.ClusterDownError) for reply in replies):
+            self._silent.add(node)
+        else:
+            self._silent.discard(node)
         if any(isinstance(reply, exceptions.NoScriptError) for reply in replies):
             self._scripted.discard(node)
         return replies[len(scripts) :]
