@@ -24,6 +24,8 @@ SERVICE_FIXTURES = {
     "valkey_url",
     "redis7_cluster_url",
     "valkey_cluster_url",
+    "cluster",
+    "replicated",
 }
 
 # No deadline: a busy machine is not a bug. In CI the same examples each time, so that red means changed.
@@ -126,13 +128,13 @@ def valkey_url(_valkey_service: Service) -> str:
     return _emptied(_valkey_service)
 
 
-def _clustered(server: Path | None) -> Iterator[LocalCluster]:
-    """Give a cluster for the session, always of processes of this machine."""
+def _clustered(server: Path | None, *, with_replicas: bool = False) -> Iterator[LocalCluster]:
+    """Give a cluster, always of processes of this machine."""
     if server is None:
         if os.environ.get("CI"):
             pytest.fail("CI is set and no server is installed for a cluster", pytrace=False)
         pytest.skip("no server is installed for a cluster")
-    with local_cluster(server) as cluster:
+    with local_cluster(server, with_replicas=with_replicas) as cluster:
         yield cluster
 
 
@@ -158,6 +160,18 @@ def valkey_cluster_url(_valkey_cluster: LocalCluster) -> str:
     """Give the address of a node of an empty Valkey Cluster of three."""
     _valkey_cluster.wipe()
     return _valkey_cluster.url
+
+
+@pytest.fixture
+def cluster() -> Iterator[LocalCluster]:
+    """Give a Redis Cluster of one's own, to do it harm."""
+    yield from _clustered(redis_binary())
+
+
+@pytest.fixture
+def replicated() -> Iterator[LocalCluster]:
+    """Give a Redis Cluster of one's own in which each primary has a replica."""
+    yield from _clustered(redis_binary(), with_replicas=True)
 
 
 @pytest.fixture(params=["redis7", "valkey"])

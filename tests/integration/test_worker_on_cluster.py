@@ -22,8 +22,7 @@ from tests.driver import GROUP, OUTPUTS, ImpatientClock, with_options
 from tests.fault.comparing import Published, topic_differences, view_differences
 from tests.fault.told import LATENESS, PARTITIONS, told
 from tests.fault.undisturbed import undisturbed
-from tests.local_cluster import LocalCluster, local_cluster
-from tests.local_redis import redis_binary
+from tests.local_cluster import LocalCluster
 from tests.recording import RecordingInstruments
 
 _INPUT = "evse.events"
@@ -60,41 +59,36 @@ def trouble(cluster: LocalCluster, turn: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.services
-async def test_a_worker_ends_as_if_nothing_had_been() -> None:
+async def test_a_worker_ends_as_if_nothing_had_been(replicated: LocalCluster) -> None:
     """Slots move, a replica takes over that lagged, a node comes back empty: view and topics are as ever."""
-    server = redis_binary()
-    if server is None:
-        pytest.skip("no redis-server is installed")
     clock, instruments = ImpatientClock(), RecordingInstruments()
     clock.advance(timedelta(days=30).total_seconds())
     broker = filled(clock)
     log = written(broker, _INPUT)
-    with local_cluster(server, with_replicas=True) as cluster:
-        store = RedisClusterViewStore(RedisSettings(cluster.url, cluster=True))
-        options = with_options(
-            max_batch_records=40, tick_interval_s=0.0, states_limit=8, ingest_silent_after=_NEVER
-        )
-        ports = Ports(
-            MemoryLog(broker, options.topics, GROUP),
-            MemoryPublisher(broker, 1 << 21),
-            store,
-            clock,
-            MemoryLedger(broker, "evse.ledger"),
-        )
-        worker = Worker(ports, options, Rules(allowed_lateness=micros_of(LATENESS)), instruments)
-        await worker.start()
-        turn = 0
-        while await worker.turn() or turn < 30:
-            turn += 1
-            clock.advance(options.survey_interval_s)
-            await asyncio.to_thread(trouble, cluster, turn)
-        worker.stop()
-        await worker.close()
+    store = RedisClusterViewStore(RedisSettings(replicated.url, cluster=True))
+    options = with_options(
+        max_batch_records=40, tick_interval_s=0.0, states_limit=8, ingest_silent_after=_NEVER
+    )
+    ports = Ports(
+        MemoryLog(broker, options.topics, GROUP),
+        MemoryPublisher(broker, 1 << 21),
+        store,
+        clock,
+        MemoryLedger(broker, "evse.ledger"),
+    )
+    worker = Worker(ports, options, Rules(allowed_lateness=micros_of(LATENESS)), instruments)
+    await worker.start()
+    turn = 0
+    while await worker.turn() or turn < 30:
+        turn += 1
+        clock.advance(options.survey_interval_s)
+        await asyncio.to_thread(trouble, replicated, turn)
+    worker.stop()
+    await worker.close()
 
-        expected = await asyncio.to_thread(undisturbed, log, "evse.")
-        async with RedisCluster.from_url(cluster.url) as client:
-            differences = await view_differences(client, Keys(), expected)
+    expected = await asyncio.to_thread(undisturbed, log, "evse.")
+    async with RedisCluster.from_url(replicated.url) as client:
+        differences = await view_differences(client, Keys(), expected)
     published = Published(*(written(broker, topic) for topic in OUTPUTS))
     assert differences + topic_differences(published, expected) == []
     assert instruments.behinds > 0

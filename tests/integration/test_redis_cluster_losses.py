@@ -1,0 +1,196 @@
+"""What the store notices of nodes that die, and come back or are replaced with less than they had."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from schemas.view import Keys
+from service.processing.ports import Behind, Checkpoint, SaveOutcome, Unavailable
+from tests.contract.stores import position, write
+from tests.integration.clustered import (
+    PLACE,
+    living_at,
+    neighbour,
+    saved,
+    slot_with,
+    started,
+    trails_of,
+)
+from tests.local_cluster import LocalCluster
+
+SAVED, ALREADY = SaveOutcome.SAVED, SaveOutcome.ALREADY
+
+
+async def test_a_save_is_done_when_its_node_shows_that_it_is(replicated: LocalCluster) -> None:
+    """A trail that is on its way shows nothing: the save is noticed when lost nevertheless."""
+    async with started(replicated) as store:
+        lost, slot = trails_of(replicated)[0]
+        replicated.catch_up(lost)
+        replicated.begin_move(slot, lost, neighbour(replicated, lost))
+        replicated.move_keys(slot, lost, neighbour(replicated, lost))
+        replicated.lag(lost)
+        await saved(store, 1, living_at(replicated, lost))
+        await asyncio.to_thread(replicated.fail_over, lost)
+
+        with pytest.raises(Behind):
+            await store.ping()
+
+
+async def test_a_failover_that_loses_nothing_is_no_going_back(replicated: LocalCluster) -> None:
+    """The store finds the replica that took over, by itself, and goes on."""
+    async with started(replicated) as store:
+        await saved(store, 1)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+        replicated.catch_up(replicated.primaries[0])
+        await asyncio.to_thread(replicated.fail_over, replicated.primaries[0])
+
+        assert set(await saved(store, 2)) <= {SAVED, ALREADY}
+        await store.ping()
+        assert await store.load_checkpoint(PLACE) == Checkpoint(1, 0)
+
+
+async def test_a_failover_that_loses_a_save_is_noticed(replicated: LocalCluster) -> None:
+    """By the next write to anywhere, and what another node has forgotten sets the checkpoint back."""
+    lost = replicated.primaries[1]
+    async with started(replicated) as store:
+        await saved(store, 1)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+        replicated.catch_up(lost)
+        replicated.lag(lost)
+        await saved(store, 2, living_at(replicated, lost))
+        await store.save_checkpoints({PLACE: Checkpoint(2, 0)})
+        await asyncio.to_thread(replicated.fail_over, lost)
+
+        with pytest.raises(Behind):
+            await store.ping()
+        with pytest.raises(Behind):
+            await saved(store, 3)
+        with pytest.raises(Behind):
+            await store.load_checkpoint(PLACE)
+        with pytest.raises(Behind):
+            await store.save_checkpoints({PLACE: Checkpoint(3, 0)})
+
+        await store.begin()
+        assert await store.load_checkpoint(PLACE) == Checkpoint(1, 0)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 2)})
+        assert await store.load_checkpoint(PLACE) == Checkpoint(1, 2)
+        assert set(await saved(store, 2)) <= {SAVED, ALREADY}
+
+
+async def test_nothing_is_saved_that_goes_on_from_a_state_that_came_back(replicated: LocalCluster) -> None:
+    """A state that is loaded after the loss lacks what was lost, and a save would hide that for ever."""
+    lost = replicated.primaries[2]
+    async with started(replicated) as store:
+        await saved(store, 1)
+        replicated.catch_up(lost)
+        replicated.lag(lost)
+        uids = living_at(replicated, lost)
+        await saved(store, 2, uids)
+        await asyncio.to_thread(replicated.fail_over, lost)
+
+        while True:
+            try:
+                loaded = await store.load(uids)
+            except Unavailable:
+                continue
+            break
+        assert {position(1)} == {stored.position for stored in loaded.values()}
+        with pytest.raises(Behind):
+            await store.save([write(uid, position(3), previous=position(1)) for uid in uids])
+        assert {position(1)} == {stored.position for stored in (await store.load(uids)).values()}
+
+
+async def test_evses_that_had_just_come_to_a_node_that_fails_are_missed(replicated: LocalCluster) -> None:
+    """A replica took over that has all the node was told and lacks what moved there; the ledger has it."""
+    source, target = replicated.primaries[:2]
+    async with started(replicated) as store:
+        await saved(store, 1)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+        replicated.catch_up(target)
+        replicated.lag(target)
+        for uid in living_at(replicated, source)[:3]:
+            replicated.move(slot_with(uid), target)
+        await asyncio.to_thread(replicated.fail_over, target)
+
+        with pytest.raises(Behind):
+            await store.ping()
+        await store.begin()
+        assert await store.load_checkpoint(PLACE) is None
+        await store.save_checkpoints({PLACE: Checkpoint(0, 0)})
+        assert await store.load_checkpoint(PLACE) == Checkpoint(0, 0)
+
+
+async def test_a_replica_that_takes_over_without_the_trail_is_not_trusted(replicated: LocalCluster) -> None:
+    """Its slot moved just before, and what the replica lacks nobody knows but the ledger."""
+    async with started(replicated) as store:
+        lost, slot = trails_of(replicated)[1]
+        await saved(store, 1)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+        replicated.catch_up(lost)
+        replicated.lag(lost)
+        await saved(store, 2)
+        await store.save_checkpoints({PLACE: Checkpoint(2, 0)})
+        replicated.move(slot, neighbour(replicated, lost))
+        await asyncio.to_thread(replicated.fail_over, lost)
+
+        with pytest.raises(Behind):
+            await store.ping()
+        await store.begin()
+        assert await store.load_checkpoint(PLACE) is None
+
+
+async def test_evses_that_came_after_the_dump_of_a_node_are_missed(cluster: LocalCluster) -> None:
+    """What the dump has not, the log from there on has not either: only the ledger has it."""
+    source, target = cluster.primaries[:2]
+    async with started(cluster) as store:
+        await saved(store, 1)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+        dump = cluster.dump_of(target)
+        cluster.move(slot_with(living_at(cluster, source)[0]), target)
+        await store.ping()
+        await store.save_checkpoints({PLACE: Checkpoint(2, 0)})
+        await asyncio.to_thread(cluster.restart, target, dump)
+
+        with pytest.raises(Behind):
+            await store.ping()
+        await store.begin()
+        assert await store.load_checkpoint(PLACE) is None
+
+
+async def test_a_node_that_comes_back_empty_is_noticed(cluster: LocalCluster) -> None:
+    """Its checkpoint is gone with everything else, so the partition comes back from the ledger."""
+    async with started(cluster) as store:
+        await saved(store, 1)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+        await asyncio.to_thread(cluster.restart, cluster.primaries[1])
+
+        with pytest.raises(Behind):
+            await saved(store, 2)
+        await store.begin()
+        assert await store.load_checkpoint(PLACE) is None
+
+
+async def test_a_node_that_comes_back_with_an_older_dump_is_noticed(cluster: LocalCluster) -> None:
+    """The view is as far as this node is, whatever the others say, and all of them say so from then on."""
+    node = cluster.primaries[0]
+    async with started(cluster) as store:
+        await saved(store, 1)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+        dump = cluster.dump_of(node)
+        await saved(store, 2)
+        await store.save_checkpoints({PLACE: Checkpoint(2, 0)})
+        await asyncio.to_thread(cluster.restart, node, dump)
+
+        with pytest.raises(Behind):
+            await store.ping()
+    async with started(cluster) as other:
+        assert await other.load_checkpoint(PLACE) == Checkpoint(1, 0)
+        told = Keys().checkpoint(PLACE.topic, PLACE.partition, "*")
+        kept = [
+            each.client.hget(key, "next_offset")
+            for each in cluster.primaries
+            for key in each.client.keys(told)
+        ]
+        assert kept == [b"1"] * 4
