@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -84,8 +85,15 @@ class Demo:
 
 
 @asynccontextmanager
-async def demo(*options: str) -> AsyncIterator[Demo]:
-    """Start the demonstration as the leader of a group, as a shell does; it does not outlive the block."""
+async def demo(*options: str, within_s: float = A_MINUTE) -> AsyncIterator[Demo]:
+    """Start the demonstration as the leader of a group, as a shell does; nothing of it outlives the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with _started(folder, within_s, *options) as shown:
+            yield shown
+
+
+@asynccontextmanager
+async def _started(folder: str, within_s: float, *options: str) -> AsyncIterator[Demo]:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-c",
@@ -94,7 +102,7 @@ async def demo(*options: str) -> AsyncIterator[Demo]:
         "--port",
         "0",
         *options,
-        env=environment({}) | ELSEWHERE,
+        env=environment({}) | ELSEWHERE | {"TMPDIR": folder},
         stdin=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
@@ -102,7 +110,7 @@ async def demo(*options: str) -> AsyncIterator[Demo]:
     shown = Demo(process)
     parts: list[Process] = []
     try:
-        async with asyncio.timeout(A_MINUTE):
+        async with asyncio.timeout(within_s):
             yield shown
     finally:
         parts = await shown.parts()

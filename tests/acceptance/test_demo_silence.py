@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 
 from schemas.view import DEFAULT_PREFIX, Keys
 from service.settings import PREFIX
-from tests.acceptance.demonstration import Demo, demo
+from tests.acceptance.demonstration import A_MINUTE, Demo, demo
 from tests.acceptance.processes import command
 from tests.builders import Json
 
@@ -27,7 +27,7 @@ SETTING = re.compile(rf"{PREFIX}(REDIS_URL|KAFKA_BOOTSTRAP_SERVERS)=(\S+)")
 HEARTBEAT_S = 1
 GAP_AFTER_S = 5
 PAUSE_S = 10
-TICK_S = 8
+TICK_S = 10
 """The worker looks at the log's end every five seconds and at the deadlines every second; and some slack."""
 
 
@@ -112,8 +112,8 @@ async def until(condition: Callable[[], Awaitable[bool]], within_s: float) -> No
 @pytest.mark.slow
 async def test_a_silent_charger_goes_offline_and_a_paused_fleet_does_not() -> None:
     """Silence is a charger's own while its neighbours go on; where nothing comes, nothing was seen."""
-    fleet = ("--evses", "20", "--days", "0")
-    async with demo(*fleet, "--heartbeat", str(HEARTBEAT_S), "--gap-after", str(GAP_AFTER_S)) as shown:
+    times = ("--heartbeat", str(HEARTBEAT_S), "--gap-after", str(GAP_AFTER_S))
+    async with demo("--evses", "20", "--days", "0", *times, within_s=2 * A_MINUTE) as shown:
         await shown.says(WORDS)
         watched = Watched(shown.said)
         try:
