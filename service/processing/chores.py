@@ -61,6 +61,7 @@ class Chores:
 
     async def do(self) -> None:
         """Do a share of each chore."""
+        await self._steps.check_sends()
         await self._take_census()
         now = self._ports.clock.monotonic()
         if now >= self._watch_at:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -30,6 +30,7 @@ from service.processing.planning import Defect, Plan, Planning, again, grouped, 
 from service.processing.ports import (
     Epochs,
     OwnershipLost,
+    Position,
     Record,
     SaveOutcome,
     StoredEvse,
@@ -47,6 +48,14 @@ _log = structlog.get_logger()
 
 SAVE_ROUNDS = 3
 """How often a batch gives way to a view that is ahead of it, before it is left to whoever writes there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """At which position an EVSE was sent, and how what is current of it is planned."""
+
+    position: Position
+    remake: Callable[[str, Held], Plan]
 
 
 class Steps:
@@ -71,6 +80,7 @@ class Steps:
         self._instruments = instruments
         topics = Topics.with_prefix(options.topic_prefix, options.source)
         self.planning = Planning(rules, topics, options.topics)
+        self._unchecked: dict[str, Sent] = {}
         self._outbox = Outbox(ports, topics, options.max_dead_letter_bytes, retrying, instruments)
         self.voice = Voice(ports, options, owned.watching, self._outbox, retrying, instruments)
 
@@ -275,25 +285,46 @@ class Steps:
 
         `remake` plans what is current of an EVSE; by default its snapshot and the outputs of its last save.
         """
+        remake = remake or partial(again, planning=self.planning)
+        sent = {each.uid: Sent(each.held.position, remake) for each in plans if each.messages}
+        self._unchecked |= sent
         with self._timed(Step.PUBLISH):
             await self._outbox.publish([message for each in plans for message in each.messages], rejected)
         for each in plans:
             each.published()
         if self._ports.clock.monotonic() - saved_at > self._options.late_after_s:
-            remake = remake or partial(again, planning=self.planning)
-            await self._overtake([each for each in plans if each.messages], remake)
+            await self._overtake(sent)
+        for uid in sent:
+            self._unchecked.pop(uid, None)
 
-    async def _overtake(self, plans: Sequence[Plan], remake: Callable[[str, Held], Plan]) -> None:
+    async def check_sends(self) -> None:
+        """
+        Look after what was sent in a batch that was given up: it may arrive after what the next owner sends.
+
+        Called between batches, and before the end: nobody else knows of it.
+        """
+        if not self._unchecked:
+            return
+        # With nothing to write it waits for what is under way.
+        await self._retrying(Part.PUBLISHER, partial(self._ports.publisher.publish, ()))
+        sent = dict(self._unchecked)
+        await self._overtake(sent)
+        for uid in sent:
+            self._unchecked.pop(uid, None)
+        self._states.keep_partitions({each.partition for each in self._assignment.owned})
+
+    async def _overtake(self, sent: Mapping[str, Sent]) -> None:
         """
         Publish the current state of those EVSEs that another worker has taken further meanwhile.
 
         The guard holds back a late write, but nothing holds back a late send: it may have come after that of
         the new owner, and would stand as the newest (promise P7).
         """
-        sent = {each.uid: each.held.position for each in plans}
         asked_at = self._ports.clock.monotonic()
-        seen = await self._retrying(Part.STORE, lambda: self._ports.store.look(list(sent)))
-        overtaken = [uid for uid, each in seen.items() if sent[uid].judge(each.position) is SaveOutcome.SAVED]
+        seen = await self._retrying(Part.STORE, partial(self._ports.store.look, list(sent)))
+        overtaken = [
+            uid for uid, each in seen.items() if sent[uid].position.judge(each.position) is SaveOutcome.SAVED
+        ]
         if not overtaken:
             return
         self._instruments.overtaken(len(overtaken))
@@ -305,9 +336,10 @@ class Steps:
         )
         self._states.forget(overtaken)
         await self.load(overtaken)
-        held = ((uid, self._states.peek(uid)) for uid in overtaken)
-        current = [remake(uid, each) for uid, each in held if each is not None]
-        await self.publish(current, (), asked_at, remake)
+        for remake in {sent[uid].remake for uid in overtaken}:
+            held = {uid: self._states.peek(uid) for uid in overtaken if sent[uid].remake == remake}
+            current = [remake(uid, each) for uid, each in held.items() if each is not None]
+            await self.publish(current, (), asked_at, remake)
 
     def _tell(self, plans: Sequence[Plan], rejected: Sequence[Rejected]) -> None:
         """Count what became of every record."""

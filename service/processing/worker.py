@@ -29,6 +29,9 @@ from service.processing.watching import Watching
 
 _log = structlog.get_logger()
 
+_LAST_CHECK_S = 5.0
+"""Seconds that a worker takes at its end to look after late sends."""
+
 
 class Worker:
     """
@@ -130,12 +133,23 @@ class Worker:
         self._reading = False
         try:
             await self._ports.log.stop()
+            await self._check_sends()
         finally:
             try:
                 await self._ports.publisher.stop()
             finally:
                 await self._ports.store.stop()
         _log.info("The worker stopped.", action="worker_stopped")
+
+    async def _check_sends(self) -> None:
+        """Look after late sends once more, as far as the parts answer."""
+        checking = asyncio.ensure_future(self._steps.check_sends())
+        done, _ = await asyncio.wait({checking}, timeout=_LAST_CHECK_S)
+        failure = checking.exception() if done else "it took too long"
+        if failure is not None and not isinstance(failure, Stopping):
+            _log.warning(
+                "Sends that may have come late are unchecked.", action="sends_unchecked", why=str(failure)
+            )
 
     async def turn(self) -> int:
         """

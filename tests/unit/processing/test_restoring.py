@@ -7,6 +7,8 @@ dumps keep the order of writes.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -14,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.adapters.memory import MemoryPublisher
 from service.adapters.memory_view import MemoryView
-from service.processing.ports import Epochs, TopicPartition, Unusable
+from service.processing.ports import Epochs, Message, TopicPartition, Unavailable, Unusable
 from tests.builders import Json, heartbeat, online_reported, status_reported
 from tests.driver import Driver, with_options
 from tests.faults import Crash, When
@@ -460,6 +463,48 @@ def test_loss_upon_loss_changes_nothing(batch: int, losses: list[tuple[int, When
     settle_and_survey(driver)
 
     assert outcome(driver) == outcome(undisturbed(len(STORY)))
+
+
+def test_a_send_that_nobody_waited_for_is_looked_after() -> None:
+    """The partition went while the broker did not answer, and the messages arrive after the next owner's."""
+    driver = Driver(options=with_options(max_batch_records=1))
+    driver.pipe(status_reported("AVAILABLE", "12:00"))
+    driver.write(status_reported("CHARGING", "12:01"))
+    driver.write(status_reported("FINISHING", "12:02"))
+    _, heir = driver.new_worker()
+    late: list[Message] = []
+    joining: list[asyncio.Future[None]] = []
+    publish = MemoryPublisher.publish
+
+    async def join() -> None:
+        await heir.start()
+        await driver.log.stop()
+        while await heir.turn():
+            pass
+
+    async def keep_back(publisher: MemoryPublisher, messages: Sequence[Message]) -> None:
+        """Hold what is sent until another joins, and let it arrive when its sender asks for nothing else."""
+        if messages and not joining:
+            late[:] = messages
+            if not driver.clock._due:
+                moment = driver.clock.monotonic() + 1
+                driver.clock.at(moment, lambda: joining.append(asyncio.ensure_future(join())))
+            raise Unavailable("no answer")
+        await publish(publisher, messages or late)
+
+    async def story() -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(MemoryPublisher, "publish", keep_back)
+            await driver.worker.turn()
+            await joining[0]
+            assert driver.worker._steps._unchecked
+            await driver.worker.turn()
+
+    driver.run(story())
+
+    last = driver.last_snapshots()["e1"]
+    assert last is not None
+    assert (driver.instruments.late_sends, last["revision"]) == (1, 3)
 
 
 def test_snapshots_sent_late_are_followed_by_the_current_ones() -> None:
