@@ -60,7 +60,10 @@ class InputLog:
 
     async def read(self) -> list[Record]:
         """Give all records that ever were in it, those of each partition in order."""
-        return self._cut + await read(self._kafka, self._topic)
+        there = await read(self._kafka, self._topic)
+        # A broker that is killed may come back with what was deleted.
+        known = {(record.partition, record.offset) for record in there}
+        return [one for one in self._cut if (one.partition, one.offset) not in known] + there
 
     async def cut_behind_bases(self, kept: Offsets) -> Offsets:
         """

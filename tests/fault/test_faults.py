@@ -10,11 +10,13 @@ from tests.fault.stage import stage
 from tests.fault.suite import ServerMissing, play
 from tests.local_kafka import JarsMissing
 
-SEEDS = (1, 2, 3, 4)
+# Quick ones, which together know most kinds of faults.
+SEEDS = (17, 78, 86, 87)
 
 
 @pytest.mark.slow
 @pytest.mark.services
+@pytest.mark.allow_error_logs
 @pytest.mark.timeout(300)
 async def test_faults_leave_no_trace() -> None:
     """Workers, connections, Redis and the broker fail by turns; afterwards all is as if nothing had been."""
@@ -25,8 +27,8 @@ async def test_faults_leave_no_trace() -> None:
         if os.environ.get("CI"):
             pytest.fail(f"CI is set and a service is missing: {missing}", pytrace=False)
         pytest.skip(str(missing))
-    told = {
-        outcome.seed: outcome.history + outcome.differences for outcome in outcomes if outcome.differences
-    }
-    assert told == {}
-    assert all(outcome.faults for outcome in outcomes)
+    for outcome in outcomes:
+        assert outcome.faults
+        if outcome.differences:
+            told = [f"seed {outcome.seed}", *outcome.history, *outcome.differences]
+            pytest.fail("\n".join(told), pytrace=False)
