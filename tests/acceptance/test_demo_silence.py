@@ -71,8 +71,12 @@ class Watched:
 
     def silenced(self) -> list[str]:
         """Read in the log whom the worker declared offline."""
-        events = (orjson.loads(value) for value in self._log())
-        return [event["evse_uid"] for event in events if event.get("reason") == "silence"]
+        return [event["evse_uid"] for event in self.own_events() if event.get("reason") == "silence"]
+
+    def own_events(self) -> list[Json]:
+        """Read in the log what the worker said itself."""
+        events = map(orjson.loads, self._log())
+        return [event for event in events if event["source"] == "evse-status"]
 
     def _log(self) -> Iterator[bytes]:
         """Read the input topic to its end, in no group."""
@@ -107,6 +111,21 @@ async def until(condition: Callable[[], Awaitable[bool]], within_s: float) -> No
     async with asyncio.timeout(within_s):
         while not await condition():
             pass
+
+
+@pytest.mark.slow
+async def test_nobody_was_silent_in_a_past_that_never_was() -> None:
+    """Days written within seconds hold no silence and no gap, however seldom their chargers speak."""
+    async with demo("--evses", "40", "--days", "2") as shown:
+        await shown.says(WORDS)
+        watched = Watched(shown.said)
+        try:
+            said, there = watched.own_events(), len(await watched.uids())
+        finally:
+            await watched.aclose()
+
+    assert there == 40
+    assert said == []
 
 
 @pytest.mark.slow
