@@ -9,6 +9,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do 
 	&& echo "$$candidate" && break; done)
 BIN := .venv/bin
 # How many scenarios `test-faults` plays, the first seed, and how many at a time; each job has its own broker.
+# KINDS=kill,redis_emptied,… plays faults of these kinds only.
 SEEDS ?= 20
 START ?= 1
 JOBS ?= 2
@@ -51,7 +52,7 @@ quick: install  ## Run the tests that need no service and little time
 	$(BIN)/pytest -m 'not services and not slow'
 
 test-faults: install  ## Play SEEDS scenarios of faults, from START on, JOBS at a time, and say what differed
-	$(BIN)/python -m tests.fault --seeds $(SEEDS) --start $(START) --jobs $(JOBS)
+	$(BIN)/python -m tests.fault --seeds $(SEEDS) --start $(START) --jobs $(JOBS) --kinds "$(KINDS)"
 
 lint: install  ## Check format and lint rules
 	$(BIN)/ruff format --check .
