@@ -19,7 +19,7 @@ from service.domain.time import Micros
 from service.domain.timeline import Item, ItemKind, Minutes, Note, OnlineWord, PortTrack, Timeline
 from service.domain.track import Cause, Key, Report, Span, Track
 
-VERSION = 2
+VERSION = 3
 """Stands first in every packed state; another version is refused."""
 
 Plain = Any
@@ -48,6 +48,7 @@ def pack(state: EvseState) -> Plain:
         [list(pair) for pair in state.ids.items()],
         _pack_declarations(state.declarations),
         state.named,
+        [list(each) for each in state.verdicts],
     ]
 
 
@@ -60,7 +61,7 @@ def unpack(
     if plain[0] != VERSION:
         raise UnknownVersion(UnknownVersion.__doc__)
     _, uid, partition, counts, times, removal, signs, interval, base, *rest = plain
-    items, minutes, ids, declarations, named = rest
+    items, minutes, ids, declarations, named, verdicts = rest
     state = EvseState(uid, partition)
     state.revision, state.last_updated, state.connectors_updated = counts
     state.as_of, state.last_seen_at, state.horizon, state.closed, state.days_closed, state.overflows = times
@@ -74,6 +75,7 @@ def unpack(
     state.ids = dict(ids)
     state.declarations = _unpack_declarations(declarations)
     state.named = {name: _key(key) for name, key in named.items()}
+    state.verdicts = [(at, position, word) for at, position, word in verdicts]
     kept = history or {}
     state.history = {name: kept.get(name, History()) for name in (NAMELESS, *state.base.tracks)}
     state.port_days = port_days or {}

@@ -127,6 +127,8 @@ class EvseState:
     minutes: Minutes = field(default_factory=Minutes)
     ids: dict[int, Micros] = field(default_factory=dict)
     declarations: Declarations = field(default_factory=Declarations)
+    verdicts: list[tuple[Micros, int, str]] = field(default_factory=list)
+    """(time, position, word) of the newest events that corrected history, told by whoever judged them."""
     named: dict[str, Key] = field(default_factory=dict)
     history: dict[str, History] = field(default_factory=lambda: {NAMELESS: History()})
     port_days: dict[int, dict[TimeClass, Micros]] = field(default_factory=dict)

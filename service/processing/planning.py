@@ -32,6 +32,9 @@ then the later offset.
 _TOLD = frozenset({Verdict.CORRECTED, Verdict.LATE})
 """Verdicts that are kept beside history where the event changed it; `applied` goes without saying."""
 
+_VERDICTS_KEPT = 64
+"""So many of them go with the state, and so into the bases; the view has all of the history it keeps."""
+
 
 class Defect(Exception):
     """
@@ -147,8 +150,10 @@ def _finish(made: Plan, offsets: Sequence[int], planning: Planning) -> None:
         made.rendered = rendering.document(held.state, position.as_of_us, planning.rules)
     if made.folded and made.rendered is not None:
         pending = _with_fresh(again, made, made.rendered).packed()
+        told = list(_verdicts(made))
+        held.state.verdicts = [*held.state.verdicts, *told][-_VERDICTS_KEPT:] if told else held.state.verdicts
         made.write = replace(
-            write(made.uid, held, made.rendered, position, pending), verdicts=list(_verdicts(made))
+            write(made.uid, held, made.rendered, position, pending), verdicts=_verdict_words(told)
         )
     elif publish and made.rendered is not None:
         # The view has it; asking again lets the lists follow, which a crash may have left behind, and finds
@@ -174,11 +179,15 @@ def _with_fresh(again: Kept, made: Plan, rendered: rendering.RenderedEvse) -> Ke
     return Kept(again.transitions + fresh, again.ledger + entries)
 
 
-def _verdicts(made: Plan) -> Iterator[tuple[int, bytes]]:
+def _verdicts(made: Plan) -> Iterator[tuple[Micros, int, str]]:
     """Give the verdicts on those events that changed history and were not simply applied."""
     for item, folded in made.folded:
         if folded.publish and folded.verdict in _TOLD:
-            yield item.event.at, f"{item.event.position} {folded.verdict}".encode()
+            yield item.event.at, item.event.position, str(folded.verdict)
+
+
+def _verdict_words(told: Iterable[tuple[Micros, int, str]]) -> list[tuple[Micros, bytes]]:
+    return [(at, f"{position} {word}".encode()) for at, position, word in told]
 
 
 def _may_be_unwritten(held: Held, planning: Planning) -> bool:
@@ -259,7 +268,8 @@ def rewrite(uid: str, held: Held, planning: Planning, *, staged: str = "") -> Vi
         whole = write(uid, held, rendered, held.position, held.pending)
     except Exception as error:  # as in `plan`
         raise Defect(uid, None) from error
-    return replace(whole, replace=bool(staged), staged=staged)
+    verdicts = _verdict_words(held.state.verdicts) if staged else ()
+    return replace(whole, replace=bool(staged), staged=staged, verdicts=verdicts)
 
 
 def write(
