@@ -23,10 +23,10 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalStateError, UnknownTopicOrPartitionError
+from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from service.adapters.kafka_decoding import StepOver, decode_tolerantly
-from service.adapters.kafka_errors import Patience, check_tasks, missing_topic, patience_to_start, translated
+from service.adapters.kafka_errors import Patience, check_tasks, partitions_of, patience_to_start, translated
 from service.adapters.kafka_records import record_from
 from service.processing.dead_letters import OffsetRange
 from service.processing.ports import Commit, OwnershipLost, Record, TopicPartition
@@ -84,7 +84,7 @@ class KafkaLog:
         try:
             await self._starting.answer(consumer.start())
             for topic in self._settings.topics:
-                await self._starting.answer(_know(consumer, topic))
+                await self._starting.answer(partitions_of(consumer._client, topic))  # noqa: SLF001
             # Only now: the client's own start would wait for the first assignment, which may never come.
             consumer.subscribe(topics=tuple(self._settings.topics), listener=self._group)
         except BaseException:
@@ -266,14 +266,6 @@ def _tasks(consumer: Any) -> dict[str, asyncio.Task[Any]]:
         "fetching": consumer._fetcher._fetch_task,  # noqa: SLF001
         "metadata": consumer._client._sync_task,  # noqa: SLF001
     }
-
-
-async def _know(consumer: AIOKafkaConsumer, topic: str) -> None:
-    """Wait until the client knows a topic's partitions; raise `Unusable` if there is no such topic."""
-    try:
-        await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 - what its own start does with topics
-    except UnknownTopicOrPartitionError as error:
-        raise missing_topic(topic) from error
 
 
 def _consumer(settings: KafkaLogSettings) -> AIOKafkaConsumer:

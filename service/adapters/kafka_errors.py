@@ -7,7 +7,7 @@ Knows nothing of what is asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -77,6 +77,24 @@ def check_tasks(client: str, tasks: Mapping[str, asyncio.Task[Any]]) -> None:
                 f"the {client} of Kafka's client goes on no more, its task for {name} ended "
                 f"({reason!r}): the worker ends, so that it is started anew"
             ) from failure
+
+
+async def partitions_of(client: Any, topic: str) -> Collection[int]:
+    """
+    Give the partitions of a topic; raise `Unusable` if there is no such topic.
+
+    The client says so of a broker that does not answer, too; only one that does can know.
+    """
+    try:
+        known: Collection[int] = await client._wait_on_metadata(topic)  # noqa: SLF001 - what its own start does
+    except errors.UnknownTopicOrPartitionError as error:
+        if not await client.force_metadata_update():
+            raise Unavailable(f"Kafka does not answer: topic {topic} was asked for") from error
+        found: Collection[int] | None = client.cluster.partitions_for_topic(topic)
+        if found is None:
+            raise missing_topic(topic) from error
+        return found
+    return known
 
 
 class Patience:

@@ -14,7 +14,7 @@ Knows nothing of what a message means. What is known of aiokafka 0.14 has shaped
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,14 +27,13 @@ from aiokafka.errors import (
     ProducerClosed,
     ProducerFenced,
     UnknownProducerId,
-    UnknownTopicOrPartitionError,
 )
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from service.adapters.kafka_errors import (
     Patience,
     check_tasks,
-    missing_topic,
+    partitions_of,
     patience_to_start,
     port_error,
     translated,
@@ -157,7 +156,7 @@ class KafkaPublisher:
 
 async def _send(producer: AIOKafkaProducer, partition: TopicPartition, messages: Sequence[Message]) -> None:
     """Write the messages of one partition, in order, in few batches; return when all are acknowledged."""
-    known = await _partitions_of(producer, partition.topic)
+    known = await partitions_of(producer.client, partition.topic)
     if partition.partition not in known:
         raise Unusable(
             f"topic {partition.topic} has {len(known)} partitions and no number {partition.partition}: "
@@ -176,21 +175,6 @@ async def _send(producer: AIOKafkaProducer, partition: TopicPartition, messages:
     batch.close()
     acknowledgements.append(await producer.send_batch(batch, partition.topic, partition=partition.partition))
     await asyncio.gather(*acknowledgements)
-
-
-async def _partitions_of(producer: AIOKafkaProducer, topic: str) -> Collection[int]:
-    try:
-        known: Collection[int] = await producer.partitions_for(topic)
-    except UnknownTopicOrPartitionError as error:
-        # The client says so of a broker that does not answer, too; only one that does can know.
-        client: Any = producer.client
-        if not await client.force_metadata_update():
-            raise Unavailable(f"Kafka does not answer: topic {topic} was asked for") from error
-        found: Collection[int] | None = client.cluster.partitions_for_topic(topic)
-        if found is None:
-            raise missing_topic(topic) from error
-        return found
-    return known
 
 
 def _append(batch: Any, message: Message) -> object | None:
