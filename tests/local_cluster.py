@@ -137,13 +137,17 @@ class LocalCluster:
         others = [node for node in self.primaries if node not in (source, target)]
         for node in (target, source, *others):
             node.tell("SETSLOT", slot, "NODE", target.id)
-        self.until(lambda: len({self._epochs(node) for node in self._nodes}) == 1)
+        self.until(self._agree)
 
-    @staticmethod
-    def _epochs(node: ClusterNode) -> frozenset[tuple[str, str]]:
-        """Give how new a node takes each node's claims to be."""
-        lines = [line.split() for line in node.tell("NODES").decode().splitlines()]
-        return frozenset((words[0], words[6]) for words in lines)
+    def _agree(self) -> bool:
+        """Tell whether all nodes take each node's claims to be as new."""
+        told = {
+            frozenset(
+                (words[0], words[6]) for words in map(str.split, node.tell("NODES").decode().splitlines())
+            )
+            for node in self._nodes
+        }
+        return len(told) == 1
 
     def move(self, slot: int, target: ClusterNode) -> None:
         """Move a slot with its keys, as an operator's tool does."""
@@ -187,7 +191,7 @@ class LocalCluster:
         self.primaries[place] = replica
         self._nodes.remove(primary)
         primary.close()
-        self.until(lambda: all(self._is_up(node) for node in self._nodes))
+        self.until(lambda: all(self._is_up(node) for node in self._nodes) and self._agree())
         return replica
 
     def restart(self, node: ClusterNode, dump: bytes = b"") -> None:

@@ -76,7 +76,8 @@ class RedisClusterViewStore(RedisStore):
             await self._nodes.learn()
             self._known.clear()
             self._void.clear()
-            self._trails.begin(self._nodes.topology)
+            runs = await self._nodes.runs()
+            self._trails.begin(self._nodes.topology, runs)
             self._verify(self._nodes.topology)
             await self._leave({})
 
@@ -111,9 +112,14 @@ class RedisClusterViewStore(RedisStore):
     async def save_checkpoints(self, checkpoints: Mapping[TopicPartition, Checkpoint]) -> None:
         async with self._writing:
             await self._refuse_if_behind()
-            if not checkpoints:
-                await self._look_at_what_moved()
-            await self._leave(checkpoints)
+            if checkpoints:
+                await self._leave(checkpoints)
+                return
+            await self._look_at_what_moved()
+            # Before the step: a process that is not the one that is stepped is told from it later.
+            runs = await self._nodes.runs()
+            await self._leave({})
+            self._trails.runs = runs
 
     async def _ask(self, calls: Sequence[Call]) -> list[Any]:
         return (await self._nodes.each(calls)).replies
@@ -178,7 +184,9 @@ class RedisClusterViewStore(RedisStore):
             old = {place: known for place, (known, has) in self._known.items() if has != mark}
             due = {**old, **checkpoints}
             is_news = any(place not in self._known or place in old for place in due)
-            slots = partial(slots_word, topology=self._verified) if is_news else _say_nothing
+            slots = _say_nothing
+            if is_news:
+                slots = partial(slots_word, topology=self._verified, runs=self._trails.runs)
             await self._forget(checkpoints)
             is_left = await self._nodes.end(partial(self._trails.step, checkpoints=due, slots=slots))
             await self._refuse_if_behind()
@@ -241,7 +249,7 @@ class RedisClusterViewStore(RedisStore):
         copies = Copies(dict(zip(keys, replies, strict=True)))
         least = copies.least()
         await self._nodes.learn()
-        if least is None or await self._lacks(place.partition, copies.doubtful(self._nodes.topology)):
+        if least is None or await self._is_doubtful(place.partition, copies):
             self._void[place] = keys
             return None
         self._void.pop(place, None)
@@ -249,6 +257,16 @@ class RedisClusterViewStore(RedisStore):
         fields = copies.plain(key)
         await self._sealed([call("hset", each, mapping=fields) for each in copies.further_than(checkpoint)])
         return checkpoint
+
+    async def _is_doubtful(self, number: int, copies: Copies) -> bool:
+        """Tell whether a node may have lost what no copy tells of."""
+        topology = self._nodes.topology
+        bereft = copies.bereft(topology)
+        if bereft:
+            runs = await self._nodes.runs()
+            if any(runs.get(name) != run for name, run in bereft.items()):
+                return True
+        return await self._lacks(number, copies.doubtful(topology))
 
     def _copies(self, place: TopicPartition, tags: Iterable[str]) -> list[str]:
         return [self._keys.checkpoint(place.topic, place.partition, tag) for tag in tags]

@@ -2,7 +2,8 @@
 What the copies of a checkpoint in a Redis Cluster say: how far each node is, and which slots it had then.
 
 A node that goes back goes back with its copy. What it has got since then, with a slot that moved to it, it
-has lost altogether, which a copy tells that does not name the slot. Talks to no server.
+has lost altogether, which a copy tells that does not name the slot. Where the copy itself has moved away, its
+node is as it was if its process is. Talks to no server.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Copies:
         told: dict[str, set[int]] = {}
         for key, fields in self.fields.items():
             owner = topology.owner_of(key)
-            name, slots = read_slots(fields[_OF_EACH])
+            name, _, slots = read_slots(fields[_OF_EACH])
             if owner is not None and owner.name == name:
                 told.setdefault(name, set()).update(slots)
         return {
@@ -66,28 +67,42 @@ class Copies:
             if owner is not None and slot not in told.get(owner.name, ())
         }
 
+    def bereft(self, topology: Topology) -> dict[str, str]:
+        """Give the nodes that have slots, and whose copy is with another now, with their processes then."""
+        here = {node.name for node in topology.primaries}
+        found = {}
+        for key, fields in self.fields.items():
+            owner = topology.owner_of(key)
+            name, run, _ = read_slots(fields[_OF_EACH])
+            if name in here and owner is not None and owner.name != name:
+                found[name] = run
+        return found
+
 
 def reach(checkpoint: Checkpoint) -> tuple[int, int]:
     """Say how far a checkpoint is, to be compared."""
     return checkpoint.epoch, checkpoint.next_offset
 
 
-def slots_word(node: Node, topology: Topology) -> str:
-    """Write a node's name and its slots as they are kept: `name:0-5460,5462-5462`."""
+def slots_word(node: Node, topology: Topology, runs: Mapping[str, str]) -> str:
+    """Write a node's name, its process and its slots as they are kept: `name/process:0-5460,5462-5462`."""
     slots = [slot for slot, owner in enumerate(topology.owners) if owner and owner.name == node.name]
     begins = [slot for before, slot in pairwise([-2, *slots]) if slot != before + 1]
     ends = [slot for slot, after in pairwise([*slots, 1 << 20]) if after != slot + 1]
-    return f"{node.name}:" + ",".join(f"{a}-{b}" for a, b in zip(begins, ends, strict=True))
+    return f"{node.name}/{runs.get(node.name, '')}:" + ",".join(
+        f"{a}-{b}" for a, b in zip(begins, ends, strict=True)
+    )
 
 
-def read_slots(word: Any) -> tuple[str, set[int]]:
-    """Read what `slots_word` wrote; nothing of nobody where nothing stands."""
-    name, _, ranges = (word or b"").decode().partition(":")
+def read_slots(word: Any) -> tuple[str, str, set[int]]:
+    """Read what `slots_word` wrote: name, process and slots; nothing of nobody where nothing stands."""
+    node, _, ranges = (word or b"").decode().partition(":")
     slots: set[int] = set()
     for each in filter(None, ranges.split(",")):
         first, _, last = each.partition("-")
         slots.update(range(int(first), int(last) + 1))
-    return name, slots
+    name, _, run = node.partition("/")
+    return name, run, slots
 
 
 def gained(old: Topology, new: Topology) -> set[int]:

@@ -40,6 +40,9 @@ _ELSEWHERE = (*_NOT_HERE, exceptions.ClusterDownError)
 
 _ASKING = Call("", methodcaller("execute_command", "ASKING"))
 
+RUN = Call("", methodcaller("info", "server"))
+"""Asks a node for its process."""
+
 End = tuple[Call, Callable[[Any], bool]]
 """A call that ends a pipeline, and who learns its reply or error and says whether it is good."""
 
@@ -151,6 +154,13 @@ class Nodes:
         """Send the sealing call alone, to every node that has slots; tell whether all replies were good."""
         return all(await self.gathered(self._end(node, seal(node)) for node in self.topology.primaries))
 
+    async def runs(self) -> dict[str, str]:
+        """Give the process of every node that has slots: another one after each of its starts."""
+        nodes = self.topology.primaries
+        replies = await self.gathered(self.send(node, [RUN]) for node in nodes)
+        with translated():
+            return {node.name: run_of(reply) for node, [reply] in zip(nodes, replies, strict=True)}
+
     async def _end(self, node: Node, end: End | None) -> bool:
         if end is None:
             return False
@@ -257,6 +267,13 @@ class _Attempt:
         for i, reply in zip(some, replies[1::2], strict=True):
             self.answers.replies[i] = reply
             self.answers.sealed[i] = False
+
+
+def run_of(reply: Any) -> str:
+    """Read the name of a process from the reply to `RUN`; raise it where it is an error."""
+    if isinstance(reply, Exception):
+        raise reply
+    return str(reply["run_id"])
 
 
 def _is_good(end: End, reply: Any) -> bool:

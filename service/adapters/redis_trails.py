@@ -19,7 +19,7 @@ from redis.exceptions import AskError, TryAgainError
 from schemas.view import CHECKPOINTS, Keys
 from service.adapters import view_scripts
 from service.adapters.redis_calls import call, script_call
-from service.adapters.redis_nodes import End
+from service.adapters.redis_nodes import RUN, End, run_of
 from service.adapters.redis_topology import Node, Topology, slot_of
 from service.adapters.view_words import checkpoint_values
 from service.processing.ports import Checkpoint, TopicPartition
@@ -35,12 +35,14 @@ class Trail:
     The trail of one node, as far as it is known.
 
     `acknowledged`: the last number that the node is known to have had, -1 for none. A call that got no answer
-    may have been done or not: any number since is good.
+    may have been done or not: any number since is good. `run`: where this follows on a trail that went with
+    its slot, the process that has to be the node's still; any other may have lost what the other trail knew.
     """
 
     tag: str
     node: str
     acknowledged: int = -1
+    run: str | None = None
 
     @property
     def slot(self) -> int:
@@ -61,11 +63,17 @@ class Trails:
         self._newest = 0
         self._barred: set[int] = set()
         self._topology = Topology()
-        self.begin(self._topology)
+        self.runs: Mapping[str, str] = {}
+        self.begin(self._topology, {})
 
-    def begin(self, topology: Topology) -> None:
-        """Forget what was known of the nodes: whatever they hold is what they should."""
+    def begin(self, topology: Topology, runs: Mapping[str, str]) -> None:
+        """
+        Forget what was known of the nodes: whatever they hold is what they should.
+
+        `runs` names the process of each node, as does the attribute: as they were before the last steps.
+        """
         self.is_lost = self.is_unproven = False
+        self.runs = runs
         self._main = Trail(CHECKPOINTS, "")
         self._of: dict[str, Trail] = {}
         self._barred.clear()
@@ -97,7 +105,9 @@ class Trails:
         `slots` gives what the copies are to say of the node; see `redis_copies`.
         """
         trail = self._of.get(node.name)
-        return None if trail is None else self._step(trail, checkpoints or {}, slots(node))
+        if trail is None or trail.run is not None:
+            return None if trail is None else self._ask_for_run(trail)
+        return self._step(trail, checkpoints or {}, slots(node))
 
     def step_main(self, checkpoints: Mapping[TopicPartition, Checkpoint]) -> End:
         """Give the call that writes checkpoints where every worker looks for them first."""
@@ -106,8 +116,8 @@ class Trails:
     def look(self, node: Node) -> End | None:
         """Give the call that reads a node's trail, after something else was read there."""
         trail = self._of.get(node.name)
-        if trail is None:
-            return None
+        if trail is None or trail.run is not None:
+            return None if trail is None else self._ask_for_run(trail)
         return call("get", self._key(trail)), partial(self._seen, trail, trail.acknowledged)
 
     def _step(self, trail: Trail, checkpoints: Mapping[TopicPartition, Checkpoint], slots: str) -> End:
@@ -138,6 +148,17 @@ class Trails:
             self.is_lost = True
         return not self.is_lost
 
+    def _ask_for_run(self, trail: Trail) -> End:
+        return RUN, partial(self._told_run, trail)
+
+    def _told_run(self, trail: Trail, reply: Any) -> bool:
+        """Learn whether a node still is the process that it was; whoever needs a step asks again."""
+        if isinstance(reply, Mapping):
+            if run_of(reply) != trail.run:
+                self.is_lost = self.is_unproven = True
+            trail.run = None
+        return False
+
     def _bar(self, trail: Trail, reply: Any) -> None:
         """Leave a slot that is on its way to another node: what is written there says nothing of this one."""
         if isinstance(reply, AskError | TryAgainError) and trail is not self._main:
@@ -148,18 +169,22 @@ class Trails:
         return self._keys.trail(self._writer, trail.tag)
 
     def _choose(self) -> None:
-        known = [trail for trail in self._of.values() if trail.slot not in self._barred]
-        chosen = ((node, self._trail_for(node, known)) for node in self._topology.primaries)
+        chosen = ((node, self._trail_for(node)) for node in self._topology.primaries)
         self._of = {node.name: trail for node, trail in chosen if trail is not None}
 
-    def _trail_for(self, node: Node, known: list[Trail]) -> Trail | None:
-        here = [trail for trail in known if self._owner(trail.slot) == node.name]
-        if here:
-            trail = min(here, key=lambda trail: trail.node != node.name)
-            trail.node = node.name
-            return trail
+    def _trail_for(self, node: Node) -> Trail | None:
+        """Give a node its own trail, or that of the one it replaces, if it is there; else a new one."""
+        names = {each.name for each in self._topology.primaries}
+        for trail in self._of.values():
+            is_here = self._owner(trail.slot) == node.name and trail.slot not in self._barred
+            is_its = trail.node == node.name or (node.name not in self._of and trail.node not in names)
+            if is_here and is_its:
+                trail.node = node.name
+                return trail
         tag = self._new_tag(node)
-        return None if tag is None else Trail(tag, node.name)
+        if tag is None:
+            return None
+        return Trail(tag, node.name, run=self.runs.get(node.name, "") if node.name in self._of else None)
 
     def _new_tag(self, node: Node) -> str | None:
         """
@@ -195,7 +220,9 @@ class Trails:
         return any(self._is_unproven(was, now, old, new) for was, now in moved)
 
     def _is_unproven(self, was: str, now: str, old: Topology, new: Topology) -> bool:
-        if old.primary_of.get(now) != was:
+        known = {node.name for node in old.primaries} | set(old.primary_of)
+        is_heir = now not in known and was not in {node.name for node in new.primaries}
+        if old.primary_of.get(now) != was and not is_heir:
             return False
         trail = self._of.get(was)
         owner = None if trail is None else new.owners[trail.slot]

@@ -141,6 +141,43 @@ async def test_a_replica_that_takes_over_without_the_trail_is_not_trusted(replic
         assert await store.load_checkpoint(PLACE) is None
 
 
+async def test_a_node_that_goes_back_and_loses_its_trail_is_not_trusted(cluster: LocalCluster) -> None:
+    """The trail, as it had come back, went to another node; the process left is not the one it was."""
+    async with started(cluster) as store:
+        node, slot = trails_of(cluster)[0]
+        await saved(store, 1)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+        dump = cluster.dump_of(node)
+        await saved(store, 2)
+        await store.save_checkpoints({PLACE: Checkpoint(2, 0)})
+        await asyncio.to_thread(cluster.restart, node, dump)
+        cluster.move(slot, neighbour(cluster, node))
+
+        with pytest.raises(Behind):
+            await store.ping()
+        await store.begin()
+        assert await store.load_checkpoint(PLACE) is None
+
+
+@pytest.mark.parametrize("goes_back", [False, True])
+async def test_a_node_whose_copy_went_is_trusted_as_the_process_it_was(
+    cluster: LocalCluster, *, goes_back: bool
+) -> None:
+    """Whoever comes later finds the newest of what is told of a node, and asks whether it is still that."""
+    async with started(cluster) as store:
+        node, slot = trails_of(cluster)[0]
+        await saved(store, 1)
+        dump = cluster.dump_of(node)
+        await saved(store, 2)
+        await store.save_checkpoints({PLACE: Checkpoint(2, 0)})
+    cluster.move(slot, neighbour(cluster, node))
+    if goes_back:
+        await asyncio.to_thread(cluster.restart, node, dump)
+
+    async with started(cluster) as store:
+        assert await store.load_checkpoint(PLACE) == (None if goes_back else Checkpoint(2, 0))
+
+
 async def test_evses_that_came_after_the_dump_of_a_node_are_missed(cluster: LocalCluster) -> None:
     """What the dump has not, the log from there on has not either: only the ledger has it."""
     source, target = cluster.primaries[:2]

@@ -6,6 +6,7 @@ import pytest
 from redis.exceptions import AskError
 
 from schemas.view import Keys
+from service.adapters.redis_nodes import RUN
 from service.adapters.redis_topology import SLOTS, Node, Topology, slot_of
 from service.adapters.redis_trails import Trails
 
@@ -27,7 +28,7 @@ THREE = shared((THIRD, A), (2 * THIRD, B), (SLOTS, C))
 def begun(topology: Topology = THREE) -> Trails:
     """Give trails in a cluster."""
     trails = Trails(Keys())
-    trails.begin(topology)
+    trails.begin(topology, {"a": "process 1", "b": "process 1", "c": "process 1"})
     return trails
 
 
@@ -36,6 +37,14 @@ def slot_at(trails: Trails, node: Node) -> int:
     step = trails.look(node)
     assert step is not None
     return slot_of(step[0].key)
+
+
+def proven(trails: Trails, node: Node, run: str = "process 1") -> None:
+    """Let a node say which process it is, as it is asked to."""
+    step = trails.step(node)
+    assert step is not None
+    assert step[0] is RUN
+    assert not step[1]({"run_id": run})
 
 
 def stepped(trails: Trails, node: Node, reply: object = 1) -> bool:
@@ -80,7 +89,7 @@ def test_a_loss_is_forgotten_with_a_new_beginning() -> None:
     trails = begun()
     stepped(trails, A, -1)
     was_lost = trails.is_lost
-    trails.begin(THREE)
+    trails.begin(THREE, {})
 
     assert (was_lost, trails.is_lost) == (True, False)
 
@@ -112,6 +121,7 @@ def test_a_trail_whose_slot_went_is_replaced() -> None:
     new = shared((at_a, A), (at_a + 1, B), (THIRD, A), (2 * THIRD, B), (SLOTS, C))
 
     trails.follow(THREE, new)
+    proven(trails, A)
 
     assert slot_at(trails, B) == at_b
     assert slot_at(trails, A) != at_a
@@ -125,21 +135,38 @@ def test_a_slot_that_is_on_its_way_is_left() -> None:
     first = slot_at(trails, A)
 
     assert not stepped(trails, A, AskError(f"{first} b:6379"))
+    proven(trails, A)
 
     assert slot_at(trails, A) != first
     assert THREE.owners[slot_at(trails, A)] is A
 
 
+def test_a_node_whose_trail_went_is_trusted_as_the_process_it_was() -> None:
+    """Another one may have lost what nobody can tell any more."""
+    trails = begun()
+    stepped(trails, A, AskError(f"{slot_at(trails, A)} b:6379"))
+    look = trails.look(A)
+    assert look is not None
+
+    look[1]({"run_id": "process 2"})
+
+    assert trails.is_lost
+    assert trails.is_unproven
+
+
+@pytest.mark.parametrize("known", [{"a2": "a"}, {}])
 @pytest.mark.parametrize("with_trail", [True, False])
-def test_a_replica_that_took_over_without_the_trail_may_lack_anything(*, with_trail: bool) -> None:
-    """One that has it is asked as ever."""
+def test_a_replica_that_took_over_without_the_trail_may_lack_anything(
+    known: dict[str, str], *, with_trail: bool
+) -> None:
+    """One that has it is asked as ever; nobody need have known the replica."""
     trails = begun()
     slot = slot_at(trails, A)
     promoted = Node("a2", "a2", 6379)
     went = [] if with_trail else [(slot, promoted), (slot + 1, B)]
 
     trails.follow(
-        shared((THIRD, A), (2 * THIRD, B), (SLOTS, C), replicas={"a2": "a"}),
+        shared((THIRD, A), (2 * THIRD, B), (SLOTS, C), replicas=known),
         shared(*went, (THIRD, promoted), (2 * THIRD, B), (SLOTS, C)),
     )
 
