@@ -26,7 +26,7 @@ from service.processing.options import Options, Ports
 from service.processing.outbox import Outbox
 from service.processing.outputs import Topics
 from service.processing.owned import Owned
-from service.processing.planning import Defect, Plan, Planning, again, grouped, plan, resend, tick
+from service.processing.planning import Defect, Plan, Planning, grouped, plan, resend, tick
 from service.processing.ports import (
     Epochs,
     OwnershipLost,
@@ -283,9 +283,9 @@ class Steps:
         """
         Publish what was saved at `saved_at` (monotonic seconds), and what is current where that came late.
 
-        `remake` plans what is current of an EVSE; by default its snapshot and the outputs of its last save.
+        `remake` plans what is current of an EVSE; by default all that the output topics should end with.
         """
-        remake = remake or partial(again, planning=self.planning)
+        remake = remake or partial(resend, planning=self.planning)
         sent = {each.uid: Sent(each.held.position, remake) for each in plans if each.messages}
         self._unchecked |= sent
         with self._timed(Step.PUBLISH):

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from service.adapters.memory import MemoryPublisher
 from service.adapters.memory_view import MemoryView
 from service.processing.ports import Epochs, Message, TopicPartition, Unavailable, Unusable
-from tests.builders import Json, heartbeat, online_reported, status_reported
+from tests.builders import Json, event, heartbeat, online_reported, status_reported
 from tests.driver import Driver, with_options
 from tests.faults import Crash, When
 from tests.unit.processing.test_crashes import CALLS, STORY, outcome, told, undisturbed
@@ -505,6 +505,29 @@ def test_a_send_that_nobody_waited_for_is_looked_after() -> None:
     last = driver.last_snapshots()["e1"]
     assert last is not None
     assert (driver.instruments.late_sends, last["revision"]) == (1, 3)
+
+
+def test_a_late_word_in_the_ledger_is_followed_by_the_current_one() -> None:
+    """An exclusion that was withdrawn meanwhile does not rise again."""
+    driver = Driver(options=with_options(max_batch_records=1))
+    driver.pipe(status_reported("AVAILABLE", "12:00"))
+    span = {"from": "2026-01-05T10:00:00Z", "until": "2026-01-05T11:00:00Z"}
+    driver.write(event("exclusion.declared", "12:01", exclusion_id="x", reason="vandalism") | span)
+    driver.write(event("exclusion.withdrawn", "12:02", exclusion_id="x"))
+    _, heir = driver.new_worker()
+
+    async def hang() -> None:
+        await driver.log.expel()
+        await heir.start()
+        while await heir.turn():
+            pass
+        driver.clock.advance(driver.options.late_after_s + 1)
+
+    driver.faults.arm_next("publisher.publish", When.BEFORE, hang)
+    driver.settle()
+
+    assert driver.instruments.late_sends == 1
+    assert '["exclusion","e1","x"]' not in driver.ledger()
 
 
 def test_snapshots_sent_late_are_followed_by_the_current_ones() -> None:
