@@ -35,6 +35,7 @@ Callback = Callable[[frozenset[TopicPartition]], Awaitable[None]]
 
 _NONE: frozenset[TopicPartition] = frozenset()
 _HEARTBEATS_PER_SESSION = 5
+_METADATA_MS = 10_000
 _SIGNED = r"evse-status generation (\d+)"
 _RESEND = "resend"
 # Seconds that a poll is given beyond its own timeout to come back by itself.
@@ -283,6 +284,8 @@ def _consumer(settings: KafkaLogSettings) -> AIOKafkaConsumer:
         heartbeat_interval_ms=_milliseconds(settings.session_timeout / _HEARTBEATS_PER_SESSION),
         max_poll_interval_ms=_milliseconds(settings.max_poll_interval),
         request_timeout_ms=_milliseconds(settings.call_timeout),
+        # So soon a topic that was made anew, or has more partitions, is noticed; else it takes five minutes.
+        metadata_max_age_ms=_METADATA_MS,
         fetch_max_bytes=settings.fetch_max_bytes,
         max_partition_fetch_bytes=settings.partition_fetch_max_bytes,
         key_deserializer=StepOver(settings.step_over),

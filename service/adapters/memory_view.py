@@ -18,6 +18,7 @@ from service.processing.ports import (
     Checkpoint,
     ClosedHistory,
     Epochs,
+    Hole,
     Position,
     SaveOutcome,
     Seen,
@@ -162,7 +163,7 @@ class MemoryViewStore:
         self._step()
         outcomes = [self._save(write) for write in writes if not self._is_behind(write)]
         if len(outcomes) < len(writes):
-            raise _behind()
+            raise Hole("the view in memory has lost an EVSE")
         return outcomes
 
     async def stage(self, token: str, histories: Sequence[ClosedHistory]) -> None:

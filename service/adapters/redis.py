@@ -18,7 +18,7 @@ from schemas.view import Keys
 from service.adapters import view_scripts
 from service.adapters.redis_calls import Call
 from service.adapters.redis_connection import RedisSettings, connect, refuse_eviction, translated
-from service.adapters.redis_store import RedisStore, behind, is_behind
+from service.adapters.redis_store import RedisStore, behind, hole, is_behind
 from service.adapters.view_scripts import Script
 from service.adapters.view_words import (
     CHECKPOINT_FIELDS,
@@ -139,7 +139,7 @@ class RedisViewStore(RedisStore):
         async with self._trail.step() as numbers:
             reply = await self._run(script, [self._trail.key, *keys], [*numbers, *arguments])
             if is_behind(reply):
-                raise behind()
+                raise hole() if isinstance(reply, list) else behind()
         return reply
 
     async def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:

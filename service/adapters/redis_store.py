@@ -21,6 +21,7 @@ from service.processing.ports import (
     Checkpoint,
     ClosedHistory,
     Epochs,
+    Hole,
     SaveOutcome,
     Seen,
     TopicPartition,
@@ -31,6 +32,11 @@ _OUTCOMES = (SaveOutcome.STALE, SaveOutcome.ALREADY, SaveOutcome.SAVED, SaveOutc
 _LISTS_FOLLOW, _BEHIND = 3, 4
 _TRAIL_LOST = -1
 _STAGED_KEPT_S = 86_400
+
+
+def hole() -> Hole:
+    """Say that one EVSE has gone back, and nothing else."""
+    return Hole("Redis holds an EVSE older than it acknowledged, or has lost it, and all else as it was left")
 
 
 def behind() -> Behind:

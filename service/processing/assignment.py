@@ -19,13 +19,15 @@ class Progress:
     How far one owned partition is processed; `restored` once what is kept of it has come back.
 
     Everything before `done` is in the view. `mark` is how far the bases in the ledger reach, `epoch` the
-    generation that all is written in. `must_resend`: the output topics may hold older words than the view.
+    generation that all is written in. `must_resend`: the output topics may hold older words than the view;
+    they are sent again when what had been done before, `until`, has been done again.
     """
 
     restored: bool = False
     run: RejectionRun = field(default_factory=RejectionRun)
     done: int = 0
     must_resend: bool = False
+    until: int = 0
     mark: Mark | None = None
     epoch: int = 0
 
@@ -102,13 +104,18 @@ class Assignment:
         }
 
     def restore(
-        self, partition: TopicPartition, checkpoint: Checkpoint | None, *, must_resend: bool = False
+        self,
+        partition: TopicPartition,
+        checkpoint: Checkpoint | None,
+        *,
+        must_resend: bool = False,
+        until: int = 0,
     ) -> None:
         """Note that what is kept of a partition has come back, if it is still owned."""
         progress = self._progress.get(partition)
         if progress is not None:
             progress.restore(checkpoint)
-            progress.must_resend = must_resend
+            progress.must_resend, progress.until = must_resend, until
 
     def begin_again(self) -> None:
         """Take all that is owned for not restored: what was known of it is void."""

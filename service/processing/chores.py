@@ -90,7 +90,8 @@ class Chores:
         """Send a share of what the output topics must be told anew, since the view had gone back."""
         progress = self._assignment.progress()
         for number in sorted({place.partition for place, one in progress.items() if one.must_resend}):
-            if not self._watching.is_counted(number):
+            here = [one for place, one in progress.items() if place.partition == number]
+            if not self._watching.is_counted(number) or any(one.done < one.until for one in here):
                 continue
             left = self._resending.setdefault(number, self._watching.uids_of(number))
             some, self._resending[number] = left[: self._share], left[self._share :]

@@ -27,6 +27,9 @@ _HOURS = 24
 _A_DAY: Micros = 20 * HOUR
 """So much must be known before it counts as a day."""
 
+_RARE = 30
+"""Of so many intervals one may be too long, whatever it lasted: that was a silence, and no habit."""
+
 _TOLERATED = 20
 """One part in so many, 5 %, of the last day may have been silence by the plain median."""
 
@@ -75,10 +78,11 @@ class Pace:
     *Which intervals count.* Chargers without heartbeats report in bursts: some events within minutes for each
     driver, then nothing for hours. Most intervals lie within bursts, and 20 times their median would call
     most of every day silent (nine tenths of it, for three simulated chargers). So the plain median stands as
-    long as by its limit at most 5 % of the last day were silence. Beyond that the median *moment* of the day
-    is asked in how long an interval it lay: each interval counts by its length. Fewer than five too long for
-    the plain median may be true silences, so none counts for more than an hour; five or more are how these
-    chargers are, and then nothing is silence until a day, with its night, is known.
+    long as by its limit at most 5 % of the last day were silence, or so few intervals were too long (one in
+    30) that they are no habit: who is heard every few seconds has been silent then. Beyond that the median
+    *moment* of the day is asked in how long an interval it lay: each interval counts by its length. Fewer
+    than five too long for the plain median may be true silences, so none counts for more than an hour; five
+    or more are how these chargers are, and then nothing is silence until a day, with its night, is known.
     """
 
     __slots__ = ("_edges", "_hours", "_silent_after", "_whole_hours")
@@ -125,6 +129,8 @@ class Pace:
         """Give what is longer than any interval of chargers that are heard; None: it cannot be told yet."""
         limit = self._times(_middle((each.length, each.number) for each in known))
         long = [each for each in known if each.length > limit]
+        if sum(each.number for each in long) * _RARE <= sum(each.number for each in known):
+            return limit
         if sum(each.capped for each in long) * _TOLERATED <= sum(each.capped for each in known):
             return limit
         if sum(each.number for each in long) < _SEVERAL:

@@ -101,6 +101,10 @@ class Commit:
     must_resend: bool = False
 
 
+class Hole(Behind):
+    """One EVSE is older in the view than what was acknowledged, or gone, while the rest is as it was."""
+
+
 class Log(Protocol):
     """The input topics, as one member of a consumer group."""
 

@@ -123,6 +123,7 @@ class Restored:
     seek: dict[TopicPartition, int] = field(default_factory=dict)
     lost: bool = False
     must_resend: bool = False
+    until: dict[TopicPartition, int] = field(default_factory=dict)
     evses: int = 0
     is_new: bool = False
 
@@ -145,16 +146,20 @@ class Restoring:
         self._inputs = options.topics
         self._rebuilding = Rebuilding(ports, retrying, hold)
 
-    async def partition(self, number: int, planning: Planning) -> Restored:
+    async def partition(self, number: int, planning: Planning, *, has_hole: bool = False) -> Restored:
         """
         Bring back what is kept of a partition; raises `Unusable` where the log is another one.
 
+        `has_hole`: the view has lost some EVSE although its checkpoint stands, so the bases go before it and
+        the log is read again from them; those who are further take it for repeats.
         Doing it twice, or after half of it, does no harm.
         """
         places = [TopicPartition(topic, number) for topic in self._inputs]
         bearings = await self._bearings(places, planning.epochs)
         for place, each in bearings.items():
             each.refuse(place)
+        if has_hole:
+            bearings = {place: replace(each, checkpoint=None) for place, each in bearings.items()}
         if all(each.serves for each in bearings.values()):
             return await self._from_the_view(bearings, planning.epochs.generation)
         began = self._ports.clock.monotonic()
@@ -167,7 +172,8 @@ class Restoring:
         seconds = self._ports.clock.monotonic() - began
         self._instruments.restored(restored.evses, seconds)
         _log.warning(
-            "A partition was restored from the ledger.",
+            "A partition is restored: bases from the ledger, the rest is read again from the log. "
+            + ("Records between them are gone: unobserved." if restored.lost else "Nothing is lost."),
             action="partition_restored",
             partition=number,
             evses=restored.evses,
@@ -211,6 +217,10 @@ class Restoring:
                 continue
             checkpoints[place] = each.checkpoint
             known = each.checkpoint.next_offset
+            if each.commit is not None and each.commit.must_resend:
+                # What was read again may not have come to its end: repeats do no harm.
+                known = max(each.begin, min(known, each.commit.next_offset))
+                checkpoints[place] = replace(each.checkpoint, next_offset=known)
             seek[place] = known
             if each.committed is not None and each.committed > known:
                 self._instruments.behind()
@@ -223,6 +233,7 @@ class Restoring:
                     committed=each.committed,
                 )
         restored = Restored(checkpoints, seek, must_resend=_must_resend(bearings, seek))
+        restored.until = _done_before(bearings)
         await self._commit(bearings, restored, generation)
         return restored
 
@@ -256,7 +267,7 @@ class Restoring:
             if each.committed is not None and not each.is_new:
                 self._instruments.behind()
                 _log.warning(
-                    "The view holds nothing of what was committed, or the log does not reach back to it.",
+                    "The view does not hold what was committed; ledger and log restore the partition.",
                     action="view_behind",
                     topic=place.topic,
                     partition=place.partition,
@@ -276,8 +287,12 @@ class Restoring:
         for place, mark in marks.items():
             bearings[place].refuse(place, mark.mark.next_offset)
         gone = [place for place, each in bearings.items() if each.begin > _reach(each, marks.get(place))]
-        keep = any(each.is_new for each in bearings.values()) or bool(gone and len(marks) < len(bearings))
-        if keep:
+        only_in_view = any(
+            each.is_new or (place not in marks and (place in gone or planning.epochs.of(place.topic)))
+            for place, each in bearings.items()
+        )
+        if only_in_view:
+            # Neither ledger nor log hold what an older log said: the view alone does.
             await self._rebuilding.take_over(number, planning)
         evses = await self._rebuilding.put_back(number, book, planning)
         something = bool(marks or book.bases or any(each.known is not None for each in bearings.values()))
@@ -290,9 +305,12 @@ class Restoring:
             if is_new and each.committed is not None:
                 start = max(start, min(each.committed, each.end))  # where an operator wants it to begin
             restored.seek[place] = start
-            restored.checkpoints[place] = self._checkpoint(start, each, marks.get(place), planning.epochs)
+            checkpoint = self._checkpoint(start, each, marks.get(place), planning.epochs)
+            if only_in_view:  # no mark until the bases of all are written, which is due at once
+                checkpoint = replace(checkpoint, mark=None)
+            restored.checkpoints[place] = checkpoint
         await self._begin_ledger(number, restored, marks, planning.epochs)
-        restored.must_resend = _must_resend(bearings, restored.seek)
+        restored.must_resend, restored.until = _must_resend(bearings, restored.seek), _done_before(bearings)
         await self._commit(bearings, restored, planning.epochs.generation)
         await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(restored.checkpoints))
         return restored
@@ -306,8 +324,7 @@ class Restoring:
             ingest = marked.ingest
         elif known is not None:
             ingest = known.ingest
-        today = self._ports.clock.now() // DAY
-        mark = marked.mark if marked is not None else Mark(today, start)
+        mark = marked.mark if marked is not None else Mark(self._ports.clock.now() // DAY, start)
         return Checkpoint(start, 0, ingest, mark, epochs.generation, start)
 
     async def _begin_ledger(
@@ -342,6 +359,14 @@ def _must_resend(bearings: Mapping[TopicPartition, Bearings], seek: Mapping[Topi
         )
         for place, each in bearings.items()
     )
+
+
+def _done_before(bearings: Mapping[TopicPartition, Bearings]) -> dict[TopicPartition, int]:
+    """Give how far each log had been processed; of a new log nothing was."""
+    return {
+        place: 0 if each.is_new else max(each.known or 0, each.committed or 0)
+        for place, each in bearings.items()
+    }
 
 
 def _reach(bearings: Bearings, mark: LedgerMark | None) -> int:

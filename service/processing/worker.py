@@ -19,7 +19,7 @@ from service.processing.instruments import Instruments, NoInstruments, Part, Ste
 from service.processing.options import Options, Ports
 from service.processing.owned import Owned
 from service.processing.planning import Defect
-from service.processing.ports import Behind, Record, TopicPartition
+from service.processing.ports import Behind, Hole, Record, TopicPartition
 from service.processing.restoring import Renewed, Restoring
 from service.processing.retry import Abandoned, Retrying, Stopping
 from service.processing.states import States
@@ -86,7 +86,7 @@ class Worker:
         self._turn_in_hand = asyncio.Lock()
         self._in_hand: frozenset[TopicPartition] = frozenset()
         self._held_back: list[Record] = []
-        self._void = False
+        self._void = self._has_hole = False
         self._went = False
         self._paused = False
         self._reading = False
@@ -203,7 +203,7 @@ class Worker:
         Records of these that are in hand come again, or are in the view.
         """
         unrestored = self._assignment.unrestored()
-        if not unrestored:
+        if not unrestored and not self._void:
             return frozenset()
         store = self._ports.store
         if self._void:
@@ -212,10 +212,15 @@ class Worker:
         self._steps.renew(await self._retrying(Part.STORE, store.load_epochs))
         moved: dict[TopicPartition, int] = {}
         for number, places in unrestored.items():
-            restored = await self._restoring.partition(number, self._steps.planning)
+            restored = await self._restoring.partition(number, self._steps.planning, has_hole=self._has_hole)
             for place in places:
                 checkpoint = restored.checkpoints.get(place)
-                self._assignment.restore(place, checkpoint, must_resend=restored.must_resend)
+                self._assignment.restore(
+                    place,
+                    checkpoint,
+                    must_resend=restored.must_resend,
+                    until=restored.until.get(place, 0),
+                )
                 if place in restored.seek:
                     self._ports.log.seek(place, restored.seek[place])
                     moved[place] = restored.seek[place]
@@ -223,6 +228,7 @@ class Worker:
             ingest = next((one.ingest for one in restored.checkpoints.values()), b"")
             self._watching.begin(number, ingest, lost=restored.lost)
         self._survey.reads_from(moved)
+        self._has_hole = False
         self._held_back = [record for record in self._held_back if partition_of(record) not in moved]
         return frozenset(moved)
 
@@ -231,9 +237,10 @@ class Worker:
         if isinstance(reason, Behind):
             self._instruments.behind()
         _log.warning(
-            f"All partitions are restored: {str(reason) or type(reason).__doc__}", action="view_behind"
+            f"All partitions are going to be restored: {str(reason) or type(reason).__doc__}",
+            action="view_behind",
         )
-        self._void = True
+        self._void, self._has_hole = True, isinstance(reason, Hole)
         self._states.forget(list(self._states))
         self._held_back = []
         self._assignment.begin_again()

@@ -12,12 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.adapters.memory import MemoryPublisher
 from service.adapters.memory_view import MemoryView
+from service.processing.ledger import epoch_entry, packed_key
 from service.processing.ports import Epochs, Message, TopicPartition, Unavailable, Unusable
 from tests.builders import Json, event, heartbeat, online_reported, status_reported
 from tests.driver import Driver, with_options
@@ -335,12 +337,7 @@ def test_a_dump_from_before_a_rebuild_does_not_undo_it() -> None:
     dump = driver.server.dump()
     driver.stop()
     driver.broker.recreate("evse.events")
-    ledger = TopicPartition("evse.ledger", driver.partition_of(b"e1"))
     rebuild(driver, "evse.events")
-    for partition in (0, 1):
-        place = TopicPartition(ledger.topic, partition)
-        entry = '{"generation":1,"since":{"evse.events":1}}'
-        driver.broker.append(place, b'["epoch"]', entry.encode())
     driver.write(status_reported("CHARGING", "05:00", day=DAYS))
     driver.restart()
     settle_and_survey(driver)
@@ -395,10 +392,14 @@ def test_a_commit_that_was_lost_with_the_worker_is_no_setting_back() -> None:
 
 
 def rebuild(driver: Driver, *new_logs: str) -> None:
-    """Raise the generation, as the command does."""
+    """Raise the generation in ledger and view, as the command does."""
     epochs = driver.server.view.epochs
     generation = epochs.generation + 1
-    driver.server.view.epochs = Epochs(generation, {**epochs.since, **dict.fromkeys(new_logs, generation)})
+    epochs = Epochs(generation, {**epochs.since, **dict.fromkeys(new_logs, generation)})
+    for place in driver.broker.partitions_of("evse.ledger"):
+        key, value = epoch_entry(epochs)
+        driver.broker.append(place, packed_key(key), orjson.dumps(value))
+    driver.server.view.epochs = epochs
 
 
 def test_a_new_log_in_a_new_epoch_keeps_the_history() -> None:
@@ -420,6 +421,61 @@ def test_a_new_log_in_a_new_epoch_keeps_the_history() -> None:
     assert driver.store.evses["e1"].days == expected.store.evses["e1"].days
     assert driver.transitions()[-1]["position"]["offset"] == 0
     assert driver.store.evses["e1"].position.epoch == 1
+
+
+def test_a_second_rebuild_keeps_what_the_first_one_kept() -> None:
+    """The old log is gone: bases of the new epoch are written at once, and until then the view is kept."""
+    driver = of_a_week()
+    one_day(driver, DAYS)
+    driver.pipe(status_reported("OUTOFORDER", "05:00", day=DAYS + 1))
+    driver.stop()
+    driver.broker.recreate("evse.events")
+    rebuild(driver, "evse.events")
+    driver.restart()
+    driver.run(driver.worker.turn())
+    rebuild(driver)
+    settle_and_survey(driver)
+    expected, bases = driver.view(), driver.instruments.bases
+    rebuild(driver)
+    settle_and_survey(driver)
+    lose(driver)
+    settle_and_survey(driver)
+    settle_and_survey(driver)
+
+    assert bases >= 2
+    assert expected["windows"][0]["down_seconds"] > 0
+    assert driver.view() == expected
+
+
+@pytest.mark.parametrize("uid", ["e1", "e2"])
+def test_an_evse_that_somebody_deleted_is_whole_again_with_its_next_event(uid: str) -> None:
+    """The checkpoint says nothing of it: the bases go first, and the log is read again from them."""
+    driver, expected = of_a_week(), of_a_week()
+    cut_before_the_mark(driver)
+    for each in (driver, expected):
+        each.pipe(status_reported("CHARGING", "05:00", uid=uid, day=DAYS))
+    del driver.store.evses[uid]
+    for each in (driver, expected):
+        each.pipe(status_reported("FINISHING", "05:30", uid=uid, day=DAYS))
+        settle_and_survey(each)
+
+    assert visible(driver) == visible(expected)
+
+
+def test_a_crash_while_a_hole_is_mended_leaves_none() -> None:
+    """The commit remembers from where the log has to be read again."""
+    driver, expected = told(1), undisturbed(1)
+    driver.settle()
+    del driver.store.evses["e2"]
+    driver.write(status_reported("CHARGING", "13:30", day=5, uid="e2"))
+    expected.pipe(status_reported("CHARGING", "13:30", day=5, uid="e2"))
+    for _ in range(6):
+        driver.run(driver.worker.turn())
+    driver.crash()
+    driver.restart()
+    settle_and_survey(driver)
+
+    assert outcome(driver) == outcome(expected)
 
 
 def test_a_rebuild_of_a_running_worker_gives_what_was_there() -> None:
