@@ -167,7 +167,7 @@ class MemoryViewStore:
         return outcomes
 
     async def stage(self, token: str, histories: Sequence[ClosedHistory]) -> None:
-        self._require()
+        self._step()
         for each in histories:
             staged = self.server.view.staged.setdefault((each.uid, token), MemoryEvse(Position(0, (), 0)))
             staged.days.update(each.closed_days)

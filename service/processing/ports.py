@@ -360,8 +360,8 @@ class ViewStore(Protocol):
     """
     The view of every EVSE, readable by others through `schemas.view`.
 
-    `save`, `save_checkpoints`, `load_checkpoint` and `ping` raise `Behind` when a write that this store
-    acknowledged before, since `start` or the last `begin`, is no longer there.
+    `save`, `stage`, `save_checkpoints`, `load_checkpoint` and `ping` raise `Behind` when a write that this
+    store acknowledged before, since `start` or the last `begin`, is no longer there.
     """
 
     async def start(self) -> None:

@@ -431,6 +431,8 @@ async def test_a_view_that_forgot_is_noticed_by_any_write_until_begun_anew(subje
     with pytest.raises(Behind):
         await store.save([write("b")])
     with pytest.raises(Behind):
+        await store.stage("t", [ClosedHistory("b", {"c1/2026-01-01": b"{}"}, ())])
+    with pytest.raises(Behind):
         await store.save_checkpoints({place: Checkpoint(5, 0)})
     with pytest.raises(Behind):
         await store.load_checkpoint(place)
