@@ -174,6 +174,21 @@ def test_a_paused_ingest_declares_nobody_and_is_unobserved_when_it_goes_on() -> 
     assert len(gaps(driver)) == 3
 
 
+def test_a_second_pause_is_a_gap_like_the_first() -> None:
+    """One silence among many messages is no habit: the next one is not measured by it."""
+    driver = watched()
+    live(driver, 30, "a", "b")
+    pass_by(driver, timedelta(hours=1))
+    live(driver, 20, "a", "b")
+    stopped = driver.clock.now()
+    pass_by(driver, timedelta(minutes=30))
+    speak(driver, "a")
+    driver.settle()
+
+    assert len({each["from"] for each in gaps(driver)}) == 2
+    assert max(each["from"] for each in gaps(driver)) == at(stopped)
+
+
 def test_a_gap_is_found_by_a_worker_that_was_not_there() -> None:
     """From the log: it ended before the silence and another began after it; a crash writes it once."""
     driver = watched()
