@@ -114,7 +114,7 @@ def _heading(shown: Shown, now: datetime) -> Iterator[Text]:
         note = snapshot.note
         said = " ".join(filter(None, (note.raw_status or note.status, note.error_code)))
         yield Text(f"of the whole charger was said: {printable(said)}, {moment(note.at)}", "dim")
-    yield Text(f"uptime {_uptime(snapshot.windows[0])}, with at least one connector up")
+    yield Text(f"uptime as a port, up while any connector is: {_uptime(snapshot.windows[0])}")
 
 
 def _uptime(window: Window) -> str:

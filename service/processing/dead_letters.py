@@ -47,7 +47,9 @@ class OffsetRange:
         """
         match = re.fullmatch(r"([a-zA-Z0-9._-]+):(\d+):(\d+)(?:-(\d+))?", text.strip())
         if match is None:
-            raise ValueError(f"{text!r} is no range of offsets; write topic:partition:from-to")
+            raise ValueError(
+                f"{text!r} is no offset or range; write topic:partition:offset or topic:partition:from-to"
+            )
         topic, partition, first, last = match.groups()
         span = cls(topic, int(partition), int(first), int(last or first))
         if span.last < span.first:
