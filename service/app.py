@@ -40,7 +40,7 @@ from service.processing.instruments import Instruments, NoInstruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.ports import Clock, Epochs, Unavailable, Unusable, ViewStore
-from service.processing.probing import Probe, keep_asking
+from service.processing.probing import Probe, keep_asking, stop_asking
 from service.processing.retry import Outages
 from service.processing.worker import Worker
 from service.rebuild import Findings, Rebuild, Stage
@@ -249,9 +249,7 @@ async def _probing(
     try:
         yield asking
     finally:
-        for task in asking:
-            task.cancel()
-        await asyncio.wait(asking)
+        await stop_asking(asking)
         await kafka.stop()
         await redis.stop()
 

@@ -8,12 +8,15 @@ knows no part by name.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from service.processing.instruments import Part
 from service.processing.ports import Clock, PortError, Unavailable
 from service.processing.retry import Outages
+
+_HEARD_S = 0.1
 
 PROBE_INTERVAL_S = 2.0
 """Seconds between two questions; a question may take as long, so an outage shows within twice that."""
@@ -40,3 +43,12 @@ async def keep_asking(
         else:
             outages.answered(probe.part)
         await clock.sleep(every_s)
+
+
+async def stop_asking(asking: Collection[asyncio.Task[None]]) -> None:
+    """End the tasks that ask, and tell them again if need be: a client in a call may take no notice."""
+    waiting = set(asking)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        _, waiting = await asyncio.wait(waiting, timeout=_HEARD_S)

@@ -10,7 +10,7 @@ from service.adapters.clock import ManualClock
 from service.processing.health import Health, HealthLimits, Witness
 from service.processing.instruments import Part
 from service.processing.ports import PortError, Unavailable, Unusable
-from service.processing.probing import Probe, keep_asking
+from service.processing.probing import Probe, keep_asking, stop_asking
 from service.processing.retry import Outages
 from tests.recording import RecordingInstruments
 
@@ -65,3 +65,23 @@ async def test_a_question_that_fails_otherwise_is_a_bug() -> None:
 
     with pytest.raises(ValueError, match="ours"):
         await keep_asking(Probe(Part.LOG, part.ask), outages, clock)
+
+
+async def test_a_question_that_takes_no_notice_of_the_end_is_told_again() -> None:
+    """As a client does that is cancelled within a call: else the process would never end."""
+    told = 0
+
+    async def deaf() -> None:
+        nonlocal told
+        while told < 2:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                told += 1
+
+    asking = [asyncio.create_task(deaf()), asyncio.create_task(deaf())]
+    await asyncio.sleep(0)
+
+    await stop_asking(asking)
+
+    assert all(task.done() for task in asking)
