@@ -9,7 +9,7 @@ Knows neither keys nor values.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from operator import methodcaller
@@ -89,6 +89,9 @@ class Nodes:
         self._any = connect(settings)
         self._scripted: set[Node] = set()
         self._silent: set[Node] = set()
+        # Who told of the topology, and who told of one in which somebody does not answer.
+        self._informant: Node | None = None
+        self._doubted: Node | None = None
         self._learning = asyncio.Lock()
 
     async def close(self) -> None:
@@ -110,27 +113,44 @@ class Nodes:
         """Ask which node has which slot, `hint` first; raise `Unavailable` if no node says."""
         async with self._learning:
             failure = Unavailable("Redis Cluster: no node is known")
-            for client, host in self._askable(hint):
+            for node in self._askable(hint):
+                client, host = self._any, self._url.hostname or ""
+                if node is not None:
+                    client, host = self.client(node), node.host
                 try:
                     topology = await _topology(client, host)
                 except Unavailable as error:
                     failure = error
                     continue
+                self._informant = node
                 old, self.topology = self.topology, topology
                 if old.owners != topology.owners:
                     self._changed(old, topology)
                 return
             raise failure
 
-    def _askable(self, hint: Node | None) -> Iterator[tuple[Any, str]]:
-        """Give clients to ask for the topology: last those of silent nodes, and of the one in the URL."""
-        known = [*self.topology.primaries, *self.topology.replicas]
-        known.sort(key=lambda node: (node in self._silent, node != hint))
+    def _askable(self, hint: Node | None) -> list[Node | None]:
+        """
+        Give whom to ask for the topology, in this order; None is the address in the URL.
+
+        Who told it last is asked again, but not who told of a node that does not answer: one that was getting
+        slots from a node that failed goes on naming that.
+        """
+        known: list[Node | None] = [*self.topology.primaries, *self.topology.replicas]
         if hint is not None and hint not in known:
-            known.insert(0, hint)
-        for node in known:
-            yield self.client(node), node.host
-        yield self._any, self._url.hostname or ""
+            known.append(hint)
+        return [
+            *sorted(
+                known,
+                key=lambda node: (
+                    node != hint,
+                    node in self._silent,
+                    node == self._doubted,
+                    node != self._informant,
+                ),
+            ),
+            None,
+        ]
 
     async def each(self, calls: Sequence[Call], seal: Seal = _unsealed) -> Answers:
         """
@@ -172,6 +192,7 @@ class Nodes:
         results = await asyncio.gather(*sent, return_exceptions=True)
         failed = [result for result in results if isinstance(result, BaseException)]
         if failed:
+            self._doubted = self._informant
             with suppress(Unavailable):
                 await self.learn()
             raise failed[0]

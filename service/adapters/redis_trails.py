@@ -173,12 +173,10 @@ class Trails:
         self._of = {node.name: trail for node, trail in chosen if trail is not None}
 
     def _trail_for(self, node: Node) -> Trail | None:
-        """Give a node its own trail, or that of the one it replaces, if it is there; else a new one."""
-        names = {each.name for each in self._topology.primaries}
+        """Give a node its own trail, or the one that it came with if it is new; else another."""
         for trail in self._of.values():
             is_here = self._owner(trail.slot) == node.name and trail.slot not in self._barred
-            is_its = trail.node == node.name or (node.name not in self._of and trail.node not in names)
-            if is_here and is_its:
+            if is_here and (trail.node == node.name or node.name not in self._of):
                 trail.node = node.name
                 return trail
         tag = self._new_tag(node)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 from schemas.view import CHECKPOINTS, Keys
 from service.adapters.redis_cluster import RedisClusterViewStore
@@ -12,6 +13,10 @@ from service.adapters.redis_topology import slot_of
 from service.processing.ports import SaveOutcome, TopicPartition, Unavailable
 from tests.contract.stores import position, write
 from tests.local_cluster import ClusterNode, LocalCluster
+
+Result = TypeVar("Result")
+
+_ATTEMPTS = 50
 
 PLACE = TopicPartition("evse.events", 0)
 UIDS = [f"charger-{i}" for i in range(60)]
@@ -53,10 +58,14 @@ def trails_of(cluster: LocalCluster) -> list[tuple[ClusterNode, int]]:
     ]
 
 
+async def answered(call: Callable[[], Awaitable[Result]]) -> Result:
+    """Make a call, and again while the cluster does not take it, as the worker does, but not for ever."""
+    for _ in range(_ATTEMPTS):
+        with suppress(Unavailable):
+            return await call()
+    return await call()
+
+
 async def saved(store: RedisClusterViewStore, offset: int, uids: list[str] = UIDS) -> list[SaveOutcome]:
-    """Save EVSEs at an offset, and again while the cluster does not take it, as the worker does."""
-    while True:
-        try:
-            return await store.save([write(uid, position(offset), str(offset)) for uid in uids])
-        except Unavailable:
-            continue
+    """Save EVSEs at an offset, as soon as the cluster takes it."""
+    return await answered(lambda: store.save([write(uid, position(offset), str(offset)) for uid in uids]))

@@ -114,6 +114,21 @@ def test_a_trail_stays_where_its_slot_stays() -> None:
     assert trails.is_lost
 
 
+def test_a_replica_that_took_over_has_the_trail_though_its_primary_is_still_named() -> None:
+    """As by a node that was getting a slot from the one that failed."""
+    trails = begun()
+    stepped(trails, A)
+    slot, promoted = slot_at(trails, A), Node("a2", "a2", 6379)
+
+    trails.follow(THREE, shared((1, A), (THIRD, promoted), (2 * THIRD, B), (SLOTS, C)))
+
+    assert slot_at(trails, promoted) == slot
+    look = trails.look(promoted)
+    assert look is not None
+    assert not look[1](None)
+    assert trails.is_lost
+
+
 def test_a_trail_whose_slot_went_is_replaced() -> None:
     """The node gets another; the one who got the slot keeps its own."""
     trails = begun()
