@@ -24,7 +24,7 @@ SHOWN_WITHIN = 6.0
 RETRIES = 'evse_status_retries_total{part="store"}'
 KEYS = 128 * 1024
 KEY_LOAD_DELAY_US = 500
-"""While it loads, a server looks at its connections once in 1 024 commands: twice a second, for more than a minute."""
+"""While it loads, a server looks at its connections once in 1 024 keys: twice a second, over a minute."""
 
 
 class Server:
