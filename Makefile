@@ -1,7 +1,7 @@
 # The commands of this project. `make` alone lists them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install lock validator test quick test-faults lint format types schemas check-generated demo clean
+.PHONY: help install lock validator test quick test-faults bench lint format types schemas check-generated demo clean
 
 # The first interpreter that runs and is new enough; PYTHON=… chooses another.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
@@ -13,6 +13,11 @@ BIN := .venv/bin
 SEEDS ?= 20
 START ?= 1
 JOBS ?= 2
+# What `bench` runs: reference, fleet, storm, hot or restart; records of a job, EVSEs, and runs for the medians.
+JOB ?= reference
+RECORDS ?= 1000000
+EVSES ?= 10000
+RUNS ?= 5
 LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
 VALIDATOR := tests/asyncapi/node_modules/.package-lock.json
@@ -53,6 +58,9 @@ quick: install  ## Run the tests that need no service and little time
 
 test-faults: install  ## Play SEEDS scenarios of faults, from START on, JOBS at a time, and say what differed
 	$(BIN)/python -m tests.fault --seeds $(SEEDS) --start $(START) --jobs $(JOBS) --kinds "$(KINDS)"
+
+bench: install  ## Measure JOB over RECORDS records of EVSES EVSEs, RUNS times, beside the client alone
+	$(BIN)/python -m tests.benchmarks --job $(JOB) --records $(RECORDS) --evses $(EVSES) --runs $(RUNS)
 
 lint: install  ## Check format and lint rules
 	$(BIN)/ruff format --check .

@@ -1,20 +1,23 @@
 """
 The process that is measured: one worker over a log that is there, or a client that does less, to its end.
 
-Reads what to do as JSON from its standard input and writes what it took to its standard output.
+Reads a `Task` as JSON from its standard input and writes what it took to its standard output. It is run from
+the tree that is measured and knows nothing of how the parts outside came about.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import gc
 import json
 import os
 import resource
 import sys
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 import orjson
@@ -26,138 +29,379 @@ from service.adapters.clock import SystemClock
 from service.adapters.kafka_admin import check_topics
 from service.adapters.prometheus import PrometheusInstruments
 from service.commands.run import _loop_factory
+from service.domain.time import DAY, Micros
 from service.garbage import calm_collector
 from service.life import LoopGuard, run_watched
 from service.logs import configure_logs
-from service.processing.instruments import Step
 from service.processing.options import Ports
-from service.processing.ports import Commit, Log, TopicPartition
+from service.processing.ports import Checkpoint, Commit, Log, Seen, TopicPartition, ViewStore
 from service.processing.worker import Worker
 from service.settings import load_settings
+from tests.benchmarks.sampling import Sampler
 
 Json = dict[str, Any]
 
+WORKER, CONSUME, PARSE, CLOSE, RESTART = "worker", "consume", "parse", "close", "restart"
 
-def main() -> None:
-    """Do what standard input says and tell what it took."""
-    task: Json = json.loads(sys.stdin.read())
-    began = {"cpu": _cpu_s(), "wall": time.monotonic()}
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        calm_collector()
-        told = runner.run(_work(task) if task["what"] == "worker" else _consume(task))
-    told |= {
-        "start_cpu_s": began["cpu"],
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
-    sys.stdout.write(json.dumps(told))
-    sys.stdout.flush()
-    os._exit(0)
+Offsets = dict[int, int]
 
 
-def _cpu_s() -> float:
+@dataclass(frozen=True, slots=True)
+class Task:
+    """
+    What to do.
+
+    `what`: WORKER folds the log from its beginning, and is measured from the offsets `begun` to the offsets
+    `ends`; CONSUME and PARSE read the same records and do nothing with them. CLOSE goes on from what is there
+    a day later, until every base is in the ledger. RESTART starts on what is there, until the worker is
+    ready, has caught up and knows all `evses`. `spawned`: when the process was started, in monotonic seconds.
+    """
+
+    what: str
+    topic: str
+    bootstrap_servers: str
+    begun: Offsets
+    ends: Offsets
+    evses: int
+    spawned: float
+    shares: bool = False
+
+    def to_json(self) -> bytes:
+        """Write it for the process."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, text: str) -> Task:
+        """Read it in the process."""
+        plain: Json = json.loads(text)
+        for name in ("begun", "ends"):
+            plain[name] = {int(number): offset for number, offset in plain[name].items()}
+        return cls(**plain)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something was reached: CPU seconds of the process, and monotonic seconds."""
+
+    cpu: float
+    wall: float
+
+    @classmethod
+    def now(cls) -> Moment:
+        """Give this one."""
+        return cls(cpu_s(), time.monotonic())
+
+
+def cpu_s() -> float:
+    """Give the user and system seconds of this process so far."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 
 
-class _CpuClock(SystemClock):
-    """Counts CPU seconds where others count time that passed, so that a step's share is what it cost."""
+def memory_mb() -> float:
+    """Give what is resident, after what is free was given back; 0 where the system does not tell."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+    statm = Path("/proc/self/statm")
+    if not statm.exists():
+        return 0.0
+    return int(statm.read_text().split()[1]) * resource.getpagesize() / 2**20
 
-    def monotonic(self) -> float:
-        return time.process_time()
+
+def peak_memory_mb() -> float:
+    """Give the most that was ever resident."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # What `getrusage` says there begins with the memory of the process that started this one.
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**10
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def main() -> None:
+    """Do what standard input says and tell what it took."""
+    task = Task.from_json(sys.stdin.read())
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        calm_collector()
+        told = runner.run(_consume(task) if task.what in (CONSUME, PARSE) else _work(task))
+    told["peak_memory_mb"] = peak_memory_mb()
+    sys.stdout.write(json.dumps(told))
+    sys.stdout.flush()
+    os._exit(0)  # what the client still has to say about its end is nobody's time
 
 
 class _Instruments(PrometheusInstruments):
-    """Adds up the steps."""
+    """The worker's own instruments, which also tell the measurement what went by."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.steps: Counter[str] = Counter()
-        self.batches = self.records = 0
-
-    def step_took(self, step: Step, seconds: float) -> None:
-        super().step_took(step, seconds)
-        self.steps[step.value] += seconds  # type: ignore[assignment]
+        self.on_turn: Callable[[], None] = lambda: None
+        self.batches = self.records = self.touched = self.bases = self.came_back = 0
 
     def batch_done(self, records: int, evses: int, seconds: float) -> None:
         super().batch_done(records, evses, seconds)
         self.batches += 1
         self.records += records
+        self.touched += evses
+
+    def based(self, evses: int) -> None:
+        super().based(evses)
+        self.bases += evses
+
+    def restored(self, evses: int, seconds: float) -> None:
+        super().restored(evses, seconds)
+        self.came_back += evses
+
+    def turned(self, now: Micros, seconds: float) -> None:
+        super().turned(now, seconds)
+        self.on_turn()
 
 
-class _Committed:
-    """The log, and how far it is committed: tells when each of several ends is reached."""
+class _Measure:
+    """What each measurement has: a worker in the making, and what it tells at the end."""
 
-    def __init__(self, log: Log, ends: Sequence[Mapping[int, int]]) -> None:
-        self._log = log
-        self._ends = ends
-        self._reached: dict[int, int] = {}
-        self.marks: list[tuple[float, float]] = []
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.clock = SystemClock()
+        self.instruments = _Instruments()
         self.worker: Worker | None = None
+
+    def wrap(self, ports: Ports) -> Ports:
+        return ports
+
+    def told(self) -> Json:
+        raise NotImplementedError
+
+    def done(self) -> None:
+        if self.worker is not None:
+            self.worker.stop()
+
+
+class _Log:
+    """The log, which tells what is committed of it."""
+
+    def __init__(self, log: Log, on_commit: Callable[[Mapping[TopicPartition, Commit]], None]) -> None:
+        self._log = log
+        self._on_commit = on_commit
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
 
     async def commit(self, commits: Mapping[TopicPartition, Commit]) -> None:
         await self._log.commit(commits)
+        self._on_commit(commits)
+
+
+class _Throughput(_Measure):
+    """From the moment at which the inventory is done with to the last commit."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self._sampler = Sampler() if task.shares else None
+        self._reached: Offsets = dict.fromkeys(task.ends, 0)
+        self._begun: tuple[Moment, Offsets, int, int] | None = None
+        self._told: Json = {}
+
+    def wrap(self, ports: Ports) -> Ports:
+        return replace(ports, log=cast("Log", _Log(ports.log, self._committed)))
+
+    def told(self) -> Json:
+        return self._told
+
+    def _committed(self, commits: Mapping[TopicPartition, Commit]) -> None:
         self._reached |= {place.partition: each.next_offset for place, each in commits.items()}
-        while len(self.marks) < len(self._ends) and all(
-            self._reached.get(number, 0) >= end for number, end in self._ends[len(self.marks)].items()
-        ):
-            self.marks.append((_cpu_s(), time.monotonic()))
-        if len(self.marks) == len(self._ends) and self.worker is not None:
-            self.worker.stop()
+        if self._begun is None and self._is_at(self.task.begun):
+            # Some partitions are further than that: what is measured is counted from where each is.
+            counted = self.instruments
+            self._begun = Moment.now(), dict(self._reached), counted.batches, counted.touched
+            if self._sampler is not None:
+                self._sampler.start()
+        if self._begun is not None and not self._told and self._is_at(self.task.ends):
+            self._end(Moment.now(), *self._begun)
+
+    def _is_at(self, offsets: Offsets) -> bool:
+        return all(self._reached[number] >= offset for number, offset in offsets.items())
+
+    def _end(self, now: Moment, since: Moment, reached: Offsets, batches: int, touched: int) -> None:
+        if self._sampler is not None:
+            self._sampler.stop()
+        records = sum(self.task.ends[number] - offset for number, offset in reached.items())
+        batches, touched = self.instruments.batches - batches, self.instruments.touched - touched
+        self._told = {
+            "records": records,
+            "cpu_s": now.cpu - since.cpu,
+            "wall_s": now.wall - since.wall,
+            "whole_cpu_s": now.cpu,
+            "records_a_batch": records / batches if batches else 0.0,
+            "evses_a_batch": touched / batches if batches else 0.0,
+            "memory_mb": memory_mb(),
+        }
+        if self._sampler is not None:
+            self._told["shares"] = self._sampler.shares()
+        self.done()
 
 
-async def _work(task: Json) -> Json:
+class _Tomorrow(SystemClock):
+    """The clock a day ahead: every UTC day that was open is closed."""
+
+    def now(self) -> Micros:
+        return super().now() + DAY
+
+
+class _Closing(_Measure):
+    """Until the bases of all partitions are in the ledger, which their marks in the view tell."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.clock = _Tomorrow()
+        self.marked: set[int] = set()
+
+    def wrap(self, ports: Ports) -> Ports:
+        return replace(ports, store=cast("ViewStore", _MarkedStore(ports.store, self)))
+
+    def saved(self, checkpoints: Mapping[TopicPartition, Checkpoint]) -> None:
+        today = self.clock.now() // DAY
+        for place, each in checkpoints.items():
+            if each.mark is not None and each.mark.day >= today:
+                self.marked.add(place.partition)
+        if self.marked >= set(self.task.ends):
+            self.done()
+
+    def told(self) -> Json:
+        return {"bases": self.instruments.bases, "cpu_s": cpu_s(), "wall_s": _since(self.task)}
+
+
+def _since(task: Task) -> float:
+    return time.monotonic() - task.spawned
+
+
+class _MarkedStore:
+    """The view, which tells what checkpoints are saved in it."""
+
+    def __init__(self, store: ViewStore, closing: _Closing) -> None:
+        self._store = store
+        self._closing = closing
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def save_checkpoints(self, checkpoints: Mapping[TopicPartition, Checkpoint]) -> None:
+        await self._store.save_checkpoints(checkpoints)
+        self._closing.saved(checkpoints)
+
+
+class _Restart(_Measure):
+    """From the start of the process until it is ready, has caught up, and knows everyone."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.known: set[str] = set()
+        self._marks: dict[str, Moment] = {}
+        self._log: Log | None = None
+        self._memory_mb = 0.0
+        self.instruments.on_turn = self._look
+
+    def wrap(self, ports: Ports) -> Ports:
+        self._log = ports.log
+        return replace(ports, store=cast("ViewStore", _LookedAtStore(ports.store, self)))
+
+    def _look(self) -> None:
+        """Look after each turn, when no batch is in hand: whatever was fetched is committed by then."""
+        if self.worker is not None and self.worker.health.ready(self.clock.monotonic()).ok:
+            self._marks.setdefault("ready", Moment.now())
+            if self._has_caught_up():
+                self._marks.setdefault("caught_up", Moment.now())
+                if len(self.known) >= self.task.evses:
+                    self._marks.setdefault("knows_all", Moment.now())
+                    self._memory_mb = memory_mb()
+                    self.done()
+
+    def _has_caught_up(self) -> bool:
+        if self._log is None:
+            return False
+        places = (TopicPartition(self.task.topic, number) for number in self.task.ends)
+        positions = {place.partition: self._log.position(place) or 0 for place in places}
+        return all(positions[number] >= end for number, end in self.task.ends.items())
+
+    def told(self) -> Json:
+        spent = {f"{name}_cpu_s": at.cpu for name, at in self._marks.items()}
+        passed = {f"{name}_s": at.wall - self.task.spawned for name, at in self._marks.items()}
+        return {
+            **passed,
+            **spent,
+            "records": self.instruments.records,
+            "restored": self.instruments.came_back,
+            "memory_mb": self._memory_mb,
+        }
+
+
+class _LookedAtStore:
+    """The view, which tells who was looked at."""
+
+    def __init__(self, store: ViewStore, restart: _Restart) -> None:
+        self._store = store
+        self._restart = restart
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def look(self, uids: Sequence[str]) -> dict[str, Seen]:
+        found = await self._store.look(uids)
+        self._restart.known |= found.keys()
+        return found
+
+
+_MEASURES: dict[str, type[_Measure]] = {WORKER: _Throughput, CLOSE: _Closing, RESTART: _Restart}
+
+
+async def _work(task: Task) -> Json:
     settings = load_settings(None)
     configure_logs(settings.log_level, settings.log_format)
     report = await check_topics(app.topics_settings(settings))
     report.require()
-    instruments = _Instruments()
-    ends = [{int(number): end for number, end in each.items()} for each in task["ends"]]
-    watched: list[_Committed] = []
-
-    def wrap(ports: Ports) -> Ports:
-        log = _Committed(ports.log, ends)
-        watched.append(log)
-        return replace(ports, log=cast("Log", log))
-
-    clock = _CpuClock() if task.get("shares") else SystemClock()
-    worker = app.build_worker(settings, clock, instruments, largest_input=report.max_message_bytes, wrap=wrap)
-    watched[0].worker = worker
-    at = (_cpu_s(), time.monotonic())
+    measure = _MEASURES[task.what](task)
+    measure.worker = app.build_worker(
+        settings,
+        measure.clock,
+        measure.instruments,
+        largest_input=report.max_message_bytes,
+        wrap=measure.wrap,
+    )
     with LoopGuard():
-        await run_watched(worker, clock)
-    return {
-        "marks": [[cpu, wall - at[1]] for cpu, wall in watched[0].marks],
-        "ready_cpu_s": at[0],
-        "steps": dict(instruments.steps),
-        "batches": instruments.batches,
-        "records": instruments.records,
-    }
+        await run_watched(measure.worker, measure.clock)
+    return measure.told()
 
 
-async def _consume(task: Json) -> Json:
-    """Read the log to its end with the client alone; `parse` reads the JSON, too."""
-    places = [KafkaPartition(task["topic"], int(number)) for number in task["ends"][-1]]
-    ends = {KafkaPartition(task["topic"], int(number)): end for number, end in task["ends"][-1].items()}
-    consumer = AIOKafkaConsumer(bootstrap_servers=task["bootstrap_servers"], auto_offset_reset="earliest")
+async def _consume(task: Task) -> Json:
+    """Read the measured part of the log with the client alone; PARSE reads the JSON, too."""
+    ends = {KafkaPartition(task.topic, number): end for number, end in task.ends.items()}
+    consumer = AIOKafkaConsumer(bootstrap_servers=task.bootstrap_servers, auto_offset_reset="earliest")
     await consumer.start()
-    consumer.assign(places)
-    at, began = _cpu_s(), time.monotonic()
-    reached = dict.fromkeys(places, 0)
-    count = 0
-    parse = task["what"] == "parse"
+    consumer.assign(list(ends))
+    reached = {place: task.begun[place.partition] for place in ends}
+    for place, offset in reached.items():
+        consumer.seek(place, offset)
+    since, count, parse = Moment.now(), 0, task.what == PARSE
     while any(reached[place] < end for place, end in ends.items()):
+        # As many at once as the worker takes by default, so that the difference is the worker's own.
         for place, records in (await consumer.getmany(timeout_ms=500, max_records=1000)).items():
             reached[place] = records[-1].offset + 1
             count += len(records)
             if parse:
                 for record in records:
                     orjson.loads(record.value or b"")
-    told = {"marks": [[_cpu_s(), time.monotonic() - began]], "ready_cpu_s": at, "records": count}
+    now = Moment.now()
     await consumer.stop()
-    return told
+    return {
+        "records": count,
+        "cpu_s": now.cpu - since.cpu,
+        "wall_s": now.wall - since.wall,
+        "whole_cpu_s": now.cpu,
+        "memory_mb": memory_mb(),
+    }
 
 
 if __name__ == "__main__":
