@@ -5,6 +5,7 @@ outputs are acknowledged. This module knows neither assignment changes nor when 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -141,10 +142,10 @@ class Steps:
         """Publish all that the output topics should end with of these EVSEs."""
         wanted = list(uids)
         await self.load(wanted)
-        saved_at = self._ports.clock.monotonic()
         held = ((uid, self._states.peek(uid)) for uid in wanted)
         plans = [resend(uid, each, self.planning) for uid, each in held if each is not None and each.stored]
-        await self.publish(plans, (), saved_at)
+        # No save has shown that these states are still what the view holds: it is asked in any case.
+        await self.publish(plans, (), saved_at=-math.inf)
         self._states.shrink()
 
     def _decode(self, records: Sequence[Record]) -> list[Item | Rejected]:

@@ -609,3 +609,23 @@ def test_snapshots_sent_late_are_followed_by_the_current_ones() -> None:
     last = driver.last_snapshots()["e1"]
     assert last is not None
     assert (last["revision"], last["connectors"][0]["status_since"]) == (3, "2026-01-05T12:02:00Z")
+
+
+def test_what_an_overtaken_worker_sends_again_is_followed_by_the_current_one() -> None:
+    """It was stopped for a while, and goes on with what the output topics were to be told anew."""
+    driver = Driver(options=with_options(max_batch_records=1))
+    driver.pipe(status_reported("AVAILABLE", "12:00"))
+    driver.write(status_reported("CHARGING", "12:01"))
+    _, heir = driver.new_worker()
+
+    async def story() -> None:
+        await driver.log.expel()
+        await heir.start()
+        while await heir.turn():
+            pass
+        await driver.worker._steps.resend(["e1"])
+
+    driver.run(story())
+
+    assert driver.instruments.late_sends == 1
+    assert [each and each["status"] for each in driver.snapshots("e1")][-2:] == ["AVAILABLE", "CHARGING"]
