@@ -68,5 +68,7 @@ def git(root: Path, *arguments: str) -> str:
     command = shutil.which("git")
     if command is None:
         raise SystemExit("results are kept by commit, and there is no git")
-    done = subprocess.run([command, "-C", str(root), *arguments], check=True, capture_output=True, text=True)  # noqa: S603 - the arguments are ours
+    done = subprocess.run([command, "-C", str(root), *arguments], check=False, capture_output=True, text=True)  # noqa: S603 - the arguments are ours
+    if done.returncode:
+        raise SystemExit(done.stderr.strip())
     return done.stdout.strip()
