@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import hypothesis
@@ -12,7 +13,7 @@ import pytest
 import redis
 import structlog
 
-from tests.local_cluster import LocalCluster, local_cluster
+from tests.local_cluster import Clusters, LocalCluster, local_cluster
 from tests.local_redis import redis_binary, valkey_binary
 from tests.services import Kafka, Service, ServiceMissing, find_kafka, find_redis, find_valkey
 
@@ -128,24 +129,36 @@ def valkey_url(_valkey_service: Service) -> str:
     return _emptied(_valkey_service)
 
 
-def _clustered(server: Path | None, *, with_replicas: bool = False) -> Iterator[LocalCluster]:
-    """Give a cluster, always of processes of this machine."""
-    if server is None:
-        if os.environ.get("CI"):
-            pytest.fail("CI is set and no server is installed for a cluster", pytrace=False)
-        pytest.skip("no server is installed for a cluster")
-    with local_cluster(server, with_replicas=with_replicas) as cluster:
-        yield cluster
+def _found(server: Path | None) -> Path:
+    """Give the server for a cluster, which is always of processes of this machine."""
+    if server is not None:
+        return server
+    if os.environ.get("CI"):
+        pytest.fail("CI is set and no server is installed for a cluster", pytrace=False)
+    pytest.skip("no server is installed for a cluster")
 
 
 @pytest.fixture(scope="session")
 def _redis7_cluster() -> Iterator[LocalCluster]:
-    yield from _clustered(redis_binary())
+    with local_cluster(_found(redis_binary())) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
 def _valkey_cluster() -> Iterator[LocalCluster]:
-    yield from _clustered(valkey_binary())
+    with local_cluster(_found(valkey_binary())) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def _clusters(request: pytest.FixtureRequest) -> Iterator[Clusters]:
+    of_module = [item for item in request.session.items if item.path == request.path]
+    without, with_ = (
+        sum(name in getattr(item, "fixturenames", ()) for item in of_module)
+        for name in ("cluster", "replicated")
+    )
+    with closing(Clusters(_found(redis_binary()), without, with_)) as clusters:
+        yield clusters
 
 
 @pytest.fixture
@@ -163,15 +176,17 @@ def valkey_cluster_url(_valkey_cluster: LocalCluster) -> str:
 
 
 @pytest.fixture
-def cluster() -> Iterator[LocalCluster]:
+def cluster(_clusters: Clusters) -> Iterator[LocalCluster]:
     """Give a Redis Cluster of one's own, to do it harm."""
-    yield from _clustered(redis_binary())
+    with _clusters.one() as cluster:
+        yield cluster
 
 
 @pytest.fixture
-def replicated() -> Iterator[LocalCluster]:
+def replicated(_clusters: Clusters) -> Iterator[LocalCluster]:
     """Give a Redis Cluster of one's own in which each primary has a replica."""
-    yield from _clustered(redis_binary(), with_replicas=True)
+    with _clusters.one(with_replicas=True) as cluster:
+        yield cluster
 
 
 @pytest.fixture(params=["redis7", "valkey"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from tests.processes import free_port, start_on_free_ports, wait_until
 
 SLOTS = 16384
 _PRIMARIES = 3
+_AHEAD = 3
+"""Clusters that come up while others are in use: most are for less than a second."""
 _USER, _PASSWORD = "worker", "secret"
 """Who works with the cluster. Replicas follow as another user, who can be shut out."""
 
@@ -57,7 +60,7 @@ class LocalCluster:
     """
     The nodes; `primaries` are those that have slots now, `replicas` who follows each of them.
 
-    Nobody takes over by itself.
+    Nobody takes over by itself. Built it has begun to come up, `until_up` waits for the rest.
     """
 
     def __init__(self, binary: Path, *, with_replicas: bool = False) -> None:
@@ -70,8 +73,12 @@ class LocalCluster:
             node.tell("ADDSLOTSRANGE", first, after - 1)
         for number, node in enumerate(self._nodes):
             node.tell("SET-CONFIG-EPOCH", number + 1)
-            if number:
-                self._nodes[0].tell("MEET", "127.0.0.1", node.port, node.bus_port)
+            for earlier in self._nodes[:number]:
+                # Each the other: what they hear by gossip comes much later.
+                earlier.tell("MEET", "127.0.0.1", node.port, node.bus_port)
+
+    def until_up(self) -> None:
+        """Wait until all nodes know each other and serve."""
         self.until(lambda: all(self._knows_all(node) for node in self._nodes))
         for replica, primary in zip(self.replicas, self.primaries, strict=False):
             replica.tell("REPLICATE", primary.id)
@@ -218,11 +225,49 @@ class LocalCluster:
             node.close()
 
 
+class Clusters:
+    """
+    Clusters one after the other, each for one who does it harm; `without` replicas so many, `with_` so many.
+
+    No primary serves in its first two seconds, however idle. So the next of a kind come up beforehand.
+    """
+
+    def __init__(self, binary: Path, without: int, with_: int) -> None:
+        self._binary = binary
+        self._wanted = {False: without, True: with_}
+        self._begun: dict[bool, deque[LocalCluster]] = {False: deque(), True: deque()}
+
+    @contextmanager
+    def one(self, *, with_replicas: bool = False) -> Iterator[LocalCluster]:
+        """Hold the next cluster for a while."""
+        self._begin(with_replicas, 1)
+        cluster = self._begun[with_replicas].popleft()
+        self._wanted[with_replicas] -= 1
+        try:
+            cluster.until_up()
+            self._begin(with_replicas, min(_AHEAD, self._wanted[with_replicas]))
+            yield cluster
+        finally:
+            cluster.close()
+
+    def _begin(self, with_replicas: bool, ahead: int) -> None:
+        begun = self._begun[with_replicas]
+        while len(begun) < ahead:
+            begun.append(LocalCluster(self._binary, with_replicas=with_replicas))
+
+    def close(self) -> None:
+        """End those that nobody took."""
+        for begun in self._begun.values():
+            while begun:
+                begun.pop().close()
+
+
 @contextmanager
 def local_cluster(binary: Path, *, with_replicas: bool = False) -> Iterator[LocalCluster]:
     """Hold a cluster for a while."""
     cluster = LocalCluster(binary, with_replicas=with_replicas)
     try:
+        cluster.until_up()
         yield cluster
     finally:
         cluster.close()

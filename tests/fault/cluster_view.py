@@ -120,6 +120,7 @@ async def three_servers(binary: Path) -> AsyncIterator[View]:
     """Start a cluster with nothing in it."""
     cluster = await asyncio.to_thread(LocalCluster, binary, with_replicas=True)
     try:
+        await asyncio.to_thread(cluster.until_up)
         yield Cluster(cluster)
     finally:
         cluster.close()
