@@ -237,10 +237,14 @@ class _Throughput(_Measure):
             "whole_cpu_s": now.cpu,
             "records_a_batch": records / batches if batches else 0.0,
             "evses_a_batch": touched / batches if batches else 0.0,
-            "memory_mb": memory_mb(),
         }
         if self._sampler is not None:
             self._told["shares"] = self._sampler.shares()
+        # The batch in hand is no part of what is held: wait until it is let go.
+        self.instruments.on_turn = self._weigh
+
+    def _weigh(self) -> None:
+        self._told["memory_mb"] = memory_mb()
         self.done()
 
 

@@ -1,0 +1,106 @@
+"""
+Whether the cost stays flat: `python -m tests.benchmarks.flat`.
+
+CPU time a record for fleets of several sizes and for histories of several lengths, and the memory of an EVSE
+that says nothing. With few EVSEs a batch holds several records of each, so read the time with EVSEs a batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from service.domain.time import DAY
+from tests.benchmarks.jobs import Size, history, idle, inventory, reference
+from tests.benchmarks.machine import commit, machine
+from tests.benchmarks.measured import WORKER, Json
+from tests.benchmarks.parts import NOBODY_MISSED, ROOT, Bench, begin_of, bench
+from tests.benchmarks.results import FOLDER, Column, keep, medians_by, table, throughput
+
+FLEETS = (1_000, 10_000, 100_000)
+LARGEST = 1_000_000
+DAYS = (1, 400)
+_FEW_IDLE = 1_000
+
+COLUMNS = (
+    Column("what", ""),
+    Column("us_per_record", "CPU µs/record", 2),
+    Column("records_a_batch", "records/batch"),
+    Column("evses_a_batch", "EVSEs/batch"),
+    Column("memory_mb", "MB"),
+)
+
+
+def by_evses(bench: Bench, records: int, fleets: Sequence[int], runs: int) -> list[Json]:
+    """Measure the reference job over fleets of these sizes."""
+    rows: list[Json] = []
+    for evses in fleets:
+        log = bench.write_job("reference", Size(records, evses, begin_of(records)))
+        told = [throughput(bench.run_anew(log, WORKER)) for _ in range(runs)]
+        rows += [one | {"what": f"{evses:,} EVSEs"} for one in told]
+        bench.forget([log.topic])
+    return rows
+
+
+def by_days(bench: Bench, records: int, evses: int, days: Sequence[int], runs: int) -> list[Json]:
+    """Measure the reference job over EVSEs with so many days behind them."""
+    rows: list[Json] = []
+    for count in days:
+        job = Size(records, evses, begin_of(records))
+        past = Size(0, evses, job.begin - count * DAY)
+        before = itertools.chain(inventory(past), history(past, count))
+        log = bench.write(before, reference(job), evses)
+        told = [throughput(bench.run_anew(log, WORKER)) for _ in range(runs)]
+        rows += [one | {"what": f"{evses:,} EVSEs, {count} days"} for one in told]
+        bench.forget([log.topic])
+    return rows
+
+
+def idle_bytes(bench: Bench, evses: int, runs: int) -> float:
+    """Give the bytes that an idle EVSE with two connectors takes in the worker: the share of each of many."""
+    resident: dict[int, float] = {}
+    for count in (_FEW_IDLE, _FEW_IDLE + evses):
+        size = Size(0, count, begin_of(count * 3))
+        log = bench.write(inventory(size), idle(size), count)
+        settings = {**NOBODY_MISSED, "STATE_LIMIT": str(count)}
+        told = [bench.run_anew(log, WORKER, settings=settings) for _ in range(runs)]
+        resident[count] = statistics.median(one["memory_mb"] for one in told)
+        bench.forget([log.topic])
+    few, many = resident.values()
+    return (many - few) * 2**20 / evses
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.flat", description=__doc__)
+    parser.add_argument("--records", type=int, default=200_000, help="measured records of each run")
+    parser.add_argument("--fleets", type=int, nargs="+", default=FLEETS, help="numbers of EVSEs")
+    parser.add_argument("--all", action="store_true", help=f"a fleet of {LARGEST:,}, too")
+    parser.add_argument("--days", type=int, nargs="+", default=DAYS, help="days of history")
+    parser.add_argument("--evses", type=int, default=1_000, help="EVSEs that have a history")
+    parser.add_argument("--idle", type=int, default=50_000, help="EVSEs that memory is measured over")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--results", type=Path, default=FOLDER, help="the folder that results are kept in")
+    arguments = parser.parse_args()
+    fleets = [*arguments.fleets, *([LARGEST] if arguments.all else [])]
+    with bench() as parts:
+        result: Json = {"commit": commit(ROOT), "job": "flat", "machine": machine(parts.redis_url)}
+        rows = by_evses(parts, arguments.records, fleets, arguments.runs)
+        rows += by_days(parts, arguments.records, arguments.evses, arguments.days, arguments.runs)
+        each = idle_bytes(parts, arguments.idle, arguments.runs)
+    middle = medians_by(rows, "what")
+    times = [row["us_per_record"] for row in middle]
+    sys.stdout.write(table(COLUMNS, middle))
+    sys.stdout.write(f"\nhighest to lowest CPU time a record: {max(times) / min(times):.2f}\n")
+    sys.stdout.write(f"an idle EVSE with two connectors: {each:,.0f} bytes in the worker\n")
+    result["size"] = {"records": arguments.records, "idle_evses": arguments.idle, "runs": arguments.runs}
+    result |= {"medians": middle, "idle_evse_bytes": each, "runs": rows}
+    sys.stdout.write(f"kept in {keep(result, arguments.results).name}\n")
+
+
+if __name__ == "__main__":
+    main()
