@@ -7,6 +7,7 @@ if an engine answers and has or gets the image, then local processes. Knows noth
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import os
@@ -19,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from docker.errors import DockerException
 
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 # Seconds. An engine on this machine answers in milliseconds.
 ENGINE_TIMEOUT = 5
+# Seconds between two questions for a topic.
+_AGAIN_S = 0.02
 
 
 class ServiceMissing(Exception):
@@ -149,7 +151,8 @@ class Kafka:
             for failed, code, *message in response.topic_errors:
                 if code:
                     raise RuntimeError(f"topic {failed} was not created: error {code} {message}")
-        # The broker learns of a topic a moment after it exists: a producer waits for that, and needs to.
-        async with AIOKafkaProducer(bootstrap_servers=self.bootstrap_servers) as producer:
-            await producer.partitions_for(topic)
+            # The broker learns of a topic a moment after it exists; a client that asks for it by name before
+            # logs an error.
+            while topic not in await admin.list_topics():  # noqa: ASYNC110 - the broker tells nobody
+                await asyncio.sleep(_AGAIN_S)
         return topic
