@@ -17,14 +17,16 @@ from typing import Any
 from service import app, cli
 from service.adapters.kafka import KafkaLog
 from service.life import LoopGuard
-from service.processing.health import HealthLimits
+from service.processing.health import HealthLimits, watch
 from service.processing.options import Ports
 from service.processing.ports import Commit, Record, TopicPartition
 
 PATIENCE_S = 3.0
-"""Seconds after which a loop that stands still counts as such, here."""
-SURVEYED_S = 8.0
-"""The same for a partition, which is looked at every five."""
+"""Seconds after which an event loop that stands still counts as such, here."""
+TURN_S, PARTITION_S = 4.0, 6.0
+"""The same for a turn of the loop, and for a partition with records waiting."""
+WATCHED_S = 2.0
+"""Seconds from one look at these two to the next, here."""
 
 
 class Breaking:
@@ -89,7 +91,9 @@ def main() -> None:
     places: Any = app
     places.LoopGuard = partial(LoopGuard, limit_s=PATIENCE_S)
     limits: Any = HealthLimits.__init__
-    limits.__defaults__ = (PATIENCE_S, SURVEYED_S)
+    limits.__defaults__ = (TURN_S, PARTITION_S)
+    watching: Any = watch
+    watching.__defaults__ = (WATCHED_S,)
 
     def wrap(ports: Ports) -> Ports:
         assert isinstance(ports.log, KafkaLog)
