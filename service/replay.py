@@ -154,4 +154,4 @@ class Replay:
         as_of = self.as_of
         if as_of is not None:
             for _, state in sorted(self._states.items()):
-                yield orjson.dumps(snapshot(state, as_of, self._rules, window))
+                yield snapshot(state, as_of, self._rules, window)

@@ -48,8 +48,6 @@ PORT_ORDER = (
 )
 """A port's moment has the first of these that any of its connectors has."""
 
-_PORT_RANK = {time_class: rank for rank, time_class in enumerate(PORT_ORDER)}
-
 
 class UnsupportedDefinition(ValueError):
     """A definition that history, which keeps no spans of plainly up time, cannot answer."""
@@ -99,6 +97,7 @@ DEFINITIONS: dict[str, Definition] = {definition.name: definition for definition
 
 def first_of(classes: list[TimeClass]) -> TimeClass:
     """Give the class of a port's moment from those of its connectors (none known: unobserved)."""
-    if not classes:
-        return TimeClass.UNOBSERVED
-    return min(classes, key=_PORT_RANK.__getitem__)
+    for time_class in PORT_ORDER:
+        if time_class in classes:
+            return time_class
+    return TimeClass.UNOBSERVED

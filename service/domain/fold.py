@@ -8,10 +8,9 @@ This module knows neither clock nor transport; the clock rules (promise P3) were
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.vocabulary import Status, Verdict
 from service.domain import events, recent
@@ -19,16 +18,15 @@ from service.domain.inventory import Exclusion, Gap, Inventory
 from service.domain.recent import Placed, Step
 from service.domain.rules import Rules
 from service.domain.state import EvseState
-from service.domain.summary import rolled_up_status
+from service.domain.summary import roll_up
 from service.domain.time import MINUTE, Micros
 from service.domain.timeline import Item, ItemKind, OnlineWord
-from service.domain.track import BEFORE_ALL, Key, Report, Track
+from service.domain.track import BEFORE_ALL, Key, Report
 
 _LAST_UPDATED_STEP: Micros = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
+class Transition(NamedTuple):
     """A change of a connector's status; `lasted` is how long the status before it did, in microseconds."""
 
     connector_uid: str
@@ -41,8 +39,7 @@ class Transition:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
+class Folded(NamedTuple):
     """
     What came of an event.
 
@@ -57,8 +54,7 @@ class Folded:
     removed_now: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+class _Change(NamedTuple):
     """
     What a handler reports: the verdict, what moved, and which status steps were made.
 
@@ -86,25 +82,24 @@ def fold(state: EvseState, event: events.Event, rules: Rules, *, cap: Micros | N
     if cap is not None and event.at > cap:
         return Folded(Verdict.REFRESHED)
     horizon = max(state.horizon, max(event.at, event.seen) - rules.allowed_lateness)
-    if not isinstance(event, events.HeartbeatReceived):
+    kind = type(event)
+    if kind is not events.HeartbeatReceived:
         digest = _digest(event.event_id)
         if state.ids.get(digest, -1) >= horizon:
             return Folded(Verdict.DUPLICATE)
         state.ids[digest] = max(event.at, event.seen)
     state.as_of = max(state.as_of, event.at, event.seen if cap is None else min(event.seen, cap))
     state.horizon = horizon
-    was_removed, before = state.removed, _contents(state)
-    status_before = rolled_up_status(state.tip.tracks.values(), rules.status_rule)
+    before = _Before(_tracks(state), state.declarations.taken_out, state.removal_key is not None)
 
     sign = event.seen if _is_sign(event) and (cap is None or event.seen <= cap) else None
     _hear(state, event, sign)
-    if event.at < horizon and isinstance(event, _LATENESS_APPLIES):
+    if event.at < horizon and kind in _LATENESS_APPLIES:
         change = _take_late(state, sign)
     else:
-        change = _HANDLERS[type(event)](state, event, sign)
+        change = _HANDLERS[kind](state, event, sign, before.tracks)
     recent.advance(state, rules)
-    status_moved = rolled_up_status(state.tip.tracks.values(), rules.status_rule) is not status_before
-    return _conclude(state, event, change, before, was_removed=was_removed, status_moved=status_moved)
+    return _conclude(state, event, change, before, rules)
 
 
 def _hear(state: EvseState, event: events.Event, sign: Micros | None) -> None:
@@ -127,25 +122,31 @@ def _digest(event_id: str) -> int:
     return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "big")
 
 
-def _tracks(state: EvseState) -> dict[str, tuple[Any, ...]]:
-    """Give what each connector says of itself, published or not."""
+_Contents = Mapping[str, tuple[Any, ...]]
+"""What each connector says of itself: `Track.content` by its uid."""
+
+
+class _Before(NamedTuple):
+    """What an event found: what each connector said, published or not, those taken out, and the removal."""
+
+    tracks: _Contents
+    taken_out: Collection[str]
+    removed: bool
+
+
+def _tracks(state: EvseState) -> _Contents:
     return {uid: track.content() for uid, track in state.tip.tracks.items()}
 
 
-def _contents(state: EvseState) -> dict[str, tuple[Any, ...]]:
+def _published(tracks: _Contents, taken_out: Collection[str]) -> _Contents:
     """Give the published content of each connector (promise P10): its words alone, if it is taken out."""
-    taken_out = state.declarations.taken_out
-    return {
-        uid: track.content()[1:3] if uid in taken_out else track.content()
-        for uid, track in state.tip.tracks.items()
-    }
+    if not taken_out:
+        return tracks
+    return {uid: content[1:3] if uid in taken_out else content for uid, content in tracks.items()}
 
 
-_LATENESS_APPLIES = (
-    events.StatusReported,
-    events.OnlineReported,
-    events.ChargerNoted,
-    events.HeartbeatReceived,
+_LATENESS_APPLIES = frozenset(
+    {events.StatusReported, events.OnlineReported, events.ChargerNoted, events.HeartbeatReceived}
 )
 
 
@@ -153,32 +154,40 @@ def _is_sign(event: events.Event) -> bool:
     """Tell whether an event shows that the charger lives (contract 2.1)."""
     if isinstance(event, events.OnlineReported):
         return event.online is not False and not event.silence
-    return isinstance(event, _LATENESS_APPLIES)
+    return type(event) in _LATENESS_APPLIES
 
 
 def _conclude(
-    state: EvseState,
-    event: events.Event,
-    change: _Change,
-    before: dict[str, tuple[Any, ...]],
-    *,
-    was_removed: bool,
-    status_moved: bool,
+    state: EvseState, event: events.Event, change: _Change, before: _Before, rules: Rules
 ) -> Folded:
     """Step revision and `last_updated` if the content moved, and put the outcome together."""
-    after = _contents(state)
-    moved = {uid for uid, content in after.items() if before.get(uid) != content} | change.corrected
-    first = state.revision == 0
-    removed_now = state.removed and not was_removed
-    evse_moved = bool(moved) or change.evse_moved or first or before.keys() != after.keys()
-    evse_moved = evse_moved or removed_now or status_moved
-    if evse_moved:
+    tracks, taken_out = _tracks(state), state.declarations.taken_out
+    moved: Collection[str] = change.corrected
+    evse_moved = bool(moved) or change.evse_moved or state.revision == 0
+    if tracks != before.tracks or taken_out != before.taken_out:
+        old, new = _published(before.tracks, before.taken_out), _published(tracks, taken_out)
+        moved = {uid for uid, content in new.items() if old.get(uid) != content}.union(moved)
+        evse_moved = evse_moved or bool(moved) or old.keys() != new.keys()
+        evse_moved = evse_moved or _status_moved(before.tracks, tracks, rules.status_rule)
+    removed_now = state.removal_key is not None and not before.removed
+    if evse_moved or removed_now:
+        evse_moved = True
+        state.last_updated = max(state.as_of, state.revision and state.last_updated + _LAST_UPDATED_STEP)
         state.revision += 1
-        state.last_updated = max(state.as_of, 0 if first else state.last_updated + _LAST_UPDATED_STEP)
-        for uid in moved & after.keys():
-            state.connectors_updated[uid] = state.last_updated
+        for uid in moved:
+            if uid in tracks:
+                state.connectors_updated[uid] = state.last_updated
     transitions = tuple(_transition(step, event, change.verdict) for step in change.steps)
     return Folded(change.verdict, change.publish or evse_moved, evse_moved, transitions, removed_now)
+
+
+def _status_moved(before: _Contents, after: _Contents, rule: str) -> bool:
+    """Tell whether the EVSE's one status is another; it follows from what the connectors say."""
+    return roll_up(_words(before), rule) is not roll_up(_words(after), rule)
+
+
+def _words(tracks: _Contents) -> list[tuple[Status | None, bool | None]]:
+    return [(content[0], content[3]) for content in tracks.values()]
 
 
 def _transition(step: Step, event: events.Event, verdict: Verdict) -> Transition:
@@ -229,66 +238,79 @@ def _judge(placed: Placed, *, newest: bool, moved: bool) -> Verdict:
 
 
 def _report(
-    state: EvseState,
-    event: events.Event,
-    items: list[Item],
-    connector_uid: str | None,
-    is_newest: Callable[[Track], bool],
+    state: EvseState, event: events.Event, sign: Micros | None, effect: Item, before: _Contents
 ) -> _Change:
-    """Place the items of a report about one connector or all, and judge what they did."""
-    key = (event.at, event.position)
+    """Place what a report about one connector or all comes down to, and judge what that did."""
+    key, connector_uid, items = effect.key, effect.connector_uid, _items(event, sign, effect)
     is_gone = state.removed_from is not None and key > state.removed_from
-    if connector_uid is not None and connector_uid not in state.base.tracks and is_gone:
-        return _Change(Verdict.REFRESHED, corrected=recent.place(state, items).changed)
-    named = connector_uid is not None and recent.name_connector(state, connector_uid, key)
-    before = _tracks(state)
-    placed = recent.place(state, items, refold=named)
+    if connector_uid is not None:
+        if is_gone and connector_uid not in state.base.tracks:
+            return _Change(Verdict.REFRESHED, corrected=recent.place(state, items).changed)
+        if recent.name_connector(state, connector_uid, key):
+            before = _tracks(state)
+            placed = recent.place(state, items, refold=True)
+        else:
+            placed = recent.place(state, items)
+    else:
+        placed = recent.place(state, items)
     moved = _tracks(state) != before
-    newest = any(is_newest(track) for track in state.tip.touched(connector_uid))
-    verdict = Verdict.REFRESHED if is_gone else _judge(placed, newest=newest, moved=moved)
-    publish = moved or bool(placed.changed)
-    return _Change(verdict, corrected=placed.changed, publish=publish, steps=placed.steps)
+    verdict = Verdict.REFRESHED if is_gone else _judge(placed, newest=_is_newest(state, effect), moved=moved)
+    return _Change(
+        verdict, corrected=placed.changed, publish=moved or bool(placed.changed), steps=placed.steps
+    )
 
 
-def _take_status(state: EvseState, event: events.StatusReported, sign: Micros | None) -> _Change:
+def _is_newest(state: EvseState, effect: Item) -> bool:
+    """Tell whether a report is the newest of its kind of any connector it is about."""
+    tracks, key = state.tip.touched(effect.connector_uid), effect.key
+    if effect.kind is ItemKind.STATUS:
+        return any(track.status_key == key for track in tracks)
+    return any(track.online_key == key for track in tracks)
+
+
+def _take_status(
+    state: EvseState, event: events.StatusReported, sign: Micros | None, before: _Contents
+) -> _Change:
     report = Report(event.status, event.raw_status, event.error_code, event.vendor_error_code)
     effect = Item(event.at, event.position, ItemKind.STATUS, event.event_id, event.connector_uid, report)
-    items = _items(event, sign, effect)
-    return _report(state, event, items, event.connector_uid, lambda track: track.status_key == effect.key)
+    return _report(state, event, sign, effect, before)
 
 
-def _take_online(state: EvseState, event: events.OnlineReported, sign: Micros | None) -> _Change:
-    last_seen_at = event.last_seen_at if event.silence else None
-    body = OnlineWord(event.online, last_seen_at)
+def _take_online(
+    state: EvseState, event: events.OnlineReported, sign: Micros | None, before: _Contents
+) -> _Change:
+    body = OnlineWord(event.online, event.last_seen_at if event.silence else None)
     effect = Item(event.at, event.position, ItemKind.ONLINE, event.event_id, event.connector_uid, body)
-    items = _items(event, sign, effect)
-    return _report(state, event, items, event.connector_uid, lambda track: track.online_key == effect.key)
+    return _report(state, event, sign, effect, before)
 
 
-def _take_note(state: EvseState, event: events.ChargerNoted, sign: Micros | None) -> _Change:
+def _take_note(
+    state: EvseState, event: events.ChargerNoted, sign: Micros | None, before: _Contents
+) -> _Change:
     report = Report(event.status, event.raw_status, event.error_code, event.vendor_error_code)
     effect = Item(event.at, event.position, ItemKind.NOTE, event.event_id, None, report)
-    before, tracks = state.tip.note, _tracks(state)
+    note = state.tip.note
     placed = recent.place(state, _items(event, sign, effect))
-    noted = state.tip.note != before
-    moved = _tracks(state) != tracks
-    if noted or moved:
+    if state.tip.note != note or _tracks(state) != before:
         return _Change(Verdict.APPLIED, publish=True, corrected=placed.changed)
     if placed.changed:
         return _Change(Verdict.CORRECTED, corrected=placed.changed)
     return _REFRESHED
 
 
-def _take_heartbeat(state: EvseState, _event: events.HeartbeatReceived, sign: Micros | None) -> _Change:
+def _take_heartbeat(
+    state: EvseState, _event: events.HeartbeatReceived, sign: Micros | None, before: _Contents
+) -> _Change:
     if sign is None:
         return _REFRESHED
-    before = _tracks(state)
     placed = _heartbeat(state, sign)
     verdict = _judge(placed, newest=True, moved=_tracks(state) != before)
     return _Change(verdict, corrected=placed.changed)
 
 
-def _take_inventory(state: EvseState, event: events.InventoryUpserted, _sign: Micros | None) -> _Change:
+def _take_inventory(
+    state: EvseState, event: events.InventoryUpserted, _sign: Micros | None, _before: _Contents
+) -> _Change:
     key = (event.at, event.position)
     if _applies_after_removal(state, key):
         return _REFRESHED
@@ -327,7 +349,9 @@ def _begin_at_horizon(state: EvseState, event: events.Event, kind: ItemKind, bod
     return Item(start, event.position - BEFORE_ALL, kind, event.event_id, None, body)
 
 
-def _take_removal(state: EvseState, event: events.EvseRemoved, _sign: Micros | None) -> _Change:
+def _take_removal(
+    state: EvseState, event: events.EvseRemoved, _sign: Micros | None, _before: _Contents
+) -> _Change:
     key = (event.at, event.position)
     if _applies_after_removal(state, key):
         return _REFRESHED
@@ -347,13 +371,17 @@ def _take_removal(state: EvseState, event: events.EvseRemoved, _sign: Micros | N
     return _Change(verdict, publish=True, corrected=corrected, steps=placed.steps)
 
 
-def _take_exclusion(state: EvseState, event: events.ExclusionDeclared, _sign: Micros | None) -> _Change:
+def _take_exclusion(
+    state: EvseState, event: events.ExclusionDeclared, _sign: Micros | None, _before: _Contents
+) -> _Change:
     key = (event.at, event.position)
     terms = (event.from_, event.until, event.reason, event.connector_uids, event.note)
     return _declare(state, event.exclusion_id, Exclusion(key, False, *terms))
 
 
-def _take_withdrawal(state: EvseState, event: events.ExclusionWithdrawn, _sign: Micros | None) -> _Change:
+def _take_withdrawal(
+    state: EvseState, event: events.ExclusionWithdrawn, _sign: Micros | None, _before: _Contents
+) -> _Change:
     return _declare(state, event.exclusion_id, Exclusion((event.at, event.position), withdrawn=True))
 
 
@@ -366,7 +394,9 @@ def _declare(state: EvseState, exclusion_id: str, exclusion: Exclusion) -> _Chan
     return _Change(Verdict.APPLIED, publish=True)
 
 
-def _take_gap(state: EvseState, event: events.GapObserved, _sign: Micros | None) -> _Change:
+def _take_gap(
+    state: EvseState, event: events.GapObserved, _sign: Micros | None, _before: _Contents
+) -> _Change:
     key = (event.at, event.position)
     gap = Gap(event.from_, event.until, key, event.event_id)
     if _applies_after_removal(state, key):
@@ -375,7 +405,7 @@ def _take_gap(state: EvseState, event: events.GapObserved, _sign: Micros | None)
     return _Change(Verdict.APPLIED, publish=True) if state.declarations.observe_gap(gap) else _REFRESHED
 
 
-_HANDLERS: dict[type[events.Event], Callable[[EvseState, Any, Micros | None], _Change]] = {
+_HANDLERS: dict[type[events.Event], Callable[[EvseState, Any, Micros | None, _Contents], _Change]] = {
     events.StatusReported: _take_status,
     events.OnlineReported: _take_online,
     events.ChargerNoted: _take_note,

@@ -75,6 +75,8 @@ class Declarations:
     exclusions: dict[str, list[Exclusion]] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     merged_gaps: list[Interval] = field(default_factory=list)
+    told: dict[str, str] = field(default_factory=dict, compare=False)
+    """The standing inventory in the words of whoever renders it, until another stands."""
 
     @property
     def evse(self) -> Document:
@@ -194,6 +196,7 @@ class Declarations:
 
     def _refresh(self) -> None:
         standing = self.connectors
+        self.told = {}
         self.taken_out = frozenset() if standing is None else frozenset(self.named().difference(standing))
 
     def _merge_gaps(self) -> None:

@@ -17,7 +17,7 @@ from service.domain.reliability import Sums
 from service.domain.state import NAMELESS, EvseState, History
 from service.domain.time import Micros
 from service.domain.timeline import Item, ItemKind, Minutes, Note, OnlineWord, PortTrack, Timeline
-from service.domain.track import Cause, Key, Report, Span, Track
+from service.domain.track import Cause, Key, Report, Span, Track, total_of
 
 VERSION = 3
 """Stands first in every packed state; another version is refused."""
@@ -114,6 +114,7 @@ def _unpack_track(plain: Plain) -> Track:
     track.attempt_from, track.charging_from = attempt
     track.sums = Sums(*sums)
     track.days = {day: dict(buckets) for day, buckets in days}
+    track.total = total_of(track.days.values())
     track.spans = [
         Span(span[0], span[1], span[2], span[3], _cause(span[4]), _cause(span[5])) for span in spans
     ]

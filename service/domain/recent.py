@@ -50,6 +50,10 @@ class Placed(NamedTuple):
     refolded: bool
 
 
+_IN_PLACE = Placed((), frozenset(), refolded=False)
+"""Taken in order, and no status changed."""
+
+
 def place(state: EvseState, items: list[Item], *, refold: bool = False) -> Placed:
     """Put items into their places and bring the tip up to date; `refold` forces folding again."""
     steps: list[Step] = []
@@ -60,27 +64,29 @@ def place(state: EvseState, items: list[Item], *, refold: bool = False) -> Place
             _insert(state, item)
         elif is_next(state, item):
             _insert(state, item)
-            steps += _apply_watched(state.tip, item, state)
+            if item.kind is ItemKind.STATUS:  # no other item that is taken so changes a status
+                steps += _apply_watched(state.tip, item, state)
+            else:
+                state.tip.apply(item, state.minutes)
         else:
             refold = not repeats_in_place(state, item)
             _insert(state, item)
             if not refold:
                 _note_repeat(state.tip, item)
     if not refold:
-        return Placed(tuple(steps), frozenset(), refolded=False)
+        return _IN_PLACE if not steps else Placed(tuple(steps), frozenset(), refolded=False)
     return fold_again(state, {item.key for item in items})
 
 
 def place_heartbeat(state: EvseState, minute: Micros) -> Placed:
     """Note a heartbeat's minute and let it end the offline spans it ends."""
-    unchanged = Placed((), frozenset(), refolded=False)
     if minute < state.closed or not state.minutes.add(minute):
-        return unchanged
+        return _IN_PLACE
     key = (minute, HEARTBEAT_POSITION)
     if not _sign_is_next(state.tip, key):
         return fold_again(state, set())
     state.tip.heartbeat(minute)
-    return unchanged
+    return _IN_PLACE
 
 
 def fold_again(state: EvseState, watched: set[Key]) -> Placed:
@@ -103,7 +109,7 @@ def is_next(state: EvseState, item: Item) -> bool:
     tip, kind = state.tip, item.kind
     if kind is ItemKind.SIGN:
         return _sign_is_next(tip, item.key)
-    if tip.removed or kind in {ItemKind.INVENTORY, ItemKind.REMOVED}:
+    if tip.removed or kind is ItemKind.INVENTORY or kind is ItemKind.REMOVED:
         return False
     if kind is ItemKind.NOTE:
         return tip.note is None or tip.note.at < item.time
@@ -112,13 +118,18 @@ def is_next(state: EvseState, item: Item) -> bool:
 
 def _report_is_next(state: EvseState, item: Item) -> bool:
     tip, key = state.tip, item.key
-    tracks = tip.touched(item.connector_uid)
     if item.kind is ItemKind.STATUS:
-        return all(key > track.status_key and key > track.since_key for track in tracks)
+        for track in tip.touched(item.connector_uid):
+            if key <= track.status_key or key <= track.since_key:
+                return False
+        return True
     disconnects = isinstance(item.body, OnlineWord) and item.body.online is False
     if disconnects and (tip.last_sign >= item.time or state.minutes.first_after(item.time) is not None):
         return False
-    return all(key > track.online_key and key > track.since_key for track in tracks)
+    for track in tip.touched(item.connector_uid):
+        if key <= track.online_key or key <= track.since_key:
+            return False
+    return True
 
 
 def repeats_in_place(state: EvseState, item: Item) -> bool:
@@ -145,7 +156,8 @@ def _sign_is_next(tip: Timeline, key: Key) -> bool:
     for track in tip.every():
         if key < track.online_turned:
             return False
-        if track.online is False and (key <= max(track.online_key, track.since_key) or key[0] < last_turn):
+        # A turn at the very key is that of the report whose sign of life this is: it goes before.
+        if track.online is False and (key <= track.online_key or key < track.since_key or key[0] < last_turn):
             return False
     return True
 
@@ -166,12 +178,14 @@ def _insert(state: EvseState, item: Item) -> None:
 
 
 def _apply_watched(timeline: Timeline, item: Item, state: EvseState) -> list[Step]:
-    before = {uid: (track.status, track.status_since) for uid, track in timeline.tracks.items()}
+    tracks, uid = timeline.tracks, item.connector_uid
+    watched = tracks.items() if uid is None else [(uid, tracks[uid])] if uid in tracks else ()
+    before = [(uid, track, track.status, track.status_since) for uid, track in watched]
     timeline.apply(item, state.minutes)
     return [
-        Step(uid, *before[uid], track.status, item.time)
-        for uid, track in timeline.tracks.items()
-        if track.status is not None and track.status is not before[uid][0]
+        Step(uid, status, since, track.status, item.time)
+        for uid, track, status, since in before
+        if track.status is not None and track.status is not status
     ]
 
 
@@ -260,7 +274,8 @@ def _recompute_port(state: EvseState) -> None:
 def advance(state: EvseState, rules: Rules) -> None:
     """Move what the horizon has passed from the recent items into the base, and close days and spans."""
     # Not beyond what the EVSE has reached: a receipt after the time that a replay is as of moves the horizon.
-    boundary = min(state.horizon - SETTLING, state.as_of)
+    # By whole hours, so that an event costs no second application of another one.
+    boundary = min(state.horizon - SETTLING, state.as_of) // HOUR * HOUR
     excess = _excess(state, rules.recent_limit)
     if excess:
         last = min(state.recent[excess - 1].time, state.as_of)
@@ -328,6 +343,7 @@ def _close_spans(state: EvseState, uid: str, base: Track, tip: Track) -> None:
         state.history[uid].spans += base.spans
         state.unsaved.spans += [(uid, span) for span in base.spans]
         del tip.spans[: len(base.spans)]
+        del tip.told[: len(base.spans)]
         base.spans = []
 
 
@@ -341,10 +357,10 @@ def _close_days(state: EvseState, first_open: int) -> None:
     pairs += [(uid, track, state.tip.tracks[uid]) for uid, track in state.base.tracks.items()]
     for uid, base, tip in pairs:
         history = state.history[uid]
-        for day in [day for day in base.days if day < first_open]:
-            history.days[day] = base.days.pop(day)
-            tip.days.pop(day, None)
-            state.unsaved.days.add((uid, day))
+        closed = base.forget_days(first_open)
+        tip.forget_days(first_open)
+        history.days |= closed
+        state.unsaved.days |= {(uid, day) for day in closed}
         _prune(state, uid, history, oldest)
     for day in [day for day in state.base.port.days if day < first_open]:
         state.port_days[day] = state.base.port.days.pop(day)

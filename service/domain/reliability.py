@@ -15,7 +15,8 @@ change point in order of event time, so that the value does not depend on how of
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from schemas.vocabulary import OUT_OF_SERVICE, Status
 from service.domain.definitions import OBSERVED, PAIRS
@@ -87,7 +88,7 @@ class Sums:
 
     def copy(self) -> Sums:
         """Give an independent copy."""
-        return replace(self)
+        return Sums(self.at, self.observed, self.up, self.onsets, self.successes, self.failures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,7 @@ def outcome_of(charged: Micros, open_for: Micros, closed_by: Status) -> Outcome:
     return UNTOLD
 
 
-@dataclass(frozen=True, slots=True)
-class Reliability:
+class Reliability(NamedTuple):
     """
     The published reliability of one connector with its terms.
 

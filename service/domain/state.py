@@ -14,7 +14,7 @@ from schemas.vocabulary import TimeClass
 from service.domain.inventory import Declarations, Gap
 from service.domain.time import Micros
 from service.domain.timeline import Item, Minutes, Timeline
-from service.domain.track import NEVER, Buckets, Key, Span
+from service.domain.track import NEVER, Buckets, Key, Span, total_of
 
 NAMELESS = "\x1f"
 """Under this uid stands the history of what held for all connectors; no real uid has control characters."""
@@ -46,11 +46,7 @@ class History:
         """
         totals = self._totals.get(first)
         if totals is None:
-            totals = {}
-            for day, buckets in self.days.items():
-                if day >= first:
-                    for bucket, amount in buckets.items():
-                        totals[bucket] = totals.get(bucket, 0) + amount
+            totals = total_of(buckets for day, buckets in self.days.items() if day >= first)
             if len(self._totals) > _TOTALS_KEPT:
                 self._totals.clear()
             self._totals[first] = totals
@@ -72,6 +68,17 @@ class Unsaved:
     dropped_days: set[tuple[str, int]] = field(default_factory=set)
     dropped_spans: list[tuple[str, Span]] = field(default_factory=list)
     dropped_gaps: list[Gap] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.days
+            or self.spans
+            or self.exclusions
+            or self.gaps
+            or self.dropped_days
+            or self.dropped_spans
+            or self.dropped_gaps
+        )
 
     def clear(self) -> None:
         """Forget all: it has been written."""

@@ -6,8 +6,8 @@ Everything here is a function of a state and `as_of`; nothing is changed and no 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from schemas.vocabulary import OUT_OF_SERVICE, Status, TimeClass
 from service.domain.definitions import OBSERVED
@@ -41,18 +41,32 @@ STATUS_RULES: dict[str, tuple[tuple[frozenset[Status], Status], ...]] = {"in_use
 
 
 def rolled_up_status(tracks: Iterable[Track], rule: str = "in_use_first") -> Status:
-    """Give the EVSE one status (settled reading 14): online first, then the order of the rule."""
-    known = list(tracks)
-    in_service = [track for track in known if track.status not in OUT_OF_SERVICE]
-    if not known:
+    """Give the EVSE one status from its connectors' tracks; see `roll_up`."""
+    return roll_up([(track.status, track.online) for track in tracks], rule)
+
+
+def roll_up(connectors: Collection[tuple[Status | None, bool | None]], rule: str = "in_use_first") -> Status:
+    """
+    Give the EVSE one status (settled reading 14): online first, then the order of the rule.
+
+    `connectors` holds (status, online) of each that is known.
+    """
+    if not connectors:
         return Status.UNKNOWN
+    statuses, offline, out_of_service = set(), 0, 0
+    for status, online in connectors:
+        if status in OUT_OF_SERVICE:
+            out_of_service += 1
+        else:
+            statuses.add(status)
+            offline += online is False
+    in_service = len(connectors) - out_of_service
     if not in_service:
-        return Status.REMOVED if all(track.status is Status.REMOVED for track in known) else Status.PLANNED
-    if all(track.online is False for track in in_service):
+        return Status.REMOVED if all(each[0] is Status.REMOVED for each in connectors) else Status.PLANNED
+    if offline == in_service:
         return Status.UNKNOWN
-    statuses = {track.status for track in in_service}
     for those, status in STATUS_RULES[rule]:
-        if statuses & those:
+        if not those.isdisjoint(statuses):
             return status
     return Status.UNKNOWN
 
@@ -107,8 +121,7 @@ def _leave_out(state: EvseState, uid: str, sums: Sums, as_of: Micros) -> Micros:
     return left_out
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectorSummary:
+class ConnectorSummary(NamedTuple):
     """One connector at a time: its track, windows by definition and reliability."""
 
     uid: str
@@ -120,8 +133,7 @@ class ConnectorSummary:
     """Uptime of the published window `observed`, whatever other windows were asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """One EVSE at a time."""
 
     as_of: Micros
@@ -157,4 +169,12 @@ def summarize(state: EvseState, as_of: Micros, rules: Rules, period: Interval | 
     return Summary(as_of, status, rolled_up_online(tracks), port, tuple(connectors))
 
 
-__all__ = ["ConnectorSummary", "Summary", "reliability", "rolled_up_online", "rolled_up_status", "summarize"]
+__all__ = [
+    "ConnectorSummary",
+    "Summary",
+    "reliability",
+    "roll_up",
+    "rolled_up_online",
+    "rolled_up_status",
+    "summarize",
+]

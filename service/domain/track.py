@@ -7,6 +7,7 @@ It knows neither lateness nor arrival: whoever holds it sees to the order.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -64,6 +65,22 @@ class Report(NamedTuple):
     vendor_error_code: str | None = None
 
 
+def total_of(days: Iterable[Buckets]) -> Buckets:
+    """Add up days."""
+    total: Buckets = {}
+    for buckets in days:
+        for bucket, amount in buckets.items():
+            total[bucket] = total.get(bucket, 0) + amount
+    return total
+
+
+def _add(days: dict[int, Buckets], day: int, bucket: int, amount: int) -> None:
+    buckets = days.get(day)
+    if buckets is None:
+        buckets = days[day] = {}
+    buckets[bucket] = buckets.get(bucket, 0) + amount
+
+
 @dataclass(slots=True)
 class Track:
     """
@@ -97,6 +114,10 @@ class Track:
     sums: Sums = field(default_factory=Sums)
     days: dict[int, Buckets] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
+    total: Buckets = field(default_factory=dict)
+    """The sum of `days`, which every summary asks for."""
+    told: list[bytes] = field(default_factory=list, compare=False)
+    """The first of `spans` in the words of whoever renders them, so that each is written once."""
 
     def copy(self) -> Track:
         """Give an independent copy."""
@@ -122,6 +143,7 @@ class Track:
             self.sums.copy(),
             {day: dict(buckets) for day, buckets in self.days.items()},
             list(self.spans),
+            dict(self.total),
         )
 
     def account(self, until: Micros) -> tuple[object, ...]:
@@ -168,20 +190,27 @@ class Track:
             return
         days, bucket = self.days, self.bucket
         # A clock in the year 9999 would else cost three million days, to be forgotten at once.
-        start = max(start, (until // DAY - KEPT_DAYS) * DAY)
-        while start < until:
-            day = start // DAY
-            end = min(until, (day + 1) * DAY)
-            buckets = days.get(day)
-            if buckets is None:
-                buckets = days[day] = {}
-            buckets[bucket] = buckets.get(bucket, 0) + end - start
-            start = end
+        last = until // DAY
+        start = max(start, (last - KEPT_DAYS) * DAY)
+        self.total[bucket] = self.total.get(bucket, 0) + until - start
+        day = start // DAY
+        while day < last:
+            _add(days, day, bucket, (day + 1) * DAY - start)
+            day += 1
+            start = day * DAY
+        if start < until:
+            _add(days, day, bucket, until - start)
 
     def count(self, at: Micros, counter: int) -> None:
         """Count one more of `counter` on the day of `at`."""
-        buckets = self.days.setdefault(at // DAY, {})
-        buckets[counter] = buckets.get(counter, 0) + 1
+        self.total[counter] = self.total.get(counter, 0) + 1
+        _add(self.days, at // DAY, counter, 1)
+
+    def forget_days(self, first: int) -> dict[int, Buckets]:
+        """Drop the days before day `first`, and give them."""
+        gone = {day: self.days.pop(day) for day in [day for day in self.days if day < first]}
+        self.total = total_of(self.days.values())
+        return gone
 
     def open_span(self, until: Micros) -> Span | None:
         """Give the current segment as a span up to `until`, None where it is plainly up."""

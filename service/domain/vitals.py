@@ -7,15 +7,15 @@ It hangs on what the log holds and never on the order of arrival; it knows neith
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from service.domain.state import EvseState
 from service.domain.time import Micros
 from service.domain.timeline import Timeline
 
 
-@dataclass(frozen=True, slots=True)
-class Vitals:
+class Vitals(NamedTuple):
     """
     When an EVSE was last heard, and how often it should be.
 
@@ -47,9 +47,6 @@ def _is_reachable(tip: Timeline) -> bool:
     return any(track.online is not False for track in tip.tracks.values() or (tip.nameless,))
 
 
-_ENCODER = json.JSONEncoder(separators=(",", ":"))
-
-
 def pack_vitals(known: Vitals) -> str:
     """
     Write vitals as a short JSON array, to be kept beside the state.
@@ -57,8 +54,15 @@ def pack_vitals(known: Vitals) -> str:
     >>> pack_vitals(Vitals(1_767_571_200_000_000, 300, "gateway-a", watched=True))
     '[1767571200000000,300,"gateway-a",1,0]'
     """
-    heard = (known.last_seen_at, known.heartbeat_interval_s, known.source)
-    return _ENCODER.encode([*heard, int(known.watched), known.horizon])
+    seen = "null" if known.last_seen_at is None else known.last_seen_at
+    interval = "null" if known.heartbeat_interval_s is None else known.heartbeat_interval_s
+    return f"[{seen},{interval},{_quoted(known.source)},{known.watched:d},{known.horizon}]"
+
+
+@lru_cache(maxsize=256)
+def _quoted(source: str | None) -> str:
+    """Write a source as JSON; there are few."""
+    return json.dumps(source)
 
 
 def unpack_vitals(text: str | bytes) -> Vitals:

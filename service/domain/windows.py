@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 from schemas.vocabulary import TimeClass
 from service.domain.definitions import OBSERVED, UNHEARD, Definition, first_of
@@ -20,14 +21,13 @@ from service.domain.inventory import FOREVER, Exclusion
 from service.domain.rules import published_from
 from service.domain.state import EvseState
 from service.domain.time import DAY, HOUR, Micros
-from service.domain.track import FIRST_COUNTER, Buckets, Span, Track
+from service.domain.track import FIRST_COUNTER, Buckets, Span, total_of
 
 MINIMUM_COUNTED: Micros = HOUR
 """`uptime` is null until this much of a window was up, down or excluded (settled reading 11)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """
     One period under one definition, in microseconds.
 
@@ -115,9 +115,10 @@ def connector_window(
     wanted = period or (published_from(as_of), as_of)
     seen = _seen(wanted, as_of)
     if period is None:
+        classes = definition.classes
         for bucket, amount in _bucket_totals(state, uid, seen).items():
             if bucket < FIRST_COUNTER:
-                amounts.add(definition.classes[bucket], amount)
+                amounts.add(classes[bucket], amount)
     else:
         _add_spans(amounts, spans_of(state, uid, as_of), definition, seen)
     if _is_plain(state, uid, definition, seen):
@@ -139,13 +140,16 @@ def port_window(
     amounts = Amounts()
     wanted = period or (published_from(as_of), as_of)
     seen = _seen(wanted, as_of)
-    connectors = {uid: spans_of(state, uid, as_of) for uid in state.tip.tracks}
     if period is not None or definition is not OBSERVED:
+        connectors = {uid: spans_of(state, uid, as_of) for uid in state.tip.tracks}
         for amount, _, after in _sweep(state, connectors, definition, seen):
             amounts.add(after, amount)
         return amounts.window(definition.name, wanted)
     for time_class, amount in _port_totals(state, seen).items():
         amounts.add(time_class, amount)
+    if not state.declarations.exclusions and not state.declarations.merged_gaps:
+        return amounts.window(definition.name, wanted)
+    connectors = {uid: spans_of(state, uid, as_of) for uid in state.tip.tracks}
     declared = state.declarations.all_standing().values()
     touched = [*state.declarations.merged_gaps, *map(span_of, declared)]
     for part in merge(clip(touched, *seen)):
@@ -197,20 +201,18 @@ def _bucket_totals(state: EvseState, uid: str, period: Interval) -> Buckets:
     """Sum the days of a period that starts at a midnight and ends at `as_of`, the open segment included."""
     first = period[0] // DAY
     track = state.tip.tracks[uid]
-    history = state.history[uid]
-    totals = dict(history.total_since(first))
-    for day, buckets in track.days.items():
-        if day >= first:
-            for bucket, amount in buckets.items():
-                totals[bucket] = totals.get(bucket, 0) + amount
-    _add_open(totals, track, period)
-    return totals
-
-
-def _add_open(totals: Buckets, track: Track, period: Interval) -> None:
+    totals = dict(state.history[uid].total_since(first))
+    recent = track.total
+    if (
+        next(iter(track.days), first) < first
+    ):  # the oldest of them, which lies far back only after a long silence
+        recent = total_of(buckets for day, buckets in track.days.items() if day >= first)
+    for bucket, amount in recent.items():
+        totals[bucket] = totals.get(bucket, 0) + amount
     start = max(track.poured, period[0])
     if track.bucket != UNHEARD and period[1] > start:
         totals[track.bucket] = totals.get(track.bucket, 0) + period[1] - start
+    return totals
 
 
 def _port_totals(state: EvseState, period: Interval) -> dict[TimeClass, Micros]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -65,18 +65,21 @@ class Topics:
         return Message(self.snapshots, partition, uid.encode(), None, headers)
 
     def kept_from(self, uid: str, partition: int, pending: bytes) -> list[Message]:
-        """Make the messages of what was packed with a save: records of the ledger, then transitions."""
-        kept = unpacked(pending)
-        messages = [self.entry(partition, (key, value)) for key, value in kept.ledger]
+        """Make the messages of what was packed with a save."""
+        return self.kept(uid, partition, unpacked(pending)) if pending else []
+
+    def kept(self, uid: str, partition: int, kept: Kept) -> list[Message]:
+        """Make the messages of what is kept with a save: records of the ledger, then transitions."""
+        messages = [self.entry(partition, entry) for entry in kept.ledger]
         messages += [
             Message(
                 self.transitions,
                 partition,
                 uid.encode(),
-                orjson.dumps(transition),
-                self._headers(transition["id"], TRANSITION_TYPE, uid, transition["at"]),
+                each.value,
+                self._headers(each.id, TRANSITION_TYPE, uid, each.at),
             )
-            for transition in kept.transitions
+            for each in kept.transitions
         ]
         return messages
 
@@ -93,59 +96,79 @@ class Topics:
         return Message(topic, partition, event["evse_uid"].encode(), orjson.dumps(event), headers)
 
     def _headers(self, ce_id: str, ce_type: str, subject: str, time: str) -> Headers:
-        words = {
-            "ce_specversion": "1.0",
-            "ce_id": ce_id,
-            "ce_type": ce_type,
-            "ce_source": self.source,
-            "ce_subject": subject,
-            "ce_time": time,
-            "content-type": "application/json",
-        }
-        return tuple((name, word.encode()) for name, word in words.items())
+        return (
+            _SPECVERSION,
+            ("ce_id", ce_id.encode()),
+            ("ce_type", ce_type.encode()),
+            ("ce_source", self.source.encode()),
+            ("ce_subject", subject.encode()),
+            ("ce_time", time.encode()),
+            _CONTENT_TYPE,
+        )
 
 
-def described(uid: str, record: Record, transitions: Sequence[Transition]) -> list[dict[str, Any]]:
+_SPECVERSION = ("ce_specversion", b"1.0")
+_CONTENT_TYPE = ("content-type", b"application/json")
+
+
+class Described(NamedTuple):
+    """One transition as it is published: its id, its time as RFC 3339, and its JSON."""
+
+    id: str
+    at: str
+    value: bytes
+
+
+def described(uid: str, record: Record, transitions: Sequence[Transition]) -> list[Described]:
     """
     Describe a record's transitions (`schemas.snapshot.TransitionRecord`), as they are kept with the state.
 
     The id is the event's position in the log and the transition's number among those of the event.
     """
+    if not transitions:
+        return []
     place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-    return [
-        {
-            "id": f"{uid}:{transition.position}:{number}",
+    made = []
+    for number, transition in enumerate(transitions):
+        transition_id, at = f"{uid}:{transition.position}:{number}", rfc3339(transition.at)
+        value = {
+            "id": transition_id,
             "evse_uid": uid,
             "connector_uid": transition.connector_uid,
             "from_status": transition.from_status,
             "to_status": transition.to_status,
-            "at": rfc3339(transition.at),
+            "at": at,
             "lasted_seconds": _seconds(transition.lasted),
             "verdict": transition.verdict,
             "event_id": transition.event_id,
             "position": place,
         }
-        for number, transition in enumerate(transitions)
-    ]
+        made.append(Described(transition_id, at, orjson.dumps(value)))
+    return made
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """The outputs of an EVSE's last save, as they are kept with its state until the next."""
 
-    transitions: list[dict[str, Any]]
-    ledger: list[Entry]
+    transitions: Sequence[Described]
+    ledger: Sequence[Entry]
 
     def packed(self) -> bytes:
         """Pack for the view; nothing is empty bytes."""
         if not self.transitions and not self.ledger:
             return b""
-        return orjson.dumps([self.transitions, self.ledger])
+        return orjson.dumps([[orjson.Fragment(each.value) for each in self.transitions], self.ledger])
+
+
+NOTHING_KEPT = Kept((), ())
 
 
 def unpacked(pending: bytes) -> Kept:
     """Read the outputs kept with the state; empty bytes are none."""
-    return Kept(*orjson.loads(pending)) if pending else Kept([], [])
+    if not pending:
+        return NOTHING_KEPT
+    transitions, entries = orjson.loads(pending)
+    return Kept([Described(each["id"], each["at"], orjson.dumps(each)) for each in transitions], entries)
 
 
 def _seconds(span: Micros | None) -> float | None:

@@ -142,24 +142,23 @@ def plan(uid: str, items: Sequence[Item], held: Held, planning: Planning) -> Pla
 def _finish(made: Plan, offsets: Sequence[int], planning: Planning) -> None:
     held, topics = made.held, planning.topics
     again = unpacked(held.pending if made.repeated or _may_be_unwritten(held, planning) else b"")
-    position, pending = held.position, again.packed()
+    position, kept = held.position, again
     publish = made.repeated > 0 or any(folded.publish for _, folded in made.folded)
     if made.folded:
         position = Position(position.epoch, tuple(offsets), held.state.as_of)
     if made.folded or publish:
         made.rendered = rendering.document(held.state, position.as_of_us, planning.rules)
     if made.folded and made.rendered is not None:
-        pending = _with_fresh(again, made, made.rendered).packed()
+        kept = _with_fresh(again, made, made.rendered)
         told = list(_verdicts(made))
-        held.state.verdicts = [*held.state.verdicts, *told][-_VERDICTS_KEPT:] if told else held.state.verdicts
-        made.write = replace(
-            write(made.uid, held, made.rendered, position, pending), verdicts=_verdict_words(told)
-        )
+        if told:
+            held.state.verdicts = [*held.state.verdicts, *told][-_VERDICTS_KEPT:]
+        made.write = write(made.uid, held, made.rendered, position, kept.packed(), _verdict_words(told))
     elif publish and made.rendered is not None:
         # The view has it; asking again lets the lists follow, which a crash may have left behind, and finds
         # out who is further.
         made.write = write(made.uid, held, made.rendered, position, held.pending)
-    made.messages += topics.kept_from(made.uid, _home(held), pending)
+    made.messages += topics.kept(made.uid, _home(held), kept)
     if publish and made.rendered is not None:
         removed_now = any(folded.removed_now for _, folded in made.folded)
         made.messages += _snapshots(made.uid, held, made.rendered, position, topics, removed_now=removed_now)
@@ -167,16 +166,13 @@ def _finish(made: Plan, offsets: Sequence[int], planning: Planning) -> None:
 
 def _with_fresh(again: Kept, made: Plan, rendered: rendering.RenderedEvse) -> Kept:
     """Give the outputs that are kept with this save: those that may be unwritten, then its own."""
-    fresh = [
-        transition
-        for item, folded in made.folded
-        for transition in described(made.uid, item.record, folded.transitions)
-    ]
-    entries = list(rendered.ledger)
-    if any(isinstance(item.event, EvseRemoved) for item, _ in made.folded) and rendered.removed:
+    transitions, entries = list(again.transitions), [*again.ledger, *rendered.ledger]
+    for item, folded in made.folded:
+        transitions += described(made.uid, item.record, folded.transitions)
+    if rendered.removed and any(isinstance(item.event, EvseRemoved) for item, _ in made.folded):
         removed_at = rendered.fields["removed_at"].decode()
         entries.append((ledger.removal_key(made.uid), {"removed_at": removed_at}))
-    return Kept(again.transitions + fresh, again.ledger + entries)
+    return Kept(transitions, entries)
 
 
 def _verdicts(made: Plan) -> Iterator[tuple[Micros, int, str]]:
@@ -273,7 +269,12 @@ def rewrite(uid: str, held: Held, planning: Planning, *, staged: str = "") -> Vi
 
 
 def write(
-    uid: str, held: Held, rendered: rendering.RenderedEvse, position: Position, pending: bytes
+    uid: str,
+    held: Held,
+    rendered: rendering.RenderedEvse,
+    position: Position,
+    pending: bytes,
+    verdicts: Sequence[tuple[Micros, bytes]] = (),
 ) -> ViewWrite:
     """Put together everything that one save changes."""
     return ViewWrite(
@@ -299,6 +300,7 @@ def write(
         last_updated_ms=rendered.last_updated_ms,
         coordinates=rendered.coordinates,
         removed=rendered.removed,
+        verdicts=verdicts,
     )
 
 

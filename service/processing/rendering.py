@@ -7,9 +7,10 @@ Redis.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -23,7 +24,7 @@ from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.domain.summary import ConnectorSummary, Summary, summarize
 from service.domain.time import DAY, SECOND, Micros, rfc3339
-from service.domain.track import COUNTERS, FIRST_COUNTER, OUTAGES, Buckets, Cause, Span
+from service.domain.track import COUNTERS, FIRST_COUNTER, OUTAGES, Buckets, Cause, Span, Track
 from service.domain.windows import Window
 from service.processing import ledger
 from service.processing.ledger import Entry
@@ -45,14 +46,14 @@ COUNTER_NAMES: dict[int, str] = {number: f"attempts.{name}" for name, number in 
 
 def snapshot(
     state: EvseState, as_of: Micros, rules: Rules, window: tuple[Micros, Micros] | None = None
-) -> dict[str, Any]:
-    """Give the snapshot's value; `window` asks for other windows than the published ones."""
+) -> bytes:
+    """Give the snapshot's value as JSON; `window` asks for other windows than the published ones."""
     return _snapshot(state, summarize(state, as_of, rules, window), rules)
 
 
-def _snapshot(state: EvseState, summary: Summary, rules: Rules) -> dict[str, Any]:
+def _snapshot(state: EvseState, summary: Summary, rules: Rules) -> bytes:
     note = state.tip.note
-    return {
+    value = {
         "evse": _evse(state, summary),
         "revision": state.revision,
         "as_of": rfc3339(summary.as_of),
@@ -69,36 +70,47 @@ def _snapshot(state: EvseState, summary: Summary, rules: Rules) -> dict[str, Any
         "windows": [_window(each) for each in summary.windows],
         "connectors": [_connector_state(each) for each in summary.connectors],
     }
+    return orjson.dumps(value)
 
 
-def _evse(state: EvseState, summary: Summary) -> dict[str, Any]:
-    """Give the EVSE exactly as in the published schema, with the fields it has."""
-    fields = state.declarations.connectors or {}
-    return {
-        **state.declarations.evse,
-        "uid": state.uid,
-        "connectors": [
-            _connector(
-                each, fields.get(each.uid, {}), state.connectors_updated.get(each.uid, state.last_updated)
-            )
-            for each in summary.connectors
-            if each.published
-        ],
-        "last_updated": rfc3339(state.last_updated),
-    }
+def _evse(state: EvseState, summary: Summary) -> orjson.Fragment:
+    """
+    Give the EVSE exactly as in the published schema, with the fields it has, as JSON.
+
+    Most of it is what the inventory says, which seldom changes: its JSON is kept until another one stands.
+    """
+    updated = state.connectors_updated
+    connectors = [
+        _connector(state, each, updated.get(each.uid, state.last_updated))
+        for each in summary.connectors
+        if each.published
+    ]
+    head, last_updated = _inventory_of(state), rfc3339(state.last_updated)
+    return orjson.Fragment(f'{head},"connectors":[{",".join(connectors)}],"last_updated":"{last_updated}"}}')
 
 
-def _connector(each: ConnectorSummary, fields: Any, updated: Micros) -> dict[str, Any]:
-    value = each.reliability.value
-    return {
-        **fields,
-        "uid": each.uid,
-        "status": each.track.status or Status.UNKNOWN,
-        "online": each.track.online,
-        "uptime": None if each.uptime is None else round(each.uptime, 5),
-        "reliability": None if value is None else round(value, 2),
-        "last_updated": rfc3339(updated),
-    }
+def _connector(state: EvseState, each: ConnectorSummary, updated: Micros) -> str:
+    value, track = each.reliability.value, each.track
+    uptime = "null" if each.uptime is None else repr(round(each.uptime, 5))
+    reliability = "null" if value is None else repr(round(value, 2))
+    return (
+        f'{_inventory_of(state, each.uid)},"status":"{track.status or Status.UNKNOWN}",'
+        f'"online":{_ONLINE[track.online]},"uptime":{uptime},"reliability":{reliability},'
+        f'"last_updated":"{rfc3339(updated)}"}}'
+    )
+
+
+def _inventory_of(state: EvseState, connector_uid: str = PORT) -> str:
+    """Give the JSON of what the standing inventory says of the EVSE or of a connector, not closed yet."""
+    declarations = state.declarations
+    said = declarations.told.get(connector_uid)
+    if said is None:
+        if connector_uid == PORT:
+            fields = {**declarations.evse, "uid": state.uid}
+        else:
+            fields = {**(declarations.connectors or {}).get(connector_uid, {}), "uid": connector_uid}
+        said = declarations.told[connector_uid] = orjson.dumps(fields)[:-1].decode()
+    return said
 
 
 def _window(window: Window) -> dict[str, Any]:
@@ -146,14 +158,14 @@ class RenderedEvse:
 
     snapshot: bytes
     fields: dict[str, bytes]
-    closed_days: dict[str, bytes] = field(default_factory=dict)
-    closed_outages: list[tuple[int, bytes]] = field(default_factory=list)
-    exclusions: dict[str, bytes | None] = field(default_factory=dict)
-    gaps: list[tuple[int, bytes]] = field(default_factory=list)
-    ledger: list[Entry] = field(default_factory=list)
-    drop_days: list[str] = field(default_factory=list)
-    drop_outages: list[bytes] = field(default_factory=list)
-    drop_gaps: list[bytes] = field(default_factory=list)
+    closed_days: Mapping[str, bytes] = field(default_factory=dict)
+    closed_outages: Sequence[tuple[int, bytes]] = ()
+    exclusions: Mapping[str, bytes | None] = field(default_factory=dict)
+    gaps: Sequence[tuple[int, bytes]] = ()
+    ledger: Sequence[Entry] = ()
+    drop_days: Sequence[str] = ()
+    drop_outages: Sequence[bytes] = ()
+    drop_gaps: Sequence[bytes] = ()
     keep_from_us: Micros = 0
     status: str = ""
     online: str = "null"
@@ -163,13 +175,14 @@ class RenderedEvse:
 
     def mark_saved(self, state: EvseState) -> None:
         """Tell the state that what it had closed is written."""
-        state.unsaved.clear()
+        if state.unsaved:
+            state.unsaved.clear()
 
 
 def document(state: EvseState, as_of: Micros, rules: Rules) -> RenderedEvse:
     """Render an EVSE for the view as of `as_of`."""
     summary = summarize(state, as_of, rules)
-    value = orjson.dumps(_snapshot(state, summary, rules))
+    value = _snapshot(state, summary, rules)
     online = _ONLINE[summary.online]
     fields = {
         "snapshot": value,
@@ -181,34 +194,36 @@ def document(state: EvseState, as_of: Micros, rules: Rules) -> RenderedEvse:
         "last_updated": rfc3339(state.last_updated).encode(),
         "removed_at": (rfc3339(state.removal_key[0]) if state.removal_key else "").encode(),
         "partition": b"" if state.partition is None else b"%d" % state.partition,
-        "recent": orjson.dumps(_recent(state, as_of)),
+        "recent": _recent(state, as_of),
     }
     rendered = RenderedEvse(value, fields)
     rendered.status, rendered.online = summary.status, online
     rendered.last_updated_ms = state.last_updated // 1000
     rendered.coordinates = _coordinates(state)
     rendered.removed = state.removed
-    _add_closed(rendered, state)
+    rendered.keep_from_us = keep_from(state)
+    if state.unsaved:
+        _add_closed(rendered, state)
     return rendered
 
 
 def _add_closed(rendered: RenderedEvse, state: EvseState) -> None:
     unsaved = state.unsaved
-    for uid, day in sorted(unsaved.days):
-        value = port_day_json(state.port_days[day]) if uid == PORT else day_json(state.history[uid].days[day])
-        rendered.closed_days[_field(uid, day)] = orjson.dumps(value)
+    rendered.closed_days = {_field(*each): orjson.dumps(_day(state, *each)) for each in sorted(unsaved.days)}
     rendered.drop_days = [_field(uid, day) for uid, day in sorted(unsaved.dropped_days)]
     rendered.closed_outages = [
         (span.end, orjson.dumps(outage_json(uid, span))) for uid, span in unsaved.spans
     ]
-    for exclusion_id in sorted(unsaved.exclusions):
-        standing = state.declarations.standing(exclusion_id)
-        rendered.exclusions[exclusion_id] = standing and orjson.dumps(_exclusion_json(standing))
+    standing = {each: state.declarations.standing(each) for each in sorted(unsaved.exclusions)}
+    rendered.exclusions = {key: one and orjson.dumps(_exclusion_json(one)) for key, one in standing.items()}
     rendered.gaps = [(gap.until, orjson.dumps(_gap_json(gap))) for gap in unsaved.gaps]
     rendered.drop_outages = [orjson.dumps(outage_json(uid, span)) for uid, span in unsaved.dropped_spans]
     rendered.drop_gaps = [orjson.dumps(_gap_json(gap)) for gap in unsaved.dropped_gaps]
-    rendered.keep_from_us = keep_from(state)
     rendered.ledger = list(_entries(rendered, state))
+
+
+def _day(state: EvseState, uid: str, day: int) -> dict[str, float]:
+    return port_day_json(state.port_days[day]) if uid == PORT else day_json(state.history[uid].days[day])
 
 
 def _entries(rendered: RenderedEvse, state: EvseState) -> Iterator[Entry]:
@@ -295,26 +310,34 @@ def _gap_json(gap: Gap) -> dict[str, Any]:
     return {"from": rfc3339(gap.from_), "until": rfc3339(gap.until)}
 
 
-def _recent(state: EvseState, as_of: Micros) -> dict[str, Any]:
+def _recent(state: EvseState, as_of: Micros) -> bytes:
     """Give the history since the last closed day, up to `as_of`, that late events may still correct."""
     connectors: dict[str, Any] = {}
     for uid, track in state.tip.tracks.items():
         days = {day: day_json(buckets) for day, buckets in track.days.items()}
         _pour_open(days, BUCKET_NAMES[track.bucket] if track.bucket else None, track.poured, as_of)
-        outages = [outage_json(uid, span) for span in track.spans]
-        open_span = track.open_span(as_of)
-        if open_span is not None:
-            outages.append(outage_json(uid, open_span, is_open=True))
-        connectors[uid] = {"days": _dated(days), "outages": outages}
+        connectors[uid] = {"days": _dated(days), "outages": orjson.Fragment(_outages(uid, track, as_of))}
     port = state.tip.port
     port_days = {day: port_day_json(classes) for day, classes in port.days.items()}
     named = None if port.time_class is TimeClass.UNOBSERVED else str(port.time_class)
     _pour_open(port_days, named, port.poured, as_of)
-    return {
-        "from": rfc3339(max(state.closed, 0)),
-        "connectors": connectors,
-        "port": {"days": _dated(port_days)},
-    }
+    return orjson.dumps(
+        {
+            "from": rfc3339(max(state.closed, 0)),
+            "connectors": connectors,
+            "port": {"days": _dated(port_days)},
+        }
+    )
+
+
+def _outages(uid: str, track: Track, as_of: Micros) -> bytes:
+    """Give the spans that are not plainly up as a JSON array, the open one last."""
+    spans, told = track.spans, track.told
+    told += [orjson.dumps(outage_json(uid, span)) for span in spans[len(told) :]]
+    open_span = track.open_span(as_of)
+    if open_span is None:
+        return b"[" + b",".join(told) + b"]"
+    return b"[" + b",".join((*told, orjson.dumps(outage_json(uid, open_span, is_open=True)))) + b"]"
 
 
 def _pour_open(days: dict[int, dict[str, float]], name: str | None, start: Micros, until: Micros) -> None:
@@ -328,7 +351,12 @@ def _pour_open(days: dict[int, dict[str, float]], name: str | None, start: Micro
 
 
 def _dated(days: dict[int, dict[str, float]]) -> dict[str, dict[str, float]]:
-    return {(_EPOCH + timedelta(days=day)).isoformat(): value for day, value in sorted(days.items())}
+    return {_date(day): value for day, value in sorted(days.items())}
+
+
+@lru_cache(maxsize=64)
+def _date(day: int) -> str:
+    return (_EPOCH + timedelta(days=day)).isoformat()
 
 
 def _coordinates(state: EvseState) -> tuple[float, float] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from schemas.vocabulary import RejectionReason
 from service.domain.events import Event
@@ -18,8 +19,7 @@ from service.processing.ports import Record, TopicPartition
 from service.processing.rejection import Rejection
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """A record and the event it holds."""
 
     record: Record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections.abc import Sequence
@@ -91,43 +92,50 @@ async def test_a_stranger_runs_it_and_looks_at_what_it_made(
 
     log = tmp_path / "log.jsonl"
     log.write_bytes(b"\n".join(orjson.dumps(event) for event in EVENTS))
-    replayed = await command("replay", str(log), settings={"ALLOWED_LATENESS": "48h"})
+    # None of these changes anything.
+    replayed, first, second, described, explained, listed, nobody = await asyncio.gather(
+        command("replay", str(log), settings={"ALLOWED_LATENESS": "48h"}),
+        command("show", "e1", "--json", settings=settings),
+        command("show", "e2", "--json", settings=settings),
+        command("show", "e1", settings=settings),
+        command("explain", "e1", "--json", settings=settings | {"INPUT_TOPICS": topic}),
+        command("list", "--status", "CHARGING", "--json", settings=settings),
+        command("show", "nobody", settings=settings),
+    )
     ours = [json.loads(line) for line in replayed.out.splitlines()]
-    shown = [
-        json.loads((await command("show", uid, "--json", settings=settings)).out) for uid in ("e1", "e2")
-    ]
+    shown = [json.loads(done.out) for done in (first, second)]
     # In a file all EVSEs are shown as of one time, in the view each as of its own.
     assert shown[0] == ours[0]
     assert shown[1]["evse"]["connectors"][0]["status"] == ours[1]["evse"]["connectors"][0]["status"]
 
-    assert "e1  AVAILABLE" in (await command("show", "e1", settings=settings)).out
-    explained = await command("explain", "e1", "--json", settings=settings | {"INPUT_TOPICS": topic})
+    assert "e1  AVAILABLE" in described.out
     found = json.loads(explained.out)
     assert (explained.code, found["agrees"]) == (0, True)
     began = {each["class"]: each["began_by"] for each in found["connectors"][0]["intervals"]}
     assert [began["down"][name] for name in ("topic", "partition", "offset")] == [topic, 0, 2]
-    listed = await command("list", "--status", "CHARGING", "--json", settings=settings)
     assert [json.loads(line)["uid"] for line in listed.out.splitlines()] == ["e2"]
-    nobody = await command("show", "nobody", settings=settings)
     assert (nobody.code, len(nobody.err.splitlines())) == (1, 1)
 
     await _look_at_letters(topic, settings)
 
 
 async def _look_at_letters(topic: str, settings: dict[str, str]) -> None:
-    listed = await command("dead-letters", "list", "--json", settings=settings)
+    # None of these changes anything.
+    listed, newest, tried, refused = await asyncio.gather(
+        command("dead-letters", "list", "--json", settings=settings),
+        command("dead-letters", "list", "-n", "1", settings=settings),
+        command("dead-letters", "replay", "--all", "--dry-run", settings=settings),
+        command("dead-letters", "replay", "--all", stdin=b"n\n", settings=settings),
+    )
     found = [json.loads(line) for line in listed.out.splitlines()]
     assert [one["reason"] for one in found] == ["not_json", "missing_field", "key_mismatch"]
     assert [one["origin"] for one in found] == [f"{topic}:0:{offset}" for offset in (7, 8, 9)]
-    newest = await command("dead-letters", "list", "-n", "1", settings=settings)
     assert "key_mismatch" in newest.out
     assert len(newest.out.splitlines()) == 1
-
-    tried = await command("dead-letters", "replay", "--all", "--dry-run", settings=settings)
     assert tried.out.count("would send: ") == 3
-    refused = await command("dead-letters", "replay", "--all", stdin=b"n\n", settings=settings)
     assert refused.code == 1
     assert "nothing was sent" in refused.err
+
     sent = await command("dead-letters", "replay", "--offset", f"{topic}:0:7", "--yes", settings=settings)
     assert sent.out == f"sent 1 to {topic}, partition 0\n"
 
@@ -209,9 +217,10 @@ async def test_check_names_everything_that_does_not_answer() -> None:
 
 async def test_an_unknown_view_is_one_line() -> None:
     """`show` and `list` say what does not answer."""
-    for arguments in (["show", "e1"], ["list"]):
-        url = f"redis://127.0.0.1:{free_port()}/0"
-        done = await command(*arguments, settings={"REDIS_URL": url})
+    settings = {"REDIS_URL": f"redis://127.0.0.1:{free_port()}/0"}
+    for done in await asyncio.gather(
+        *(command(*words, settings=settings) for words in (["show", "e1"], ["list"]))
+    ):
         assert done.code == 1
         assert len(done.err.splitlines()) == 1
         assert "Redis does not answer" in done.err

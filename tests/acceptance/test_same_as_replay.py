@@ -219,7 +219,7 @@ def _changes(sent: Sequence[Sent], topic: str) -> dict[str, Json]:
         uid = event.evse_uid
         folded = fold(states.setdefault(uid, EvseState(uid)), event, Rules())
         for change in described(uid, record, folded.transitions):
-            changes[change["id"]] = orjson.loads(orjson.dumps(change))
+            changes[change.id] = orjson.loads(change.value)
     return changes
 
 

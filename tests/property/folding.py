@@ -92,7 +92,7 @@ def what_is_said(events: Sequence[Event], using: Rules) -> dict[str, Any]:
 
 def view(state: EvseState, using: Rules) -> bytes:
     """Render the snapshot without what follows the order of publishing: revision and `last_updated`."""
-    value = snapshot(state, state.as_of, using)
+    value = orjson.loads(snapshot(state, state.as_of, using))
     del value["revision"], value["evse"]["last_updated"]
     for connector in value["evse"]["connectors"]:
         del connector["last_updated"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +25,7 @@ LONG = Nastiness(span_s=9 * DAY_S, whole_seconds=False, max_events=16, max_delay
 
 def content(state: EvseState, using: Rules) -> dict[str, Any]:
     """Give what is content: `evse` without numbers and times, status, raw status and error code."""
-    value = snapshot(state, state.as_of, using)
+    value = orjson.loads(snapshot(state, state.as_of, using))
     evse = {name: field for name, field in value["evse"].items() if name != "last_updated"}
     evse["connectors"] = [
         {

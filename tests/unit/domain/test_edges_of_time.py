@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from schemas.vocabulary import Status, Verdict
 from service.domain.events import Event
 from service.domain.fold import fold
@@ -181,7 +183,7 @@ def test_what_was_declared_after_a_removal_is_ignored_though_the_removal_comes_l
         ),
     )
 
-    value = snapshot(state, state.as_of, RULES)
+    value = orjson.loads(snapshot(state, state.as_of, RULES))
 
     assert "evse_id" not in value["evse"]
     assert value["connectors"][0]["windows"][0]["excluded_seconds"] == 0

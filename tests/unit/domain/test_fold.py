@@ -245,5 +245,5 @@ def test_the_horizon_follows_the_newest_time_received_or_effective() -> None:
     assert evse.state.horizon == when("11:00")
     evse.heartbeat("09:00")
     assert (evse.state.horizon, evse.state.as_of) == (when("11:00"), when("12:00"))
-    assert evse.state.closed == when("11:00") - 6 * MINUTE
+    assert evse.state.closed == when("10:00")  # the whole hour before it, less what it takes to settle
     assert evse.state.last_updated >= when("10:00") - SECOND

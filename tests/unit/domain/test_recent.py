@@ -45,7 +45,7 @@ def test_a_closed_span_goes_to_history_once() -> None:
     assert [span.end for span in evse.state.history["c1"].spans] == [when("09:00")]
     assert [span.end for span in evse.track().spans] == [when("11:00")]
 
-    evse.heartbeat("12:00")
+    evse.heartbeat("12:06")
 
     assert [span.end for span in evse.state.history["c1"].spans] == [when("09:00"), when("11:00")]
     assert evse.track().spans == []
@@ -91,7 +91,7 @@ def test_ids_are_forgotten_hour_by_hour_of_the_log() -> None:
         evse.status("AVAILABLE", f"{number}:00")
 
     assert len(evse.state.ids) == 2
-    assert len(evse.state.recent) == 4
+    assert len(evse.state.recent) == 6
 
 
 def test_a_correction_within_the_lateness_reaches_over_midnight() -> None:

@@ -193,7 +193,7 @@ def test_a_sign_of_life_folded_into_closed_history_still_voids_silence() -> None
     evse = Evse(allowed_lateness=HOUR)
     evse.status("AVAILABLE", "08:00")
     evse.heartbeat("10:05")
-    evse.gap("07:00", "07:01", at="12:00")
+    evse.gap("07:00", "07:01", at="12:06")
     assert evse.state.minutes.starts == []
 
     evse.silence("10:00", "11:30")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import orjson
@@ -491,7 +490,7 @@ def test_a_rebuild_of_a_running_worker_gives_what_was_there() -> None:
     expected.advance(timedelta(seconds=10))
     assert {each.position.epoch for each in driver.store.evses.values()} == {1}
     for kept in driver.store.evses.values():
-        kept.position = replace(kept.position, epoch=0)
+        kept.position = kept.position._replace(epoch=0)
     assert visible(driver) == visible(expected)
 
 
