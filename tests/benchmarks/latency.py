@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,16 @@ how long it was tried. `sent late` is by how much the generator was late at wors
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """How each load is offered, and how long its last snapshot is waited for; spans in seconds."""
+
+    seconds: float
+    warm_up_s: float
+    patience_s: float
+    evses: int
+
+
 def main() -> None:
     """Measure each load and print the percentiles."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.latency", description=__doc__)
@@ -64,62 +74,61 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--results", type=Path, default=FOLDER, help="the folder that results are kept in")
     arguments = parser.parse_args()
+    offer = Offer(arguments.seconds, arguments.warm_up, arguments.patience, arguments.evses)
     rows: list[Json] = []
     with bench() as parts:
         result: Json = {"commit": commit(ROOT), "job": "latency", "machine": machine(parts.redis_url)}
         for _ in range(arguments.runs):
-            rows += [_measured(parts, rate, arguments) for rate in arguments.loads]
+            for rate in arguments.loads:
+                rows.append(latencies(parts, rate, offer))
+                sys.stderr.write(f"{rate} events/s: p99 {rows[-1].get('p99_ms', 0):.1f} ms\n")
     middle = medians_by(rows, "rate")
     sys.stdout.write(f"{table(COLUMNS, middle)}\n")
-    result["size"] = {
-        "seconds": arguments.seconds,
-        "warm_up_s": arguments.warm_up,
-        "evses": arguments.evses,
-        "runs": arguments.runs,
-    }
+    result["size"] = asdict(offer) | {"runs": arguments.runs}
     result |= {"medians": middle, "runs": rows}
     sys.stdout.write(f"kept in {keep(result, arguments.results).name}\n")
 
 
-def _measured(parts: Bench, rate: int, arguments: argparse.Namespace) -> Json:
-    size = Size(0, arguments.evses, now() - 3600 * SECOND)
+def latencies(parts: Bench, rate: int, offer: Offer) -> Json:
+    """Offer a worker `rate` events a second; give the percentiles of their latency, in milliseconds."""
+    size = Size(0, offer.evses, now() - 3600 * SECOND)
     log = parts.write(inventory(size), iter(()), size.evses)
     place = parts.place(**NOBODY_MISSED, TICK_INTERVAL="0", HTTP_PORT=str(free_port()))
     parts.empty_view()
     with _worker(parts, log, place):
         begin = now() + int(_LEAD_S * SECOND)
-        seconds = arguments.seconds
-        load = Load(log.topic, parts.kafka.bootstrap_servers, rate, seconds, size.evses, begin)
-        listener = _started("acknowledged")
-        generator = _started("load")
+        load = Load(log.topic, parts.kafka.bootstrap_servers, rate, offer.seconds, offer.evses, begin)
         heard = {
             "load": asdict(load),
             "topic": place.prefix + "snapshots",
-            "warm_up_s": arguments.warm_up,
-            "patience_s": arguments.patience,
+            "warm_up_s": offer.warm_up_s,
+            "patience_s": offer.patience_s,
         }
         told: Json = {"rate": rate}
-        for process, said in ((listener, json.dumps(heard)), (generator, load.to_json())):
-            assert process.stdin is not None
-            process.stdin.write(said + "\n")
-            process.stdin.close()
-        for process in (generator, listener):
-            assert process.stdout is not None
-            told |= json.loads(process.stdout.read())
-            process.wait()
+        with (
+            _asked("acknowledged", json.dumps(heard)) as listener,
+            _asked("load", load.to_json()) as generator,
+        ):
+            for process in (generator, listener):
+                assert process.stdout is not None
+                told |= json.loads(process.stdout.read())
     parts.forget([place.prefix + "snapshots", place.prefix + "transitions", log.topic])
-    sys.stderr.write(f"{rate} events/s: p99 {told.get('p99_ms', 0):.1f} ms\n")
     return told
 
 
-def _started(module: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603 - one of ours
+def _asked(module: str, question: str) -> subprocess.Popen[str]:
+    """Start a process of this harness and give it what it reads."""
+    process = subprocess.Popen(  # noqa: S603 - one of ours
         [sys.executable, "-m", f"tests.benchmarks.{module}"],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert process.stdin is not None
+    process.stdin.write(question + "\n")
+    process.stdin.flush()
+    return process
 
 
 @contextmanager

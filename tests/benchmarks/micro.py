@@ -17,6 +17,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +29,7 @@ from service.domain.fold import fold
 from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.domain.time import SECOND
+from service.garbage import calm_collector
 from service.processing.decoding import decode
 from service.processing.outputs import Topics
 from service.processing.planning import Plan, Planning, grouped, plan
@@ -142,17 +144,15 @@ class Micro:
         for batch in _batches(begun, self.batch):
             line.take(batch)
         records = list(_records(JOBS[self.job](size), len(begun)))
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000)
         line.took.clear()
         line.sizes.clear()
-        if profile is not None:
-            profile.enable()
-        for batch in _batches(records, self.batch):
-            line.take(batch, until)
-        if profile is not None:
-            profile.disable()
+        with _calm_collector():
+            if profile is not None:
+                profile.enable()
+            for batch in _batches(records, self.batch):
+                line.take(batch, until)
+            if profile is not None:
+                profile.disable()
         return line
 
     def times(self) -> tuple[dict[str, float], dict[str, float]]:
@@ -195,6 +195,19 @@ class Micro:
             "--until",
             until,
         ]
+
+
+@contextmanager
+def _calm_collector() -> Iterator[None]:
+    """Collect garbage as seldom as the worker does, and leave the collector as it was."""
+    before = gc.get_threshold()
+    gc.collect()
+    calm_collector()
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def _records(entries: Iterable[Entry], first: int) -> Iterator[Record]:

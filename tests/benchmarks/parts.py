@@ -85,7 +85,7 @@ class Bench:
     def empty_view(self) -> None:
         """Forget everything that any worker kept in the view."""
         with redis.Redis.from_url(self.redis_url) as client:
-            client.flushall()
+            client.flushdb()
 
     def run(self, log: Written, what: str, place: Place, *, shares: bool = False, tree: Path = ROOT) -> Json:
         """Measure one process over a log, with the code in `tree`; say what it told."""
