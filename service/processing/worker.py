@@ -122,11 +122,19 @@ class Worker:
 
     async def start(self) -> None:
         """Connect to the parts, waiting for those that do not answer yet, and join the group."""
-        await self._retrying(Part.STORE, self._ports.store.start)
+        await self._retrying(Part.STORE, self._start_store)
         await self._retrying(Part.PUBLISHER, self._ports.publisher.start)
         await self._retrying(Part.LOG, lambda: self._ports.log.start(self._on_assigned, self._on_revoked))
         self._reading = True
         _log.info("The worker reads.", action="worker_started", topics=self._options.topics)
+
+    async def _start_store(self) -> None:
+        """Start the store; a view that goes back meanwhile is as good a beginning as any."""
+        while True:
+            try:
+                return await self._ports.store.start()
+            except Behind as reason:
+                _log.warning(str(reason), action="view_behind")
 
     async def close(self) -> None:
         """Leave the group first, so that others take over at once; then stop what was written to."""

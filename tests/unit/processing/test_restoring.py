@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from service.adapters.memory import MemoryPublisher
 from service.adapters.memory_view import MemoryView
 from service.processing.ledger import epoch_entry, packed_key
-from service.processing.ports import Epochs, Message, TopicPartition, Unavailable, Unusable
+from service.processing.ports import Behind, Epochs, Message, TopicPartition, Unavailable, Unusable
 from tests.builders import Json, event, heartbeat, online_reported, status_reported
 from tests.driver import Driver, with_options
 from tests.faults import Crash, When
@@ -628,3 +628,15 @@ def test_what_an_overtaken_worker_sends_again_is_followed_by_the_current_one() -
 
     assert driver.instruments.late_sends == 1
     assert [each and each["status"] for each in driver.snapshots("e1")][-2:] == ["AVAILABLE", "CHARGING"]
+
+
+def test_a_view_that_goes_back_while_a_worker_starts_is_where_it_begins() -> None:
+    """A dump is restored between its first two writes."""
+    driver = told(len(STORY))
+    driver.crash()
+    driver.faults.arm_next("store.start", When.AFTER, Behind("Redis has gone back"))
+
+    driver.restart()
+    driver.settle()
+
+    assert outcome(driver) == outcome(undisturbed(len(STORY)))
