@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 import orjson
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import NodeNotReadyError
 
 from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
 from service.processing.ports import Headers, Record
 from tests.builders import Json
 from tests.services import Kafka
+
+_AGAIN_S = 0.1
 
 LARGEST = 8 << 20
 """Bytes of the largest record that the producer here sends."""
@@ -68,9 +71,15 @@ async def read(kafka: Kafka, topic: str) -> list[Record]:
 
 async def committed(kafka: Kafka, group: str) -> dict[int, int]:
     """Give the committed next offset of each partition of a group that reads one topic."""
-    async with kafka.admin() as admin:
-        offsets = await admin.list_consumer_group_offsets(group)
-    return {place.partition: said.offset for place, said in offsets.items()}
+    while True:
+        async with kafka.admin() as admin:
+            try:
+                offsets = await admin.list_consumer_group_offsets(group)
+            except NodeNotReadyError:
+                # A broker that stood still for long does not count itself among the brokers for a moment.
+                await asyncio.sleep(_AGAIN_S)
+                continue
+        return {place.partition: said.offset for place, said in offsets.items()}
 
 
 def ends_of(records: Sequence[Sent]) -> dict[int, int]:
