@@ -22,6 +22,10 @@ DOWNLOAD_TIMEOUT = 600
 # Base64 of 16 bytes. Each broker has a log of its own, so all may have one id.
 CLUSTER_ID = "ZXZzZS1zdGF0dXMtdGVzdA"
 
+# The files of a formatted log, by the node's id: they name nothing that another log may not have, too, and
+# the tool that writes them takes a second.
+_FORMATTED: dict[str, dict[str, bytes]] = {}
+
 # What matters to one node, and to tests. Old tapes give their records old times, so retention is off; a
 # killed broker is let in again once its session is over, so that is short; the cleaner of compacted topics
 # would else take 128 MB of a small heap.
@@ -194,6 +198,13 @@ class KafkaProcess(LocalProcess):
 
     def _format(self) -> None:
         """Give the log folder its cluster id, without which Kafka does not start."""
+        settings = self._settings()
+        node, data = settings["node.id"], Path(settings["log.dirs"])
+        if node in _FORMATTED:
+            data.mkdir()
+            for name, content in _FORMATTED[node].items():
+                (data / name).write_bytes(content)
+            return
         command = [
             *self._java,
             "kafka.tools.StorageTool",
@@ -207,6 +218,7 @@ class KafkaProcess(LocalProcess):
         if done.returncode != 0:
             self.close()
             raise StartFailed(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
+        _FORMATTED[node] = {each.name: each.read_bytes() for each in data.iterdir() if each.is_file()}
 
 
 def _addresses(listeners: Mapping[str, int]) -> str:
