@@ -100,7 +100,7 @@ async def test_an_outage_of_kafka_is_shown_and_ends_by_itself(
 
         await begin(process)
         await pages.until_unready("log does not answer: Kafka", SHOWN_WITHIN)
-        await pages.until_more(RETRIES, await pages.metric(RETRIES) + 2)
+        await pages.until_more(RETRIES, await pages.metric(RETRIES) + 1)
         assert await pages.live() == ()
         await end(process)
         await write(kafka, EVENTS, [of_event(status_reported("CHARGING", "12:30"))])
@@ -139,7 +139,7 @@ async def test_kafka_may_be_lost_while_a_worker_joins(
 
         await die(process)
         await pages.until_unready("log does not answer: Kafka", SHOWN_WITHIN)
-        await pages.until_more(RETRIES, await pages.metric(RETRIES) + 2)
+        await pages.until_more(RETRIES, await pages.metric(RETRIES) + 1)
         assert await pages.live() == ()
         await come_back(process)
         # Not before: a client whose broker is gone leaves its connection to the garbage collector.
