@@ -34,7 +34,8 @@ Json = dict[str, Any]
 LOADS = (1_000, 10_000, 50_000)
 _START_S = 60.0
 _LEAD_S = 5.0
-"""Seconds before the first event is due, in which the processes start."""
+_LEAD_PER_EVENT_S = 40e-6
+"""Seconds before the first event is due, in which the processes start and the events are made."""
 
 COLUMNS = (
     Column("rate", "events/s"),
@@ -96,7 +97,8 @@ def latencies(parts: Bench, rate: int, offer: Offer) -> Json:
     place = parts.place(**NOBODY_MISSED, TICK_INTERVAL="0", HTTP_PORT=str(free_port()))
     parts.empty_view()
     with _worker(parts, log, place):
-        begin = now() + int(_LEAD_S * SECOND)
+        lead_s = _LEAD_S + rate * offer.seconds * _LEAD_PER_EVENT_S
+        begin = now() + int(lead_s * SECOND)
         load = Load(log.topic, parts.kafka.bootstrap_servers, rate, offer.seconds, offer.evses, begin)
         heard = {
             "load": asdict(load),

@@ -34,7 +34,7 @@ from service.garbage import calm_collector
 from service.life import LoopGuard, run_watched
 from service.logs import configure_logs
 from service.processing.options import Ports
-from service.processing.ports import Checkpoint, Commit, Log, Seen, TopicPartition, ViewStore
+from service.processing.ports import Checkpoint, Commit, Log, Record, Seen, TopicPartition, ViewStore
 from service.processing.worker import Worker
 from service.settings import load_settings
 from tests.benchmarks.sampling import Sampler
@@ -181,14 +181,45 @@ class _Measure:
 
 
 class _Log:
-    """The log, which tells what is committed of it."""
+    """
+    The log, which tells what is committed of it, and gives nothing from `begun` on before it is opened.
 
-    def __init__(self, log: Log, on_commit: Callable[[Mapping[TopicPartition, Commit]], None]) -> None:
+    Without that a partition could be at its end while another one has not begun what is measured.
+    """
+
+    def __init__(
+        self, log: Log, begun: Offsets, on_commit: Callable[[Mapping[TopicPartition, Commit]], None]
+    ) -> None:
         self._log = log
+        self._begun = begun
         self._on_commit = on_commit
+        self._is_open = False
+        self._waiting: set[TopicPartition] = set()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
+
+    def open(self) -> None:
+        """Give all from now on."""
+        self._is_open = True
+        self._log.resume(self._waiting)
+
+    async def fetch(self, timeout_s: float, max_records: int) -> list[Record]:
+        records = await self._log.fetch(timeout_s, max_records)
+        if self._is_open:
+            return records
+        for place in {TopicPartition(record.topic, record.partition) for record in records}:
+            if (self._log.position(place) or 0) > self._begun[place.partition]:
+                self._log.seek(place, self._begun[place.partition])
+                self._log.pause([place])
+                self._waiting.add(place)
+        return [record for record in records if record.offset < self._begun[record.partition]]
+
+    def seek(self, partition: TopicPartition, offset: int) -> None:
+        self._log.seek(partition, offset)
+        if not self._is_open and partition in self._waiting:  # the worker wants to read it from elsewhere
+            self._waiting.discard(partition)
+            self._log.resume([partition])
 
     async def commit(self, commits: Mapping[TopicPartition, Commit]) -> None:
         await self._log.commit(commits)
@@ -202,21 +233,22 @@ class _Throughput(_Measure):
         super().__init__(task)
         self._sampler = Sampler() if task.shares else None
         self._reached: Offsets = dict.fromkeys(task.ends, 0)
-        self._begun: tuple[Moment, Offsets, int, int] | None = None
+        self._log: _Log | None = None
+        self._begun: tuple[Moment, int, int] | None = None
         self._told: Json = {}
 
     def wrap(self, ports: Ports) -> Ports:
-        return replace(ports, log=cast("Log", _Log(ports.log, self._committed)))
+        self._log = _Log(ports.log, self.task.begun, self._committed)
+        return replace(ports, log=cast("Log", self._log))
 
     def told(self) -> Json:
         return self._told
 
     def _committed(self, commits: Mapping[TopicPartition, Commit]) -> None:
         self._reached |= {place.partition: each.next_offset for place, each in commits.items()}
-        if self._begun is None and self._is_at(self.task.begun):
-            # Some partitions are further than that: what is measured is counted from where each is.
-            counted = self.instruments
-            self._begun = Moment.now(), dict(self._reached), counted.batches, counted.touched
+        if self._begun is None and self._log is not None and self._is_at(self.task.begun):
+            self._begun = Moment.now(), self.instruments.batches, self.instruments.touched
+            self._log.open()
             if self._sampler is not None:
                 self._sampler.start()
         if self._begun is not None and not self._told and self._is_at(self.task.ends):
@@ -225,10 +257,10 @@ class _Throughput(_Measure):
     def _is_at(self, offsets: Offsets) -> bool:
         return all(self._reached[number] >= offset for number, offset in offsets.items())
 
-    def _end(self, now: Moment, since: Moment, reached: Offsets, batches: int, touched: int) -> None:
+    def _end(self, now: Moment, since: Moment, batches: int, touched: int) -> None:
         if self._sampler is not None:
             self._sampler.stop()
-        records = sum(self.task.ends[number] - offset for number, offset in reached.items())
+        records = sum(self.task.ends.values()) - sum(self.task.begun.values())
         batches, touched = self.instruments.batches - batches, self.instruments.touched - touched
         self._told = {
             "records": records,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from types import CodeType, FrameType
+from types import FrameType
 from typing import Self
 
 INTERVAL_S = 0.001
@@ -43,7 +43,6 @@ STEPS: dict[str, tuple[str, ...]] = {
     "save": (
         "service/processing/storing.py",
         "service/domain/packing.py",
-        "service/domain/vitals.py",
         "service/adapters/redis",
         "service/adapters/view_",
         "/redis/",
@@ -59,12 +58,22 @@ STEPS: dict[str, tuple[str, ...]] = {
         "/aiokafka/",
     ),
     "plan": ("service/processing/planning.py",),
+    "watch": (
+        "service/processing/watching.py",
+        "service/processing/ingest.py",
+        "service/processing/pace.py",
+        "service/processing/silence.py",
+    ),
+    "metrics": (
+        "service/adapters/prometheus.py",
+        "/prometheus_client/",
+    ),
 }
 """
 The steps and the files whose frames are theirs, by a part of the path; the first that claims a file has it.
 
 A file that none claims belongs to whoever called it. `client` is fetch, commit and connections; `plan` what
-planning does beside fold and render; the rest is the loop itself.
+planning does beside fold and render; `watch` who is heard and whether anything comes; the rest is the loop.
 """
 
 
@@ -79,7 +88,7 @@ class Sampler:
 
     def __init__(self) -> None:
         self.samples: Counter[str] = Counter()
-        self._claimed: dict[CodeType, str | None] = {}
+        self._claimed: dict[str, str | None] = {}
 
     def __enter__(self) -> Self:
         self.start()
@@ -104,10 +113,10 @@ class Sampler:
 
     def _sample(self, _number: int, frame: FrameType | None) -> None:
         while frame is not None:
-            code = frame.f_code
-            if code not in self._claimed:
-                self._claimed[code] = step_of(code.co_filename)
-            step = self._claimed[code]
+            filename = frame.f_code.co_filename
+            if filename not in self._claimed:
+                self._claimed[filename] = step_of(filename)
+            step = self._claimed[filename]
             if step is not None:
                 self.samples[step] += 1
                 return
