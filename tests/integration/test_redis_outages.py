@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -81,13 +82,20 @@ class Server:
 
     async def load(self) -> None:
         """Start again with so much that it takes until it is told to hurry."""
-        pipeline = self.client.pipeline(transaction=False)
-        for number in range(KEYS):
-            pipeline.set(f"load-{number}", b"")
-        await pipeline.execute()
+        # A base of commands, not a dump: a server that loads looks at its connections only between those.
+        await self.client.config_set("aof-use-rdb-preamble", "no")
+        client: Any = self.client  # not all of it is annotated
+        await client.execute_command("DEBUG", "POPULATE", KEYS)
+        await self.client.bgrewriteaof()
+        while await self._is_rewriting():  # noqa: ASYNC110 - the server tells nobody
+            await asyncio.sleep(0.05)
         await self.die()
         self.process._command += ["--key-load-delay", str(KEY_LOAD_DELAY_US)]
         self.process.begin()
+
+    async def _is_rewriting(self) -> bool:
+        now = await self.client.info("persistence")
+        return bool(now["aof_rewrite_in_progress"] or now["aof_rewrite_scheduled"])
 
     async def have_loaded(self) -> None:
         async with Redis.from_url(self.process.url) as client:  # the other one's server was killed
