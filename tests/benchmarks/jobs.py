@@ -123,6 +123,10 @@ def size_for(job: str, size: Size) -> Size:
     return replace(size, evses=1) if job == "hot" else size
 
 
+IDLE_WORDS = len(CONNECTORS) + 1
+"""Records of `idle` for each EVSE."""
+
+
 def idle(size: Size) -> Iterator[Entry]:
     """Each EVSE says once what its two connectors do and that it is online, and then nothing any more."""
     at = size.begin

@@ -43,13 +43,19 @@ THROUGHPUT = (
 
 
 def throughput(run: Json) -> Json:
-    """Work out what one run of `parts.Bench.run` says for each record: CPU in microseconds, and rates."""
+    """
+    Work out what one run of `parts.Bench.run` says for each record: CPU in microseconds, and rates.
+
+    `us_per_evse` is for each EVSE that a batch touched, however many of its records were in the batch.
+    """
     records, cpu, wall = run["records"], run["cpu_s"], run["wall_s"]
+    touched = run.get("batches", 0) * run.get("evses_a_batch", 0.0)
     return {
         "what": run["what"],
         "records": records,
         "records_per_cpu_s": records / cpu if cpu else None,
         "us_per_record": cpu / records * 1e6,
+        "us_per_evse": cpu / touched * 1e6 if touched else None,
         "records_per_s": records / wall if wall else None,
         "cpu_s_with_start": run["whole_cpu_s"],
         "records_a_batch": run.get("records_a_batch"),

@@ -30,6 +30,7 @@ RUN = {
     "cpu_s": 0.05,
     "wall_s": 0.1,
     "whole_cpu_s": 0.75,
+    "batches": 2,
     "records_a_batch": 500.0,
     "evses_a_batch": 450.0,
     "memory_mb": 80.0,
@@ -44,6 +45,7 @@ def test_a_run_is_told_by_the_record() -> None:
     assert told["us_per_record"] == pytest.approx(50)
     assert told["records_per_cpu_s"] == pytest.approx(20_000)
     assert told["records_per_s"] == pytest.approx(10_000)
+    assert told["us_per_evse"] == pytest.approx(0.05 / 900 * 1e6)
 
 
 def test_a_run_too_short_for_a_clock_has_no_rate() -> None:
