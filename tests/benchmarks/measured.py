@@ -267,6 +267,7 @@ class _Throughput(_Measure):
             "cpu_s": now.cpu - since.cpu,
             "wall_s": now.wall - since.wall,
             "whole_cpu_s": now.cpu,
+            "batches": batches,
             "records_a_batch": records / batches if batches else 0.0,
             "evses_a_batch": touched / batches if batches else 0.0,
         }

@@ -34,6 +34,7 @@ def test_a_job_is_measured_beside_its_floor(kafka: Kafka, redis7_url: str) -> No
     assert worker["records"] == 2_000
     assert sum(worker["shares"].values()) == pytest.approx(1)
     assert worker["memory_mb"] > 10
+    assert throughput(worker)["us_per_evse"] > 0
     assert "| worker  |" in table(THROUGHPUT, map(throughput, [*floor, worker]))
 
 
