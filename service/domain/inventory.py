@@ -77,6 +77,8 @@ class Declarations:
     merged_gaps: list[Interval] = field(default_factory=list)
     told: dict[str, str] = field(default_factory=dict, compare=False)
     """The standing inventory in the words of whoever renders it, until another stands."""
+    packed: bytes | None = field(default=None, compare=False)
+    """All of this in the words of whoever packs it, until something is declared."""
 
     @property
     def evse(self) -> Document:
@@ -104,6 +106,7 @@ class Declarations:
 
     def upsert(self, inventory: Inventory) -> None:
         """Put an inventory in its place; one that says nothing new shares the documents of its neighbour."""
+        self.packed = None
         if self.inventories:
             newest = self.inventories[-1]
             evse = newest.evse if same(newest.evse, inventory.evse) else inventory.evse
@@ -117,6 +120,7 @@ class Declarations:
 
     def declare(self, exclusion_id: str, exclusion: Exclusion) -> bool:
         """Put a declaration or withdrawal in its place; tells whether what holds has changed."""
+        self.packed = None
         before = self.standing(exclusion_id)
         versions = self.exclusions.setdefault(exclusion_id, [])
         versions.append(exclusion)
@@ -141,6 +145,7 @@ class Declarations:
 
     def observe_gap(self, gap: Gap) -> bool:
         """Add a gap; tells whether anything that was observed is so no more."""
+        self.packed = None
         before = self.merged_gaps
         self.gaps.append(gap)
         self.gaps.sort()
@@ -149,11 +154,13 @@ class Declarations:
 
     def restore_gaps(self, gaps: list[Gap]) -> None:
         """Take over gaps that were kept."""
+        self.packed = None
         self.gaps = gaps
         self._merge_gaps()
 
     def remove_after(self, key: Key) -> list[Gap]:
         """Forget what applies after a removal (settled reading 13); give the gaps that are gone for it."""
+        self.packed = None
         self.inventories = [each for each in self.inventories if each.key < key]
         self._refresh()
         for exclusion_id, versions in self.exclusions.items():
@@ -170,6 +177,7 @@ class Declarations:
 
         Gives the gaps and the ids of the exclusions that are gone for their age.
         """
+        self.packed = None
         while len(self.inventories) > 1 and self.inventories[1].key[0] < closed:
             replaced = self.inventories.pop(0)
             self.named_before.update(replaced.connectors or ())
@@ -191,6 +199,7 @@ class Declarations:
 
     def restore_inventories(self, inventories: list[Inventory], named_before: set[str]) -> None:
         """Take over inventories that were kept."""
+        self.packed = None
         self.inventories, self.named_before = inventories, named_before
         self._refresh()
 

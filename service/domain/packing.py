@@ -31,7 +31,20 @@ class UnknownVersion(ValueError):
 
 
 def pack(state: EvseState) -> Plain:
-    """Give the state as plain values."""
+    """Give the state as plain values; the parts below, in the order in which `unpack` reads them."""
+    return [
+        *pack_head(state),
+        pack_timeline(state.base),
+        pack_items(state.recent),
+        state.minutes.starts,
+        pack_ids(state.ids.items()),
+        pack_declarations(state.declarations),
+        *pack_tail(state),
+    ]
+
+
+def pack_head(state: EvseState) -> Plain:
+    """Give what stands first."""
     return [
         VERSION,
         state.uid,
@@ -41,15 +54,25 @@ def pack(state: EvseState) -> Plain:
         [state.removal_key, state.removed_from],
         [state.last_seen_position, state.source, state.has_sent_heartbeat, state.has_reported_online],
         [state.heartbeat_interval_s, state.interval_key],
-        _pack_timeline(state.base),
-        # Plain tuples at the speed of C: there are hundreds of items, packed at every save.
-        list(map(tuple, state.recent)),
-        state.minutes.starts,
-        [list(pair) for pair in state.ids.items()],
-        _pack_declarations(state.declarations),
-        state.named,
-        [list(each) for each in state.verdicts],
     ]
+
+
+def pack_items(items: Iterable[Item]) -> Plain:
+    """Give recent items: plain tuples, which whatever writes JSON takes at the speed of C."""
+    return [
+        (time, position, kind, event_id, connector_uid, tuple(body) if isinstance(body, tuple) else body)
+        for time, position, kind, event_id, connector_uid, body in items
+    ]
+
+
+def pack_ids(ids: Iterable[tuple[int, Micros]]) -> Plain:
+    """Give digests of event ids, with the time until which each counts."""
+    return list(ids)
+
+
+def pack_tail(state: EvseState) -> Plain:
+    """Give what stands last."""
+    return [state.named, [list(each) for each in state.verdicts]]
 
 
 def unpack(
@@ -129,7 +152,8 @@ def _cause(plain: Plain) -> Cause | None:
     return None if plain is None else Cause(*plain)
 
 
-def _pack_timeline(timeline: Timeline) -> Plain:
+def pack_timeline(timeline: Timeline) -> Plain:
+    """Give a timeline."""
     port, note = timeline.port, timeline.note
     return [
         _pack_track(timeline.nameless),
@@ -177,7 +201,8 @@ def _unpack_item(plain: Plain) -> Item:
     return Item(time, position, kind, event_id, connector_uid, body)
 
 
-def _pack_declarations(declarations: Declarations) -> Plain:
+def pack_declarations(declarations: Declarations) -> Plain:
+    """Give what stands and what a removal may bring back, each document once."""
     documents: list[Mapping[str, Any]] = []
     inventories = [
         [each.key, _number(documents, each.evse), each.connectors and _number(documents, each.connectors)]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from schemas.vocabulary import Status, TimeClass
 from service.domain.definitions import OBSERVED, first_of
 from service.domain.rules import KEPT_DAYS, SETTLING, Rules
-from service.domain.state import NAMELESS, PORT, EvseState, History
+from service.domain.state import NAMELESS, PORT, EvseState, History, Packed
 from service.domain.time import DAY, HOUR, Micros, day_of
 from service.domain.timeline import (
     HEARTBEAT_POSITION,
@@ -24,7 +24,7 @@ from service.domain.timeline import (
     PortTrack,
     Timeline,
 )
-from service.domain.track import Key, Report, Track
+from service.domain.track import NONE_TOLD, Key, Report, Track
 
 
 class Step(NamedTuple):
@@ -82,6 +82,8 @@ def place_heartbeat(state: EvseState, minute: Micros) -> Placed:
     """Note a heartbeat's minute and let it end the offline spans it ends."""
     if minute < state.closed or not state.minutes.add(minute):
         return _IN_PLACE
+    if state.minutes.starts[-1] != minute:
+        state.packed.minutes = NONE_TOLD
     key = (minute, HEARTBEAT_POSITION)
     if not _sign_is_next(state.tip, key):
         return fold_again(state, set())
@@ -174,6 +176,7 @@ def _insert(state: EvseState, item: Item) -> None:
         recent.append(item)
     else:
         insort(recent, item)
+        state.packed.recent = NONE_TOLD
     state.reports += item.kind is not ItemKind.SIGN
 
 
@@ -211,6 +214,7 @@ def name_connector(state: EvseState, uid: str, key: Key | None) -> bool:
         return False
     history = state.history[uid] = state.history[NAMELESS].copy()
     state.base.tracks[uid] = state.base.nameless.copy()
+    state.packed.base = None
     days = {(uid, day) for day in history.days}
     state.unsaved.days |= days
     state.unsaved.dropped_days -= days
@@ -222,6 +226,7 @@ def name_connector(state: EvseState, uid: str, key: Key | None) -> bool:
 def forget_connectors_after(state: EvseState, key: Key) -> None:
     """Make those connectors unknown that were named only after a removal (settled reading 13)."""
     known = state.declarations.named() | {uid for uid, named_at in state.named.items() if named_at < key}
+    state.packed.base = None
     for uid in [uid for uid in state.base.tracks if uid not in known]:
         state.named.pop(uid, None)
         del state.base.tracks[uid]
@@ -237,6 +242,7 @@ def forget_inventories_after(state: EvseState, key: Key) -> None:
     """Take back the recent statuses of inventories that a removal makes void."""
     void = [item for item in state.recent if item.kind is ItemKind.INVENTORY and item.key > key]
     state.recent = [item for item in state.recent if item not in void]
+    state.packed.recent = NONE_TOLD
     state.reports -= len(void)
 
 
@@ -269,6 +275,7 @@ def _recompute_port(state: EvseState) -> None:
     state.unsaved.days = others | {(PORT, day) for day in state.port_days}
     state.unsaved.dropped_days -= {(PORT, day) for day in state.port_days}
     state.base.port = port
+    state.packed.base = None
 
 
 def advance(state: EvseState, rules: Rules) -> None:
@@ -293,6 +300,7 @@ def advance(state: EvseState, rules: Rules) -> None:
     if crossed_hour:
         # By the log's time and not by the clock or the batch, so that the state is a fold of the log.
         state.ids = {digest: until for digest, until in state.ids.items() if until >= state.horizon}
+        state.packed.ids = NONE_TOLD
         gaps, exclusions = state.declarations.settle(boundary, keep_from(state))
         state.unsaved.dropped_gaps += gaps
         state.unsaved.exclusions |= exclusions
@@ -316,6 +324,7 @@ def keep_from(state: EvseState) -> Micros:
 def _fold_into_base(state: EvseState, boundary: Micros, least: int) -> None:
     """Fold the items before `boundary`, and at least so many: later ones of that instant come after."""
     recent, base = state.recent, state.base
+    state.packed = Packed()
     passed = 0
     for item in recent:
         if item.time >= boundary and passed >= least:
@@ -343,13 +352,14 @@ def _close_spans(state: EvseState, uid: str, base: Track, tip: Track) -> None:
         state.history[uid].spans += base.spans
         state.unsaved.spans += [(uid, span) for span in base.spans]
         del tip.spans[: len(base.spans)]
-        del tip.told[: len(base.spans)]
+        tip.told = NONE_TOLD
         base.spans = []
 
 
 def _close_days(state: EvseState, first_open: int) -> None:
     midnight = first_open * DAY
     state.days_closed = first_open
+    state.packed.base = None
     state.base.pour(midnight)
     state.tip.pour(midnight)
     oldest = day_of(keep_from(state))

@@ -14,7 +14,7 @@ from schemas.vocabulary import TimeClass
 from service.domain.inventory import Declarations, Gap
 from service.domain.time import Micros
 from service.domain.timeline import Item, Minutes, Timeline
-from service.domain.track import NEVER, Buckets, Key, Span, total_of
+from service.domain.track import NEVER, NONE_TOLD, Buckets, Key, Span, Told, total_of
 
 NAMELESS = "\x1f"
 """Under this uid stands the history of what held for all connectors; no real uid has control characters."""
@@ -92,6 +92,21 @@ class Unsaved:
 
 
 @dataclass(slots=True)
+class Packed:
+    """
+    Parts of a state in the words of whoever packs it, as long as they hold (they are written at every save).
+
+    `recent`, `minutes` and `ids` cover the first so many of each, which is what in-order events only add to;
+    whoever changes them in another way says so here.
+    """
+
+    base: bytes | None = None
+    recent: Told = NONE_TOLD
+    minutes: Told = NONE_TOLD
+    ids: Told = NONE_TOLD
+
+
+@dataclass(slots=True)
 class EvseState:
     """
     Everything known of one EVSE.
@@ -140,6 +155,7 @@ class EvseState:
     history: dict[str, History] = field(default_factory=lambda: {NAMELESS: History()})
     port_days: dict[int, dict[TimeClass, Micros]] = field(default_factory=dict)
     unsaved: Unsaved = field(default_factory=Unsaved)
+    packed: Packed = field(default_factory=Packed, compare=False)
 
     @property
     def removed(self) -> bool:

@@ -38,6 +38,12 @@ _ATTEMPT = frozenset({Status.PREPARING, Status.CHARGING})
 _SUSPENDED = frozenset({"SuspendedEV", "SuspendedEVSE"})
 
 
+Told = tuple[int, bytes]
+"""How many of a list have been written, and as what."""
+
+NONE_TOLD: Told = (0, b"")
+
+
 class Cause(NamedTuple):
     """The event at an end of a span; `event_id` None is a heartbeat, whose ids are not kept."""
 
@@ -116,7 +122,7 @@ class Track:
     spans: list[Span] = field(default_factory=list)
     total: Buckets = field(default_factory=dict)
     """The sum of `days`, which every summary asks for."""
-    told: list[bytes] = field(default_factory=list, compare=False)
+    told: Told = field(default=NONE_TOLD, compare=False)
     """The first of `spans` in the words of whoever renders them, so that each is written once."""
 
     def copy(self) -> Track:

@@ -20,6 +20,7 @@ from service.domain.time import SECOND, Micros, rfc3339
 from service.processing.instruments import OutputKind
 from service.processing.ledger import Entry, packed_key
 from service.processing.ports import Headers, Message, Position, Record
+from service.processing.rendering import trimmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,8 @@ class Kept(NamedTuple):
         """Pack for the view; nothing is empty bytes."""
         if not self.transitions and not self.ledger:
             return b""
-        return orjson.dumps([[orjson.Fragment(each.value) for each in self.transitions], self.ledger])
+        said = orjson.dumps([[orjson.Fragment(each.value) for each in self.transitions], self.ledger])
+        return trimmed(said)
 
 
 NOTHING_KEPT = Kept((), ())

@@ -6,7 +6,9 @@ Closed days and spans are read from where dashboards read them: they stand in th
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterable
 from datetime import date
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -14,12 +16,22 @@ import orjson
 from schemas.view import PORT, parse_day_field
 from schemas.vocabulary import Status, TimeClass
 from service.domain.definitions import BUCKET
-from service.domain.packing import UnknownVersion, make_history, pack, unpack
+from service.domain.packing import (
+    UnknownVersion,
+    make_history,
+    pack_declarations,
+    pack_head,
+    pack_ids,
+    pack_items,
+    pack_tail,
+    pack_timeline,
+    unpack,
+)
 from service.domain.state import EvseState
 from service.domain.time import SECOND, Micros, micros_of_text
-from service.domain.track import Cause, Span
+from service.domain.track import Cause, Span, Told
 from service.processing.ports import StoredEvse
-from service.processing.rendering import BUCKET_NAMES, COUNTER_NAMES
+from service.processing.rendering import BUCKET_NAMES, COUNTER_NAMES, trimmed
 
 __all__ = ["UnknownVersion", "pack_state", "restore"]
 
@@ -29,8 +41,41 @@ _NUMBER_OF_COUNTER = {name: number for number, name in COUNTER_NAMES.items()}
 
 
 def pack_state(state: EvseState) -> bytes:
-    """Pack what only the worker reads; closed history is not in it."""
-    return orjson.dumps(pack(state), default=_listed)
+    """
+    Pack what only the worker reads; closed history is not in it.
+
+    It is `packing.pack` as JSON, put together of the parts that still hold and what came since.
+    """
+    packed, declarations = state.packed, state.declarations
+    if packed.base is None:
+        packed.base = trimmed(_json(pack_timeline(state.base)))
+    if declarations.packed is None:
+        declarations.packed = trimmed(_json(pack_declarations(declarations)))
+    packed.recent = _longer(packed.recent, state.recent, pack_items)
+    packed.minutes = _longer(packed.minutes, state.minutes.starts, list)
+    packed.ids = _longer(packed.ids, state.ids.items(), pack_ids)
+    return b"%b,%b,[%b],[%b],[%b],%b,%b" % (
+        _json(pack_head(state))[:-1],
+        packed.base,
+        packed.recent[1],
+        packed.minutes[1],
+        packed.ids[1],
+        declarations.packed,
+        _json(pack_tail(state))[1:],
+    )
+
+
+def _longer(packed: Told, every: Collection[Any], pack: Callable[[Iterable[Any]], Any]) -> Told:
+    """Add to what is packed of a list, without its brackets, what the list holds more."""
+    count, text = packed
+    if len(every) == count:
+        return packed
+    more = _json(pack(islice(every, count, None)))[1:-1]
+    return len(every), b"%b,%b" % (text, more) if count else more
+
+
+def _json(plain: Any) -> bytes:
+    return orjson.dumps(plain, default=_listed)
 
 
 def _listed(value: object) -> list[object]:

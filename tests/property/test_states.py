@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from copy import deepcopy
 
+import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.vocabulary import Verdict
 from service.domain import recent
 from service.domain.fold import fold
+from service.domain.packing import pack
 from service.domain.rules import SETTLING
-from service.domain.state import EvseState
+from service.domain.state import EvseState, Packed
 from service.domain.time import SECOND
+from service.domain.track import NONE_TOLD, total_of
+from service.processing.rendering import document
+from service.processing.storing import pack_state
 from tests.oracle.drawn_events import DAY_S, Nastiness
 from tests.oracle.strategies import logs
 from tests.property.folding import Json, decoded, folded, ledger, rules, tries, view
@@ -57,6 +62,26 @@ def test_the_horizon_never_goes_back(log: list[Json], lateness_s: int) -> None:
         assert all(minute >= state.closed for minute in state.minutes.starts)
         assert state.recent == sorted(state.recent)
         marks = now
+
+
+@given(st.one_of(logs(REUSED), logs(LONG)), LATENESSES)
+@tries(0.4)
+def test_what_is_kept_of_earlier_words_is_what_would_be_written_anew(
+    log: list[Json], lateness_s: int
+) -> None:
+    """After every event: the packed state, the document, and the totals of the days."""
+    using, state = rules(lateness_s), EvseState("evse-1")
+    for event in decoded(log):
+        fold(state, event, using)
+        anew = deepcopy(state)
+        anew.packed, anew.declarations.packed, anew.declarations.told = Packed(), None, {}
+        for track in anew.tip.tracks.values():
+            track.told = NONE_TOLD
+
+        assert orjson.loads(pack_state(state)) == orjson.loads(orjson.dumps(pack(anew), default=list))
+        assert pack_state(state) == pack_state(anew)
+        assert document(state, state.as_of, using).fields == document(anew, state.as_of, using).fields
+        assert all(track.total == total_of(track.days.values()) for track in state.tip.every())
 
 
 @given(logs(REUSED))
