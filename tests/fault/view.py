@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from schemas.view import Keys
 from tests.fault.stage import NOWHERE, PLACES
@@ -118,7 +119,8 @@ class OneServer:
 
     async def keep_dump(self, which: int) -> None:  # noqa: ARG002 - there is one
         async with self.client() as client:
-            await client.save()
+            while not await _saved(client):  # noqa: ASYNC110 - the server tells nobody when the other is done
+                await asyncio.sleep(0.02)
         self._dump = self._primary.dump.read_bytes()
         self._primary.dump.unlink()
 
@@ -191,3 +193,14 @@ async def one_server(binary: Path) -> AsyncIterator[View]:
         kept = OneServer(binary, ways, ports, link, await stack.enter_async_context(listening(link)))
         stack.callback(kept.close)
         yield kept
+
+
+async def _saved(client: Any) -> bool:
+    """Have a dump written; not while the server writes one for its replica."""
+    try:
+        await client.save()
+    except ResponseError as error:
+        if "already in progress" not in str(error):
+            raise
+        return False
+    return True
