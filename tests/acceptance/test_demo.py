@@ -12,7 +12,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from tests.acceptance.demonstration import A_MINUTE, ADDRESS, PAST_IS_IN, demo, until_gone
+from tests.acceptance.demonstration import A_MINUTE, ADDRESS, PAST_IS_IN, Demo, Process, demo, until_gone
 from tests.acceptance.processes import Running, environment
 
 pytest.importorskip("confluent_kafka", reason="the extra `demo` is not installed")
@@ -96,11 +96,21 @@ async def test_a_second_ctrl_c_ends_it_at_once_without_a_trace() -> None:
     assert "Traceback" not in shown.said
 
 
+async def _worker_of(shown: Demo) -> Process:
+    """Wait for its worker, which starts as it begins to write the past."""
+    await shown.says(ADDRESS)
+    while True:
+        for part in await shown.parts():
+            if "service.demo.worker" in part.command:
+                return part
+        await asyncio.sleep(0.05)
+
+
 @pytest.mark.slow
 async def test_nothing_outlives_a_demonstration_that_was_killed() -> None:
     """The worker and Valkey notice that whoever started them is gone."""
-    async with demo("--evses", "3", "--days", "1") as shown:
-        await shown.says(PAST_IS_IN)
+    async with demo("--evses", "3", "--days", "60") as shown:
+        await _worker_of(shown)
         parts = await shown.parts()
         shown.process.kill()
         await until_gone(parts)
@@ -112,10 +122,9 @@ async def test_nothing_outlives_a_demonstration_that_was_killed() -> None:
 @pytest.mark.slow
 async def test_a_worker_that_dies_ends_the_demonstration_with_one_line() -> None:
     """It names the exit code and where the log is; nothing is left running."""
-    async with demo("--evses", "3", "--days", "1") as shown:
-        await shown.says(PAST_IS_IN)
+    async with demo("--evses", "3", "--days", "60") as shown:
+        worker = await _worker_of(shown)
         parts = await shown.parts()
-        (worker,) = [part for part in parts if "service.demo.worker" in part.command]
         os.kill(worker.pid, signal.SIGKILL)
         code = await shown.ends()
         await until_gone(parts)
