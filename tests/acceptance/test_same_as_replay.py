@@ -56,6 +56,7 @@ def settings(kafka: Kafka, redis_url: str) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not REAL_LOG.exists(), reason="the real charger's log is not part of the project")
+@pytest.mark.parametrize("redis_url", ["redis7"], indirect=True)
 async def test_a_real_chargers_log_gives_the_same_through_kafka_as_in_replay(
     kafka: Kafka, settings: dict[str, str], tmp_path: Path
 ) -> None:
