@@ -92,6 +92,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -144,6 +145,7 @@ def uid_of(key: str) -> str:
     return key[start:end].replace("%7D", "}").replace("%7B", "{").replace("%25", "%")
 
 
+@lru_cache(maxsize=16_384)
 def evse_key(prefix: str, uid: str) -> str:
     """Name the document hash of an EVSE."""
     return f"{prefix}:{{{escaped(uid)}}}"

@@ -7,6 +7,7 @@ The order is that of the heads of the scripts. Talks to no server.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -107,7 +108,38 @@ def save_arguments(keys: Keys, writes: Sequence[ViewWrite]) -> tuple[list[str], 
     return names, values
 
 
+_NO_CHANGES = ",".join("0" * 9)
+"""The nine counts of a write that closes and declares nothing, as nearly all are."""
+
+
 def _guarded_values(write: ViewWrite) -> list[Argument]:
+    changes, counts = _changes_of_history(write)
+    return [
+        position_word(write.position),
+        "" if write.previous is None else position_word(write.previous),
+        "1" if write.replace else "",
+        write.state,
+        write.pending,
+        write.vitals,
+        f"{write.status}|{write.online}|{write.last_updated_ms}|{write.coordinates}|{write.removed}",
+        _kept(write.keep_from_us),
+        counts,
+        *write.document.values(),
+        *changes,
+    ]
+
+
+@lru_cache(maxsize=1024)
+def _kept(keep_from_us: int) -> str:
+    return "|".join(map(str, pruning_day(keep_from_us))) if keep_from_us > 0 else ""
+
+
+def _changes_of_history(write: ViewWrite) -> tuple[list[Argument], str]:
+    """Spell out what is closed, declared and dropped, and the counts of each."""
+    closed = write.closed_days or write.closed_outages or write.drop_days or write.drop_outages
+    declared_now = write.exclusions or write.gaps or write.drop_gaps or write.verdicts
+    if not closed and not declared_now:
+        return [], _NO_CHANGES
     declared = {name: value for name, value in write.exclusions.items() if value is not None}
     withdrawn = [name for name, value in write.exclusions.items() if value is None]
     written = (
@@ -121,17 +153,7 @@ def _guarded_values(write: ViewWrite) -> list[Argument]:
         write.gaps,
         write.verdicts,
     )
-    return [
-        position_word(write.position),
-        "" if write.previous is None else position_word(write.previous),
-        "1" if write.replace else "",
-        write.state,
-        write.pending,
-        write.vitals,
-        f"{write.status}|{write.online}|{write.last_updated_ms}|{write.coordinates}|{write.removed}",
-        "|".join(map(str, pruning_day(write.keep_from_us))) if write.keep_from_us > 0 else "",
-        ",".join(str(len(one)) for one in written),
-        *write.document.values(),
+    changes = [
         *_flat(write.closed_days.items()),
         *write.drop_days,
         *write.drop_outages,
@@ -142,6 +164,7 @@ def _guarded_values(write: ViewWrite) -> list[Argument]:
         *_flat(write.gaps),
         *_flat(write.verdicts),
     ]
+    return changes, ",".join(str(len(one)) for one in written)
 
 
 def _flat(pairs: Iterable[tuple[Argument, bytes]]) -> Iterator[Argument]:

@@ -17,7 +17,7 @@ any other, online false               down
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from schemas.vocabulary import OPERATIONAL, OUT_OF_SERVICE, ExclusionReason, Status, TimeClass
 
@@ -30,6 +30,8 @@ PAIRS: tuple[Pair, ...] = tuple(
 """Every pair there is; its index is the bucket that time is stored under."""
 
 BUCKET: dict[Pair, int] = {pair: index for index, pair in enumerate(PAIRS)}
+
+_MOST_COUNTERS = 8
 
 UNHEARD = BUCKET[None, None]
 """The bucket of time in which nothing was heard. It is never stored: it is what is left of a window."""
@@ -49,6 +51,18 @@ PORT_ORDER = (
 """A port's moment has the first of these that any of its connectors has."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Weighting:
+    """
+    Into which of `size` sums the amount of each bucket goes, and of each counter behind them.
+
+    Compared by identity: what was summed by one is kept under it.
+    """
+
+    places: tuple[int, ...]
+    size: int
+
+
 class UnsupportedDefinition(ValueError):
     """A definition that history, which keeps no spans of plainly up time, cannot answer."""
 
@@ -64,6 +78,8 @@ class Definition:
     name: str
     classes: tuple[TimeClass, ...]
     exclusion_reasons: frozenset[ExclusionReason]
+    weighting: Weighting = field(init=False, repr=False, compare=False)
+    """By class, in the order of `PORT_ORDER`; what is counted goes into a last sum, which nobody reads."""
 
     def __post_init__(self) -> None:
         for pair, plainly_up, time_class in zip(PAIRS, PLAINLY_UP, self.classes, strict=True):
@@ -72,6 +88,9 @@ class Definition:
                     f"definition {self.name}: {pair[0]} with online {pair[1]} must be up, "
                     "since history keeps no spans of it"
                 )
+        places = tuple(PORT_ORDER.index(time_class) for time_class in self.classes)
+        rest = len(PORT_ORDER)
+        object.__setattr__(self, "weighting", Weighting(places + (rest,) * _MOST_COUNTERS, rest + 1))
 
     def class_of(self, status: Status | None, online: bool | None) -> TimeClass:
         """Give the class of a moment with this status and online."""

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from schemas.vocabulary import TimeClass
+from service.domain.definitions import Weighting
 from service.domain.inventory import Declarations, Gap
 from service.domain.time import Micros
 from service.domain.timeline import Item, Minutes, Timeline
-from service.domain.track import NEVER, NONE_TOLD, Buckets, Key, Span, Told, total_of
+from service.domain.track import NEVER, NONE_TOLD, Buckets, Key, Span, Told
 
 NAMELESS = "\x1f"
 """Under this uid stands the history of what held for all connectors; no real uid has control characters."""
@@ -23,7 +24,7 @@ PORT = ""
 """Under this uid stand the closed days of the EVSE as a port."""
 
 
-_TOTALS_KEPT = 3
+_SUMS_KEPT = 6
 
 
 @dataclass(slots=True)
@@ -32,29 +33,33 @@ class History:
 
     days: dict[int, Buckets] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
-    _totals: dict[int, Buckets] = field(default_factory=dict, compare=False)
+    _sums: dict[tuple[int, Weighting], list[int]] = field(default_factory=dict, compare=False)
 
     def copy(self) -> History:
         """Give an independent copy."""
         return History({day: dict(buckets) for day, buckets in self.days.items()}, list(self.spans))
 
-    def total_since(self, first: int) -> Buckets:
+    def summed_since(self, first: int, weighting: Weighting) -> list[int]:
         """
-        Add up the closed days from day `first` on, by bucket.
+        Add up the closed days from day `first` on, by a weighting.
 
         The sums are kept until days are closed or dropped, once a day: rendering asks at every change.
         """
-        totals = self._totals.get(first)
-        if totals is None:
-            totals = total_of(buckets for day, buckets in self.days.items() if day >= first)
-            if len(self._totals) > _TOTALS_KEPT:
-                self._totals.clear()
-            self._totals[first] = totals
-        return totals
+        sums = self._sums.get((first, weighting))
+        if sums is None:
+            sums = [0] * weighting.size
+            for day, buckets in self.days.items():
+                if day >= first:
+                    for bucket, amount in buckets.items():
+                        sums[weighting.places[bucket]] += amount
+            if len(self._sums) > _SUMS_KEPT:
+                self._sums.clear()
+            self._sums[first, weighting] = sums
+        return sums
 
     def days_changed(self) -> None:
         """Forget the kept sums; called after `days` was changed."""
-        self._totals.clear()
+        self._sums.clear()
 
 
 @dataclass(slots=True)

@@ -10,14 +10,14 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from schemas.vocabulary import OUT_OF_SERVICE, Status, TimeClass
-from service.domain.definitions import OBSERVED
+from service.domain.definitions import OBSERVED, Weighting
 from service.domain.intervals import Interval, clip, subtract
 from service.domain.recent import keep_from
 from service.domain.reliability import COUNTS_OBSERVED, COUNTS_UP, OUTCOMES, Reliability, Sums, integral, rate
 from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.domain.time import Micros
-from service.domain.track import COUNTERS, FIRST_COUNTER, OUTAGES, Track
+from service.domain.track import Track
 from service.domain.windows import (
     Window,
     connector_window,
@@ -25,7 +25,7 @@ from service.domain.windows import (
     overlapping,
     port_window,
     spans_of,
-    total_buckets,
+    summed,
 )
 
 _IN_USE_FIRST: tuple[tuple[frozenset[Status], Status], ...] = (
@@ -79,16 +79,21 @@ def rolled_up_online(tracks: Iterable[Track]) -> bool | None:
     return True if any(track.online is True for track in in_service) else None
 
 
+_COUNTED = Weighting(
+    tuple(0 if counts else 1 for counts in COUNTS_OBSERVED)
+    + tuple(range(2, 2 + len(OUTCOMES) + 1)),  # the counters of a day: by outcome, and onsets
+    2 + len(OUTCOMES) + 1,
+)
+_OUTCOME_NAMES = tuple(outcome.name for outcome in OUTCOMES)
+
+
 def reliability(state: EvseState, uid: str, as_of: Micros) -> Reliability:
     """Rate a connector as of `as_of`: excluded time and gaps are left out of its sums."""
     sums, open_onsets = state.tip.tracks[uid].sums_at(as_of)
-    totals = total_buckets(state, uid, as_of)
-    observed = sum(
-        amount for bucket, amount in totals.items() if bucket < FIRST_COUNTER and COUNTS_OBSERVED[bucket]
-    )
+    observed, _, *attempts, outages = summed(state, uid, _COUNTED, (0, as_of))
     observed -= _leave_out(state, uid, sums, as_of)
-    attempts = {outcome.name: totals.get(COUNTERS[outcome.name], 0) for outcome in OUTCOMES}
-    return rate(sums, observed, attempts, totals.get(OUTAGES, 0) + open_onsets)
+    counts = dict(zip(_OUTCOME_NAMES, attempts, strict=True))
+    return rate(sums, observed, counts, outages + open_onsets)
 
 
 def _leave_out(state: EvseState, uid: str, sums: Sums, as_of: Micros) -> Micros:

@@ -15,13 +15,13 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from schemas.vocabulary import TimeClass
-from service.domain.definitions import OBSERVED, UNHEARD, Definition, first_of
+from service.domain.definitions import OBSERVED, UNHEARD, Definition, Weighting, first_of
 from service.domain.intervals import Interval, clip, length, merge, subtract
 from service.domain.inventory import FOREVER, Exclusion
 from service.domain.rules import published_from
 from service.domain.state import EvseState
 from service.domain.time import DAY, HOUR, Micros
-from service.domain.track import FIRST_COUNTER, Buckets, Span, total_of
+from service.domain.track import Span, total_of
 
 MINIMUM_COUNTED: Micros = HOUR
 """`uptime` is null until this much of a window was up, down or excluded (settled reading 11)."""
@@ -111,15 +111,13 @@ def connector_window(
 
     What of a period lies after `as_of` is unobserved.
     """
-    amounts = Amounts()
     wanted = period or (published_from(as_of), as_of)
     seen = _seen(wanted, as_of)
     if period is None:
-        classes = definition.classes
-        for bucket, amount in _bucket_totals(state, uid, seen).items():
-            if bucket < FIRST_COUNTER:
-                amounts.add(classes[bucket], amount)
+        up, down, excluded, _, out_of_service, _ = summed(state, uid, definition.weighting, seen)
+        amounts = Amounts(up, down, excluded, out_of_service)
     else:
+        amounts = Amounts()
         _add_spans(amounts, spans_of(state, uid, as_of), definition, seen)
     if _is_plain(state, uid, definition, seen):
         return amounts.window(definition.name, wanted)
@@ -185,11 +183,6 @@ def counts_for(exclusion: Exclusion, uid: str, definition: Definition) -> bool:
     return concerns and exclusion.reason in definition.exclusion_reasons
 
 
-def total_buckets(state: EvseState, uid: str, as_of: Micros) -> Buckets:
-    """Add up all days kept of a connector up to `as_of`, by bucket and counter."""
-    return _bucket_totals(state, uid, (0, as_of))
-
-
 def _is_plain(state: EvseState, uid: str, definition: Definition, period: Interval) -> bool:
     if not state.declarations.exclusions and not state.declarations.merged_gaps:
         return True
@@ -197,22 +190,22 @@ def _is_plain(state: EvseState, uid: str, definition: Definition, period: Interv
     return not gaps and not clip(exclusions_of(state, uid, definition), *period)
 
 
-def _bucket_totals(state: EvseState, uid: str, period: Interval) -> Buckets:
-    """Sum the days of a period that starts at a midnight and ends at `as_of`, the open segment included."""
-    first = period[0] // DAY
-    track = state.tip.tracks[uid]
-    totals = dict(state.history[uid].total_since(first))
+def summed(state: EvseState, uid: str, weighting: Weighting, period: Interval) -> list[Micros]:
+    """Add up a period from a midnight to `as_of`, the open segment included, by a weighting."""
+    first, until = period[0] // DAY, period[1]
+    track, places = state.tip.tracks[uid], weighting.places
+    sums = state.history[uid].summed_since(first, weighting).copy()
     recent = track.total
     if (
         next(iter(track.days), first) < first
-    ):  # the oldest of them, which lies far back only after a long silence
+    ):  # the oldest, which lies that far back only after a long silence
         recent = total_of(buckets for day, buckets in track.days.items() if day >= first)
     for bucket, amount in recent.items():
-        totals[bucket] = totals.get(bucket, 0) + amount
+        sums[places[bucket]] += amount
     start = max(track.poured, period[0])
-    if track.bucket != UNHEARD and period[1] > start:
-        totals[track.bucket] = totals.get(track.bucket, 0) + period[1] - start
-    return totals
+    if track.bucket != UNHEARD and until > start:
+        sums[places[track.bucket]] += until - start
+    return sums
 
 
 def _port_totals(state: EvseState, period: Interval) -> dict[TimeClass, Micros]:

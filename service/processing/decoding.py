@@ -1,9 +1,9 @@
 """
 From a record to an event, or to the reason why it is none.
 
-`decode` is total: whatever the bytes are, it returns. The clock rules (promise P3) are applied here and
-nowhere else; behind it, time is what the event says. Knows JSON and the published models, and neither topics
-nor state.
+`decode` is total: whatever the bytes are, it returns. The clock rules (promise P3, `clocks`) are applied
+here and on the short way (`quick`); behind it, time is what the event says. Knows JSON and the published
+models, and neither topics nor state.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from schemas.evse import EVSE, FieldWarning, StructureError, parse_evse
 from schemas.fields import is_uid
 from schemas.vocabulary import EventType, RejectionReason, Status
 from service.domain import events as domain
-from service.domain.time import CLOCK_TOLERANCE, EARLIEST, Micros, micros_from
+from service.domain.time import Micros, micros_from
+from service.processing.clocks import apply_clock_rules
 from service.processing.envelope import Document, open_envelope, our_name, reconcile
 from service.processing.ports import Headers
+from service.processing.quick import quickly
 from service.processing.rejection import Rejected, Rejection
 
 __all__ = ["MAX_BYTES", "Rejection", "Warn", "decode"]
@@ -62,16 +64,20 @@ def decode(  # noqa: PLR0913 - all but the value are named
     uid, and a missing key is a mismatch; False where records have no keys (a file). `warn` is called for bad
     fields of an inventory that is good otherwise.
     """
+    if not headers and value is not None and len(value) <= max_bytes:
+        event = quickly(value, key, position, record_time, compare_key=compare_key)
+        if event is not None:
+            return event
     document: Document = {}
     try:
         document, claims = open_envelope(value, headers, max_bytes)
         if claims:
             document = reconcile(document, claims)
         warnings: list[FieldWarning] = []
-        event = _validate(_with_our_type(document), warnings)
-        if compare_key and key != event.evse_uid.encode():
-            raise _key_mismatch(key, event.evse_uid)
-        decoded = _translate(event, position, *_times(event, record_time))
+        said = _validate(_with_our_type(document), warnings)
+        if compare_key and key != said.evse_uid.encode():
+            raise _key_mismatch(key, said.evse_uid)
+        decoded = _translate(said, position, *_times(said, record_time))
     except Rejected as rejected:
         return Rejection(
             rejected.reason,
@@ -82,7 +88,7 @@ def decode(  # noqa: PLR0913 - all but the value are named
         )
     if warn is not None:
         for warning in warnings:
-            warn(event.evse_uid, warning)
+            warn(said.evse_uid, warning)
     return decoded
 
 
@@ -155,34 +161,16 @@ def _with_inventory(document: Document, warnings: list[FieldWarning]) -> Documen
 
 
 def _times(event: wire.Event, record_time: Micros | None) -> tuple[Micros, Micros, bool]:
-    """
-    Apply the clock rules (promise P3, design 2.1, reading 3): (when it applies, when it was seen, corrected).
-
-    A record's own timestamp before 2010 was not set by anybody and counts as none.
-    """
-    if record_time is not None and record_time < EARLIEST:
-        record_time = None
-    receipt = None if event.received_at is None else _receipt(micros_from(event.received_at), record_time)
-    witness = record_time if receipt is None else receipt
-    corrected = False
-    at = witness
-    if event.occurred_at is not None:
-        occurred = micros_from(event.occurred_at)
-        corrected = occurred < EARLIEST or (witness is not None and occurred > witness + CLOCK_TOLERANCE)
-        if not corrected:
-            at = occurred
+    """Apply the clock rules: (when it applies, when it was seen, corrected)."""
+    at, seen, corrected = apply_clock_rules(
+        _micros(event.occurred_at), _micros(event.received_at), record_time
+    )
     if at is None:
         message = (
             "occurred_at is missing or before 2010, and no time of receipt stands in for it: give one of them"
         )
         raise Rejected(RejectionReason.NO_VALID_TIME, message, "occurred_at")
-    return at, at if receipt is None else receipt, corrected
-
-
-def _receipt(received: Micros, record_time: Micros | None) -> Micros | None:
-    if received < EARLIEST or (record_time is not None and received > record_time + CLOCK_TOLERANCE):
-        return record_time
-    return received
+    return at, seen, corrected
 
 
 def _translate(  # noqa: PLR0911 - one return for each type of event

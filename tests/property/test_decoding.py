@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,8 +14,10 @@ from schemas.examples import EVENTS
 from schemas.vocabulary import RejectionReason
 from service.domain.events import Event
 from service.domain.time import EARLIEST, SECOND
+from service.processing import decoding
 from service.processing.decoding import Rejection, decode
 from service.processing.ports import Headers
+from service.processing.quick import quickly
 
 TEXT = st.text(st.characters())
 JSON = st.recursive(
@@ -127,3 +130,71 @@ EVENTS_UPSERTED = next(event for event in EVENTS.values() if "evse" in event)
 def _bytes(value: object) -> bytes:
     """Write what hypothesis draws, integers of any size and half surrogate pairs (as escapes) included."""
     return json.dumps(value).encode()
+
+
+TIMES = st.sampled_from(
+    [
+        "2026-01-05T11:59:30Z",
+        "2026-01-05T11:59:30.5Z",
+        "2026-01-05T11:59:30.1234567Z",
+        "2026-01-05 11:59:30Z",
+        "2026-01-05T11:59:60Z",
+        "2026-01-05T11:59:30z",
+        "2026-01-05T11:59:30+02:00",
+        "2026-01-05T11:59:30",
+        "2026-02-30T11:59:30Z",
+        "2009-12-31T23:59:59Z",
+        "0000-01-05T11:59:30Z",
+        "2999-01-05T11:59:30Z",
+        "2026-01-05T11:59:Z",
+        "2026-01-05T11:59",
+        "2Z",
+        "",
+        None,
+    ]
+)
+WORDS: Any = st.sampled_from(
+    ["AVAILABLE", "Faulted", "c1", "", "\n", "charger-1", "charger-2", "silence", None, 1, []]
+)
+FIELDS = {
+    "event_id": WORDS,
+    "evse_uid": WORDS,
+    "source": WORDS,
+    "occurred_at": TIMES,
+    "received_at": TIMES,
+    "last_seen_at": TIMES,
+    "connector_uid": WORDS,
+    "status": WORDS,
+    "raw_status": WORDS,
+    "error_code": WORDS,
+    "vendor_error_code": WORDS,
+    "online": st.sampled_from([True, False, None, 1, 0, "true"]),
+    "reason": WORDS,
+    "heartbeat_interval_s": st.sampled_from(
+        [None, 1, 300, 0, -1, 0.4, 300.5, 31_536_000, 31_536_001, True, "300"]
+    ),
+    "type": st.sampled_from([*EVENTS, "x.connector.status", None, 1, []]),
+    "extra": JSON,
+}
+CHANGES = st.dictionaries(st.sampled_from(list(FIELDS)), st.just(None), max_size=4).flatmap(
+    lambda names: st.fixed_dictionaries({name: FIELDS[name] for name in names})
+)
+
+
+@given(EVENT, CHANGES, st.sets(st.sampled_from(list(FIELDS)), max_size=2), MICROS, st.booleans())
+def test_the_short_way_gives_what_the_long_way_gives(
+    event: dict[str, Any], changes: dict[str, Any], gone: set[str], record_time: int | None, compare: bool
+) -> None:
+    """Whatever it takes upon itself; and it does take what is as it should be."""
+    body = {name: value for name, value in {**event, **changes}.items() if name not in gone}
+    options: dict[str, Any] = {"key": b"charger-1", "position": 7, "record_time": record_time}
+    value = _bytes(body)
+
+    short = quickly(value, b"charger-1", 7, record_time, compare_key=compare)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "quickly", lambda *_, **__: None)
+        long = decode(value, compare_key=compare, **options)
+
+    assert short is None or short == long
+    if value == _bytes(event) and event["type"] in {"connector.status", "connector.online", "evse.heartbeat"}:
+        assert short is not None
