@@ -20,6 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
 from schemas.view import Keys
+from service.adapters.redis_packing import QUICK
 from service.processing.ports import Unavailable, Unusable
 
 # The options of a URL that are decided here: one of them would undo what the rest relies on.
@@ -106,6 +107,7 @@ def connect(settings: RedisSettings) -> Redis:
         )
     except ValueError:
         raise _unreadable() from None
+    pool.connection_class = QUICK[pool.connection_class]
     try:
         pool.connection_class(**pool.connection_kwargs)
     except TypeError:
