@@ -145,6 +145,11 @@ def uid_of(key: str) -> str:
     return key[start:end].replace("%7D", "}").replace("%7B", "{").replace("%25", "%")
 
 
+_DAYS, _OUTAGES, _EXCLUSIONS, _GAPS = ":days", ":outages", ":exclusions", ":gaps"
+_VERDICTS, _PRIVATE = ":verdicts", ":private"
+_STAGED_DAYS, _STAGED_OUTAGES = ":staged-days:", ":staged-outages:"
+
+
 @lru_cache(maxsize=16_384)
 def evse_key(prefix: str, uid: str) -> str:
     """Name the document hash of an EVSE."""
@@ -153,27 +158,27 @@ def evse_key(prefix: str, uid: str) -> str:
 
 def days_key(prefix: str, uid: str) -> str:
     """Name the hash of an EVSE's closed days."""
-    return evse_key(prefix, uid) + ":days"
+    return evse_key(prefix, uid) + _DAYS
 
 
 def outages_key(prefix: str, uid: str) -> str:
     """Name the sorted set of an EVSE's closed spans."""
-    return evse_key(prefix, uid) + ":outages"
+    return evse_key(prefix, uid) + _OUTAGES
 
 
 def exclusions_key(prefix: str, uid: str) -> str:
     """Name the hash of an EVSE's exclusions."""
-    return evse_key(prefix, uid) + ":exclusions"
+    return evse_key(prefix, uid) + _EXCLUSIONS
 
 
 def gaps_key(prefix: str, uid: str) -> str:
     """Name the sorted set of an EVSE's gaps."""
-    return evse_key(prefix, uid) + ":gaps"
+    return evse_key(prefix, uid) + _GAPS
 
 
 def verdicts_key(prefix: str, uid: str) -> str:
     """Name the sorted set of the verdicts on events that corrected an EVSE's history."""
-    return evse_key(prefix, uid) + ":verdicts"
+    return evse_key(prefix, uid) + _VERDICTS
 
 
 def index_all_key(prefix: str) -> str:
@@ -236,7 +241,7 @@ class Keys:
 
     def private(self, uid: str) -> str:
         """Private: hash of the packed state, its position in the log, and what is published again with it."""
-        return evse_key(self.prefix, uid) + ":private"
+        return evse_key(self.prefix, uid) + _PRIVATE
 
     @property
     def states(self) -> str:
@@ -245,11 +250,26 @@ class Keys:
 
     def staged_days(self, uid: str, token: str) -> str:
         """Private: closed days that a restoration has read back and not yet put in place."""
-        return evse_key(self.prefix, uid) + f":staged-days:{token}"
+        return evse_key(self.prefix, uid) + _STAGED_DAYS + token
 
     def staged_outages(self, uid: str, token: str) -> str:
         """Private: closed spans that a restoration has read back and not yet put in place."""
-        return evse_key(self.prefix, uid) + f":staged-outages:{token}"
+        return evse_key(self.prefix, uid) + _STAGED_OUTAGES + token
+
+    def of_a_save(self, uid: str, token: str) -> tuple[str, ...]:
+        """Private: all keys that a save may touch, in the order of its script."""
+        key = evse_key(self.prefix, uid)
+        return (
+            key,
+            key + _DAYS,
+            key + _OUTAGES,
+            key + _EXCLUSIONS,
+            key + _GAPS,
+            key + _VERDICTS,
+            key + _PRIVATE,
+            key + _STAGED_DAYS + token,
+            key + _STAGED_OUTAGES + token,
+        )
 
     def members(self, partition: int) -> str:
         """Private: set of the EVSEs that live in a partition of the input; some may have no state yet."""

@@ -92,18 +92,7 @@ def save_arguments(keys: Keys, writes: Sequence[ViewWrite]) -> tuple[list[str], 
     names: list[str] = []
     values: list[Argument] = [len(writes[0].document), *writes[0].document]
     for write in writes:
-        uid = write.uid
-        names += (
-            keys.document(uid),
-            keys.days(uid),
-            keys.outages(uid),
-            keys.exclusions(uid),
-            keys.gaps(uid),
-            keys.verdicts(uid),
-            keys.private(uid),
-            keys.staged_days(uid, write.staged),
-            keys.staged_outages(uid, write.staged),
-        )
+        names += keys.of_a_save(write.uid, write.staged)
         values += _guarded_values(write)
     return names, values
 
