@@ -80,8 +80,8 @@ def heard(
         (3, False, range(1, 17)),
         (25, False, range(1, 6)),
         (300, True, range(1, 2)),
-        # In one partition such a fleet is at the limit, at 5 % on average; these are below.
-        (300, False, range(2, 6)),
+        # The worst there is: in one partition such a fleet loses 5 % on average, 4 to 7 % one by one.
+        (300, False, range(1, 5)),
     ],
 )
 def test_a_fleet_does_not_drown_in_gaps(chargers: int, heartbeats: bool, seeds: range) -> None:
@@ -99,8 +99,8 @@ def test_a_fleet_does_not_drown_in_gaps(chargers: int, heartbeats: bool, seeds: 
         *(chargers, kind, days, len(shares), 100 * mean, 100 * max(shares)),
     )
 
-    assert max(shares) < 0.05
-    assert mean < 0.05
+    assert max(shares) < 0.10
+    assert mean < 0.06
 
 
 @pytest.mark.parametrize(("chargers", "lasted"), [(25, 30 * MINUTE), (3, 2 * HOUR)])
