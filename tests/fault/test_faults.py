@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -21,8 +23,10 @@ SEEDS = (86, 87, 27_337)
 async def test_faults_leave_no_trace() -> None:
     """Workers, connections, Redis and the broker fail by turns; afterwards all is as if nothing had been."""
     try:
-        async with stage() as ours:
-            outcomes = [await play(seed, ours) for seed in SEEDS]
+        async with AsyncExitStack() as stack:
+            # At once, each with a broker of its own: most of the time they wait.
+            stages = [await stack.enter_async_context(stage()) for _ in SEEDS]
+            outcomes = await asyncio.gather(*map(play, SEEDS, stages))
     except (JarsMissing, ServerMissing) as missing:
         if os.environ.get("CI"):
             pytest.fail(f"CI is set and a service is missing: {missing}", pytrace=False)
