@@ -29,9 +29,8 @@ from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
 from service.adapters.prometheus import PrometheusInstruments
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_cluster import RedisClusterProbe, RedisClusterViewStore
-from service.adapters.redis_connection import RedisProbe, RedisSettings, connect_to_read
+from service.adapters.redis_connection import RedisProbe, connect_to_read
 from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYTES, Cleanup, OutputTopic
-from service.adapters.view_reader import ViewReader
 from service.dashboard.app import close_streams, create_app
 from service.life import Life, LoopGuard, run_watched, stop_at_signals
 from service.processing.dead_letters import NOTHING, Allowance
@@ -43,6 +42,7 @@ from service.processing.ports import Clock, Epochs, Unavailable, Unusable, ViewS
 from service.processing.probing import Probe, keep_asking, stop_asking
 from service.processing.retry import Outages
 from service.processing.worker import Worker
+from service.reading import redis_settings
 from service.rebuild import Findings, Rebuild, Stage
 from service.settings import Settings, micros_of
 
@@ -98,31 +98,11 @@ def _reader_settings(settings: Settings) -> KafkaReaderSettings:
     return KafkaReaderSettings(settings.kafka_bootstrap_servers, security=kafka_security(settings))
 
 
-def redis_settings(settings: Settings) -> RedisSettings:
-    """Give where the view lives."""
-    return RedisSettings(
-        settings.redis_url.get_secret_value(),
-        prefix=settings.redis_prefix,
-        cluster=settings.redis_cluster,
-        allow_eviction=settings.redis_allow_eviction,
-    )
-
-
 def view_store(settings: Settings) -> ViewStore:
     """Build the view that the worker writes."""
     if settings.redis_cluster:
         return RedisClusterViewStore(redis_settings(settings))
     return RedisViewStore(redis_settings(settings))
-
-
-def view_reader(settings: Settings) -> ViewReader:
-    """Build what the commands read the view with."""
-    return ViewReader(redis_settings(settings))
-
-
-def system_clock() -> Clock:
-    """Give the machine's clock."""
-    return SystemClock()
 
 
 def topics_settings(settings: Settings) -> KafkaTopicsSettings:

@@ -9,23 +9,15 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 from importlib.metadata import version
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, cast
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
-from service.commands import dead_letters
-from service.commands.check import check
-from service.commands.dashboard import dashboard
-from service.commands.demo import demo
-from service.commands.explain import explain
-from service.commands.list import list_evses
-from service.commands.rebuild import rebuild
-from service.commands.replay import replay
-from service.commands.run import run
-from service.commands.schemas import schemas
-from service.commands.show import show
 from service.processing.ports import PortError
 from service.setting_problems import SettingsError
 
@@ -35,8 +27,50 @@ _INTERRUPTED = 130
 """The exit code of what Ctrl-C ended."""
 
 
-class OneLineErrors(TyperGroup):
+# In the order of the help: a look at it, the worker, what looks at its view, what works without it.
+_COMMANDS = {
+    "demo": "demo",
+    "dashboard": "dashboard",
+    "run": "run",
+    "check": "check",
+    "show": "show",
+    "explain": "explain",
+    "list": "list_evses",
+    "dead-letters": "commands",
+    "rebuild": "rebuild",
+    "replay": "replay",
+    "schemas": "schemas",
+}
+"""What each command is called in its module, which is named like the command."""
+
+
+class _OnDemand(Mapping[str, Any]):
+    """The commands by their names, loaded when asked for: `show` needs nothing of what `run` does."""
+
+    def __getitem__(self, name: str) -> Any:
+        attribute = _COMMANDS[name]
+        command = getattr(import_module(f"service.commands.{name.replace('-', '_')}"), attribute)
+        if not isinstance(command, typer.Typer):
+            alone = typer.Typer(add_completion=False, rich_markup_mode="rich")
+            alone.command(name)(command)
+            command = alone
+        found = get_command(command)
+        found.name = name
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_COMMANDS)
+
+    def __len__(self) -> int:
+        return len(_COMMANDS)
+
+
+class Commands(TyperGroup):
     """Says what is wrong in one line, without boxes and without a traceback for what is no bug of ours."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = cast("Any", _OnDemand())
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the command of the arguments and end the process with its exit code."""
@@ -62,7 +96,7 @@ class OneLineErrors(TyperGroup):
 
 app = typer.Typer(
     name=NAME,
-    cls=OneLineErrors,
+    cls=Commands,
     help="Keeps the true state of every EV charger: Kafka events in; a Redis view, uptime, reliability and "
     "enriched snapshots out. Settings come from EVSE_STATUS_… variables or a TOML file (--config).",
     add_completion=False,
@@ -91,20 +125,6 @@ def _begin(
     if context.invoked_subcommand is None:
         context.get_help()  # prints it
         raise typer.Exit(2)
-
-
-app.command()(demo)
-app.command()(dashboard)
-# In the order of the help: the worker, what looks at its view, what works without it.
-app.command()(run)
-app.command()(check)
-app.command()(show)
-app.command()(explain)
-app.command("list")(list_evses)
-app.add_typer(dead_letters.commands, name="dead-letters")
-app.command()(rebuild)
-app.command()(replay)
-app.command()(schemas)
 
 
 def main() -> None:

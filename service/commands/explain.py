@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from schemas.explanation import Explanation
-from service import app
+from service import reading
 from service.commands.asked import definition_named, no_such_evse, window_between
 from service.commands.console import CommandError, ConfigOption, parse_time, results
 from service.commands.explained import laid_out
@@ -80,7 +80,7 @@ def explain(  # noqa: PLR0913, PLR0917 - a parameter for each option
 
 async def _read(settings: Settings, asked: Asked) -> Evidence:
     """Read what the view holds, with the closed spans that reach into the window."""
-    reader = app.view_reader(settings)
+    reader = reading.view_reader(settings)
     try:
         times = await reader.documents([asked.uid], ["as_of"])
         if asked.uid not in times:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.vocabulary import Status
-from service import app
+from service import reading
 from service.commands.console import ConfigOption, notices, printable, results
 from service.settings import Settings, load_settings
 
@@ -57,7 +57,7 @@ def list_evses(
 async def _read(
     settings: Settings, status: Status | None, online: Online | None, part: slice
 ) -> tuple[int, list[dict[str, str]]]:
-    reader = app.view_reader(settings)
+    reader = reading.view_reader(settings)
     try:
         page = await reader.page(
             status=status, online=online, offset=part.start, limit=part.stop - part.start

@@ -19,7 +19,7 @@ from schemas.evse import Connector
 from schemas.snapshot import ConnectorState, Reliability, Snapshot, Window
 from schemas.view import Exclusion, Gap, Outage, is_up, parse_recent
 from schemas.vocabulary import TimeClass
-from service import app
+from service import reading
 from service.commands.asked import no_such_evse
 from service.commands.console import ConfigOption, printable, results
 from service.commands.wording import in_words, moment, online_in_words, share
@@ -57,12 +57,12 @@ def show(
     if as_json:
         typer.echo(document["snapshot"])
         return
-    results().print(described(shown, datetime_from(app.system_clock().now())))
+    results().print(described(shown, datetime_from(reading.system_clock().now())))
 
 
 async def _read(settings: Settings, uid: str) -> tuple[dict[str, str], Shown]:
     """Read the document, the outages (closed or not), and the exclusions and gaps."""
-    reader = app.view_reader(settings)
+    reader = reading.view_reader(settings)
     try:
         document = await reader.document(uid)
         if document is None:

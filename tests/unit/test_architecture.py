@@ -32,11 +32,12 @@ ALLOWED: Mapping[str, set[str]] = {
     "service.dashboard": LANGUAGE,
     "service": CORE,
     "service.replay": CORE | {"service", "service.translation"},
-    "service.app": CORE | EDGES | {"service", "service.replay"},
+    "service.reading": CORE | EDGES | {"service"},
+    "service.app": CORE | EDGES | {"service", "service.reading", "service.replay"},
     "service.demo": CORE | EDGES | {"service", "service.app"},
     "service.commands": CORE
     | EDGES - {"service.adapters"}
-    | {"service", "service.app", "service.replay", "service.demo"},
+    | {"service", "service.app", "service.reading", "service.replay", "service.demo"},
     "service.cli": CORE | {"service", "service.app", "service.commands"},
 }
 # Packages from elsewhere that only some rooms may know. What is not named here is free.
