@@ -21,7 +21,7 @@ from service.domain.state import EvseState
 from service.domain.summary import roll_up
 from service.domain.time import MINUTE, Micros
 from service.domain.timeline import Item, ItemKind, OnlineWord
-from service.domain.track import BEFORE_ALL, NONE_TOLD, Key, Report
+from service.domain.track import BEFORE_ALL, Key, Report
 
 _LAST_UPDATED_STEP: Micros = 1000
 
@@ -89,7 +89,7 @@ def fold(state: EvseState, event: events.Event, rules: Rules, *, cap: Micros | N
         if known_until is not None:
             if known_until >= horizon:
                 return Folded(Verdict.DUPLICATE)
-            state.packed.ids = NONE_TOLD
+            state.packed.ids.forget()
         state.ids[digest] = max(event.at, event.seen)
     state.as_of = max(state.as_of, event.at, event.seen if cap is None else min(event.seen, cap))
     state.horizon = horizon

@@ -24,7 +24,7 @@ from service.domain.timeline import (
     PortTrack,
     Timeline,
 )
-from service.domain.track import NONE_TOLD, Key, Report, Track
+from service.domain.track import Key, Report, Track
 
 
 class Step(NamedTuple):
@@ -83,7 +83,7 @@ def place_heartbeat(state: EvseState, minute: Micros) -> Placed:
     if minute < state.closed or not state.minutes.add(minute):
         return _IN_PLACE
     if state.minutes.starts[-1] != minute:
-        state.packed.minutes = NONE_TOLD
+        state.packed.minutes.forget()
     key = (minute, HEARTBEAT_POSITION)
     if not _sign_is_next(state.tip, key):
         return fold_again(state, set())
@@ -176,7 +176,7 @@ def _insert(state: EvseState, item: Item) -> None:
         recent.append(item)
     else:
         insort(recent, item)
-        state.packed.recent = NONE_TOLD
+        state.packed.recent.forget()
     state.reports += item.kind is not ItemKind.SIGN
 
 
@@ -242,7 +242,7 @@ def forget_inventories_after(state: EvseState, key: Key) -> None:
     """Take back the recent statuses of inventories that a removal makes void."""
     void = [item for item in state.recent if item.kind is ItemKind.INVENTORY and item.key > key]
     state.recent = [item for item in state.recent if item not in void]
-    state.packed.recent = NONE_TOLD
+    state.packed.recent.forget()
     state.reports -= len(void)
 
 
@@ -300,7 +300,7 @@ def advance(state: EvseState, rules: Rules) -> None:
     if crossed_hour:
         # By the log's time and not by the clock or the batch, so that the state is a fold of the log.
         state.ids = {digest: until for digest, until in state.ids.items() if until >= state.horizon}
-        state.packed.ids = NONE_TOLD
+        state.packed.ids.forget()
         gaps, exclusions = state.declarations.settle(boundary, keep_from(state))
         state.unsaved.dropped_gaps += gaps
         state.unsaved.exclusions |= exclusions
@@ -352,7 +352,7 @@ def _close_spans(state: EvseState, uid: str, base: Track, tip: Track) -> None:
         state.history[uid].spans += base.spans
         state.unsaved.spans += [(uid, span) for span in base.spans]
         del tip.spans[: len(base.spans)]
-        tip.told = NONE_TOLD
+        tip.told.forget()
         base.spans = []
 
 
@@ -376,6 +376,7 @@ def _close_days(state: EvseState, first_open: int) -> None:
         state.port_days[day] = state.base.port.days.pop(day)
         state.tip.port.days.pop(day, None)
         state.unsaved.days.add((PORT, day))
+    state.tip.port.told_days = {}
     for day in [day for day in state.port_days if day < oldest]:
         del state.port_days[day]
         _drop_day(state, PORT, day)

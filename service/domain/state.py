@@ -15,7 +15,7 @@ from service.domain.definitions import Weighting
 from service.domain.inventory import Declarations, Gap
 from service.domain.time import Micros
 from service.domain.timeline import Item, Minutes, Timeline
-from service.domain.track import NEVER, NONE_TOLD, Buckets, Key, Span, Told
+from service.domain.track import NEVER, Buckets, Key, Span, Told
 
 NAMELESS = "\x1f"
 """Under this uid stands the history of what held for all connectors; no real uid has control characters."""
@@ -106,9 +106,9 @@ class Packed:
     """
 
     base: bytes | None = None
-    recent: Told = NONE_TOLD
-    minutes: Told = NONE_TOLD
-    ids: Told = NONE_TOLD
+    recent: Told = field(default_factory=Told)
+    minutes: Told = field(default_factory=Told)
+    ids: Told = field(default_factory=Told)
 
 
 @dataclass(slots=True)

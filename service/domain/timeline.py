@@ -78,6 +78,8 @@ class PortTrack:
     since: Micros = 0
     poured: Micros = 0
     days: dict[int, dict[TimeClass, Micros]] = field(default_factory=dict)
+    told_days: dict[int, bytes] = field(default_factory=dict, compare=False)
+    """Days before the newest in the words of whoever renders them."""
 
     def copy(self) -> PortTrack:
         """Give an independent copy."""

@@ -38,10 +38,28 @@ _ATTEMPT = frozenset({Status.PREPARING, Status.CHARGING})
 _SUSPENDED = frozenset({"SuspendedEV", "SuspendedEVSE"})
 
 
-Told = tuple[int, bytes]
-"""How many of a list have been written, and as what."""
+@dataclass(slots=True)
+class Told:
+    """
+    How many of a list have been written, and as what: a list to which events in order only add.
 
-NONE_TOLD: Told = (0, b"")
+    A buffer that grows in place: to make the whole anew at every save would cost more than writing it.
+    """
+
+    count: int = 0
+    text: bytearray = field(default_factory=bytearray)
+
+    def add(self, count: int, text: bytes) -> None:
+        """Note that the list holds `count` now, what is new of it being `text`."""
+        if self.count:
+            self.text += b","
+        self.text += text
+        self.count = count
+
+    def forget(self) -> None:
+        """Take nothing for written."""
+        self.count = 0
+        self.text = bytearray()
 
 
 class Cause(NamedTuple):
@@ -122,8 +140,10 @@ class Track:
     spans: list[Span] = field(default_factory=list)
     total: Buckets = field(default_factory=dict)
     """The sum of `days`, which every summary asks for."""
-    told: Told = field(default=NONE_TOLD, compare=False)
+    told: Told = field(default_factory=Told, compare=False)
     """The first of `spans` in the words of whoever renders them, so that each is written once."""
+    told_days: dict[int, bytes] = field(default_factory=dict, compare=False)
+    """Days before the newest in those words."""
 
     def copy(self) -> Track:
         """Give an independent copy."""
@@ -216,6 +236,7 @@ class Track:
         """Drop the days before day `first`, and give them."""
         gone = {day: self.days.pop(day) for day in [day for day in self.days if day < first]}
         self.total = total_of(self.days.values())
+        self.told_days = {}
         return gone
 
     def open_span(self, until: Micros) -> Span | None:

@@ -7,11 +7,11 @@ Redis.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -314,34 +314,59 @@ def _recent(state: EvseState, as_of: Micros) -> bytes:
     """Give the history since the last closed day, up to `as_of`, that late events may still correct."""
     connectors: dict[str, Any] = {}
     for uid, track in state.tip.tracks.items():
-        days = {day: day_json(buckets) for day, buckets in track.days.items()}
-        _pour_open(days, BUCKET_NAMES[track.bucket] if track.bucket else None, track.poured, as_of)
-        connectors[uid] = {"days": _dated(days), "outages": orjson.Fragment(_outages(uid, track, as_of))}
-    port = state.tip.port
-    port_days = {day: port_day_json(classes) for day, classes in port.days.items()}
-    named = None if port.time_class is TimeClass.UNOBSERVED else str(port.time_class)
-    _pour_open(port_days, named, port.poured, as_of)
-    return orjson.dumps(
-        {
-            "from": rfc3339(max(state.closed, 0)),
-            "connectors": connectors,
-            "port": {"days": _dated(port_days)},
+        name = BUCKET_NAMES[track.bucket] if track.bucket else None
+        connectors[uid] = {
+            "days": _days(track.days, day_json, track.told_days, (name, track.poured, as_of)),
+            "outages": orjson.Fragment(_outages(uid, track, as_of)),
         }
-    )
+    port = state.tip.port
+    name = None if port.time_class is TimeClass.UNOBSERVED else str(port.time_class)
+    days = _days(port.days, port_day_json, port.told_days, (name, port.poured, as_of))
+    recent = {"from": rfc3339(max(state.closed, 0)), "connectors": connectors, "port": {"days": days}}
+    return orjson.dumps(recent)
+
+
+Amounts = TypeVar("Amounts")
+
+
+def _days(
+    days: Mapping[int, Amounts],
+    as_json: Callable[[Amounts], dict[str, float]],
+    told: dict[int, bytes],
+    still_open: tuple[str | None, Micros, Micros],
+) -> dict[str, Any]:
+    """
+    Give days by their dates, with the segment that is still open as its name, its begin and its end.
+
+    Time is accounted for in its order: of all days but the newest what was told once still holds.
+    """
+    given: dict[str, Any] = {}
+    newest = max(days, default=None)
+    for day in days:
+        if day == newest:
+            break
+        said = told.get(day)
+        if said is None:
+            said = told[day] = trimmed(orjson.dumps(as_json(days[day])))
+        given[_date(day)] = orjson.Fragment(said)
+    last: dict[int, dict[str, float]] = {} if newest is None else {newest: as_json(days[newest])}
+    _pour_open(last, *still_open)
+    for day, seconds in last.items():
+        given[_date(day)] = seconds
+    return given
 
 
 def _outages(uid: str, track: Track, as_of: Micros) -> bytes:
     """Give the spans that are not plainly up as a JSON array, the open one last."""
-    count, told = track.told
-    if len(track.spans) > count:
-        more = [orjson.dumps(outage_json(uid, span)) for span in track.spans[count:]]
-        told = b",".join((told, *more) if count else more)
-        track.told = len(track.spans), told
+    told = track.told
+    if len(track.spans) > told.count:
+        more = [orjson.dumps(outage_json(uid, span)) for span in track.spans[told.count :]]
+        told.add(len(track.spans), b",".join(more))
     open_span = track.open_span(as_of)
     if open_span is None:
-        return b"[%b]" % told
+        return b"".join((b"[", told.text, b"]"))
     said = orjson.dumps(outage_json(uid, open_span, is_open=True))
-    return b"[%b,%b]" % (told, said) if told else b"[%b]" % said
+    return b"".join((b"[", told.text, b"," if told.count else b"", said, b"]"))
 
 
 def trimmed(said: bytes) -> bytes:
@@ -361,10 +386,6 @@ def _pour_open(days: dict[int, dict[str, float]], name: str | None, start: Micro
         seconds = days.setdefault(day, {})
         seconds[name] = seconds.get(name, 0.0) + (end - start) / SECOND
         start = end
-
-
-def _dated(days: dict[int, dict[str, float]]) -> dict[str, dict[str, float]]:
-    return {_date(day): value for day, value in sorted(days.items())}
 
 
 @lru_cache(maxsize=64)

@@ -51,27 +51,32 @@ def pack_state(state: EvseState) -> bytes:
         packed.base = trimmed(_json(pack_timeline(state.base)))
     if declarations.packed is None:
         declarations.packed = trimmed(_json(pack_declarations(declarations)))
-    packed.recent = _longer(packed.recent, state.recent, pack_items)
-    packed.minutes = _longer(packed.minutes, state.minutes.starts, list)
-    packed.ids = _longer(packed.ids, state.ids.items(), pack_ids)
-    return b"%b,%b,[%b],[%b],[%b],%b,%b" % (
-        _json(pack_head(state))[:-1],
-        packed.base,
-        packed.recent[1],
-        packed.minutes[1],
-        packed.ids[1],
-        declarations.packed,
-        _json(pack_tail(state))[1:],
+    _add(packed.recent, state.recent, pack_items)
+    _add(packed.minutes, state.minutes.starts, list)
+    _add(packed.ids, state.ids.items(), pack_ids)
+    return b"".join(
+        (
+            _json(pack_head(state))[:-1],
+            b",",
+            packed.base,
+            b",[",
+            packed.recent.text,
+            b"],[",
+            packed.minutes.text,
+            b"],[",
+            packed.ids.text,
+            b"],",
+            declarations.packed,
+            b",",
+            _json(pack_tail(state))[1:],
+        )
     )
 
 
-def _longer(packed: Told, every: Collection[Any], pack: Callable[[Iterable[Any]], Any]) -> Told:
+def _add(told: Told, every: Collection[Any], pack: Callable[[Iterable[Any]], Any]) -> None:
     """Add to what is packed of a list, without its brackets, what the list holds more."""
-    count, text = packed
-    if len(every) == count:
-        return packed
-    more = _json(pack(islice(every, count, None)))[1:-1]
-    return len(every), b"%b,%b" % (text, more) if count else more
+    if len(every) > told.count:
+        told.add(len(every), _json(pack(islice(every, told.count, None)))[1:-1])
 
 
 def _json(plain: Any) -> bytes:

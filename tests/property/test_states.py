@@ -15,7 +15,7 @@ from service.domain.packing import pack
 from service.domain.rules import SETTLING
 from service.domain.state import EvseState, Packed
 from service.domain.time import SECOND
-from service.domain.track import NONE_TOLD, total_of
+from service.domain.track import Told, total_of
 from service.processing.rendering import document
 from service.processing.storing import pack_state
 from tests.oracle.drawn_events import DAY_S, Nastiness
@@ -76,7 +76,8 @@ def test_what_is_kept_of_earlier_words_is_what_would_be_written_anew(
         anew = deepcopy(state)
         anew.packed, anew.declarations.packed, anew.declarations.told = Packed(), None, {}
         for track in anew.tip.tracks.values():
-            track.told = NONE_TOLD
+            track.told, track.told_days = Told(), {}
+        anew.tip.port.told_days = {}
 
         assert orjson.loads(pack_state(state)) == orjson.loads(orjson.dumps(pack(anew), default=list))
         assert pack_state(state) == pack_state(anew)
