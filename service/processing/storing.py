@@ -6,7 +6,6 @@ Closed days and spans are read from where dashboards read them: they stand in th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
 from datetime import date
 from itertools import islice
 from typing import Any
@@ -51,32 +50,52 @@ def pack_state(state: EvseState) -> bytes:
         packed.base = trimmed(_json(pack_timeline(state.base)))
     if declarations.packed is None:
         declarations.packed = trimmed(_json(pack_declarations(declarations)))
-    _add(packed.recent, state.recent, pack_items)
-    _add(packed.minutes, state.minutes.starts, list)
-    _add(packed.ids, state.ids.items(), pack_ids)
+    recent, starts, ids = packed.recent, packed.minutes, packed.ids
+    # One call of the encoder for all that is new, cut at what no JSON has in it.
+    new = [
+        *pack_head(state),
+        _CUT,
+        *pack_items(state.recent[recent.count :]),
+        _CUT,
+        *state.minutes.starts[starts.count :],
+        _CUT,
+        *pack_ids(_newest(state.ids, len(state.ids) - ids.count)),
+        _CUT,
+        *pack_tail(state),
+    ]
+    head, items, minutes, digests, tail = _json(new).split(b"\0")
+    _add(recent, len(state.recent), items)
+    _add(starts, len(state.minutes.starts), minutes)
+    _add(ids, len(state.ids), digests)
     return b"".join(
         (
-            _json(pack_head(state))[:-1],
-            b",",
+            head,
             packed.base,
             b",[",
-            packed.recent.text,
+            recent.text,
             b"],[",
-            packed.minutes.text,
+            starts.text,
             b"],[",
-            packed.ids.text,
+            ids.text,
             b"],",
             declarations.packed,
-            b",",
-            _json(pack_tail(state))[1:],
+            tail,
         )
     )
 
 
-def _add(told: Told, every: Collection[Any], pack: Callable[[Iterable[Any]], Any]) -> None:
-    """Add to what is packed of a list, without its brackets, what the list holds more."""
-    if len(every) > told.count:
-        told.add(len(every), _json(pack(islice(every, told.count, None)))[1:-1])
+_CUT = orjson.Fragment(b"\0")
+
+
+def _newest(ids: dict[int, Micros], count: int) -> list[tuple[int, Micros]]:
+    """Give the last so many, in their order."""
+    return list(islice(reversed(ids.items()), count))[::-1]
+
+
+def _add(told: Told, count: int, new: bytes) -> None:
+    """Add to what is packed of a list what it holds more, which stands between two commas."""
+    if count > told.count:
+        told.add(count, new[1:-1])
 
 
 def _json(plain: Any) -> bytes:
