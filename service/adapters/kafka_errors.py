@@ -35,7 +35,15 @@ _FAREWELL_S = 5.0
 """Seconds that a client gets to close: a worker that is told to stop while Kafka is gone has to end soon."""
 
 _TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.RecordTooLargeError)
-_PASSING = (errors.KafkaTimeoutError, errors.KafkaConnectionError, errors.KafkaUnavailableError)
+# The last one is what a broker answers when its own code failed, as it does while it comes up.
+_PASSING = (
+    errors.KafkaTimeoutError,
+    errors.KafkaConnectionError,
+    errors.KafkaUnavailableError,
+    errors.UnknownError,
+)
+_WRAPPED = repr(errors.UnknownError())
+"""How the client words it where it answers to a member of a group."""
 
 
 @contextmanager
@@ -52,7 +60,7 @@ def port_error(error: errors.KafkaError, part: str = "Kafka") -> TooLarge | Unav
     said = str(error) or type(error).__name__
     if isinstance(error, _TOO_LARGE):
         return TooLarge(f"{part} does not take a message so large: {said}")
-    if error.retriable or isinstance(error, _PASSING):
+    if error.retriable or isinstance(error, _PASSING) or said.endswith(_WRAPPED):
         return Unavailable(f"{part} does not answer: {said}")
     remedy = next((text for kind, text in _REMEDIES if isinstance(error, kind)), "")
     return Unusable(f"{part} refuses: {said}" + (f" ({remedy})" if remedy else ""))

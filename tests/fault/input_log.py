@@ -31,7 +31,7 @@ class InputLog:
         self._prefix = prefix
         self._topic = f"{prefix}events"
         self._group = group
-        self._cut: list[Record] = []
+        self._cut: dict[tuple[int, int], Record] = {}
 
     async def create(self) -> None:
         """Create the topic."""
@@ -63,7 +63,7 @@ class InputLog:
         there = await read(self._kafka, self._topic)
         # A broker that is killed may come back with what was deleted.
         known = {(record.partition, record.offset) for record in there}
-        return [one for one in self._cut if (one.partition, one.offset) not in known] + there
+        return [one for place, one in sorted(self._cut.items()) if place not in known] + there
 
     async def cut_behind_bases(self, kept: Offsets) -> Offsets:
         """
@@ -84,7 +84,8 @@ class InputLog:
             }
             if deleted:
                 await admin.delete_records(deleted)
-        self._cut += [record for record in records if record.offset < begins.get(record.partition, 0)]
+        gone = [record for record in records if record.offset < begins.get(record.partition, 0)]
+        self._cut |= {(record.partition, record.offset): record for record in gone}
         return begins
 
     async def ends(self, consumer: AIOKafkaConsumer) -> Offsets:

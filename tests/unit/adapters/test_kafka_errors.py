@@ -1,0 +1,27 @@
+"""What an error of Kafka's client means: whether waiting helps."""
+
+from __future__ import annotations
+
+import pytest
+from aiokafka import errors
+
+from service.adapters.kafka_errors import port_error
+from service.processing.ports import TooLarge, Unavailable, Unusable
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (errors.NotLeaderForPartitionError(), Unavailable),
+        (errors.KafkaConnectionError(), Unavailable),
+        # The broker's own code failed, as it does while it comes up; and as the client says it of a group.
+        (errors.UnknownError(), Unavailable),
+        (errors.KafkaError(repr(errors.UnknownError())), Unavailable),
+        (errors.KafkaError("something else"), Unusable),
+        (errors.TopicAuthorizationFailedError(), Unusable),
+        (errors.MessageSizeTooLargeError(), TooLarge),
+    ],
+)
+def test_an_error_is_told_by_whether_waiting_helps(error: errors.KafkaError, kind: type[Exception]) -> None:
+    """Somebody has to change something only where nothing but that helps."""
+    assert type(port_error(error)) is kind
