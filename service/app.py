@@ -346,15 +346,41 @@ async def rebuild(
             return False
         epochs = findings.next_epochs(told)
         await job.ask(epochs)
-        worker = None if findings.members else build_worker(settings, clock, NoInstruments())
-        working = asyncio.ensure_future(run_watched(worker, clock)) if worker is not None else None
+        here = _WorkerHere(settings, clock)
+        if not findings.members:
+            here.begin()
         try:
-            await _follow(job, epochs, findings, tell, working)
+            await _follow(job, epochs, findings, tell, here)
         finally:
-            if worker is not None and working is not None:
-                worker.stop()
-                await working
+            await here.end()
     return True
+
+
+class _WorkerHere:
+    """A worker in this process, for a rebuild that nobody else does."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings, self._clock = settings, clock
+        self._worker: Worker | None = None
+        self._working: asyncio.Future[None] | None = None
+
+    @property
+    def begun(self) -> bool:
+        return self._working is not None
+
+    @property
+    def ended(self) -> bool:
+        return self._working is not None and self._working.done()
+
+    def begin(self) -> None:
+        self._worker = build_worker(self._settings, self._clock, NoInstruments())
+        self._working = asyncio.ensure_future(run_watched(self._worker, self._clock))
+
+    async def end(self) -> None:
+        """Stop it, if it was begun; raises what ended it."""
+        if self._worker is not None and self._working is not None:
+            self._worker.stop()
+            await self._working
 
 
 async def _follow(
@@ -362,12 +388,18 @@ async def _follow(
     epochs: Epochs,
     findings: Findings,
     tell: Callable[[Stage], None],
-    working: asyncio.Future[None] | None,
+    here: _WorkerHere,
 ) -> None:
-    """Tell how far a rebuild is until it is done, or until the worker that does it here has ended."""
-    while working is None or not working.done():
+    """
+    Tell how far a rebuild is until it is done, or until the worker that does it here has ended.
+
+    A worker that was killed is a member until its session is over: with the last one gone it is done here.
+    """
+    while not here.ended:
         stage = await job.stage(epochs, findings.ends)
         tell(stage)
         if stage.done:
             return
+        if not here.begun and not await job.members():
+            here.begin()
         await asyncio.sleep(_FOLLOW_S)

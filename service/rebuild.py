@@ -100,7 +100,11 @@ class Rebuild:
             for topic, offset in (await self._marks(number, epochs)).items():
                 if offset > ends.get(TopicPartition(topic, number), offset):
                     new_logs.add(topic)
-        return Findings(epochs, ends, frozenset(new_logs), await self._group.members())
+        return Findings(epochs, ends, frozenset(new_logs), await self.members())
+
+    async def members(self) -> int:
+        """Count the workers that the group knows of; one that was killed is among them for a session."""
+        return await self._group.members()
 
     async def _marks(self, number: int, epochs: Epochs) -> dict[str, int]:
         marks = {}

@@ -108,5 +108,5 @@ def _require_agreement(explanation: Explanation) -> None:
     if wrong:
         raise CommandError(
             f"the intervals of {', '.join(wrong)} do not sum to what the snapshot says; "
-            "report it with the output of --json"
+            "`evse-status rebuild` makes the view anew; where it stays, report it with the output of --json"
         )

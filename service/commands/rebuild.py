@@ -52,7 +52,7 @@ async def _rebuild(settings: Settings, told: frozenset[str], *, yes: bool) -> No
         for topic in sorted(findings.new_logs | told):
             console.print(f"{topic} is another log than the one that was processed: its offsets begin anew.")
         where = (
-            f"{findings.members} running workers do it"
+            f"the workers of the group do it ({findings.members})"
             if findings.members
             else "no worker runs, it is done here"
         )

@@ -126,6 +126,24 @@ async def test_rebuild_with_no_worker_does_the_work_itself(
     assert await shown(settings, "e2") == before[2]
 
 
+async def test_rebuild_does_not_wait_for_a_worker_that_was_killed(
+    kafka: Kafka, settings: dict[str, str], redis_url: str
+) -> None:
+    """It is a member of the group until its session is over; then the work is done here."""
+    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
+    ends = await tell(kafka, topic, story(3))
+    async with worker(settings=settings) as running:
+        await until_committed(running, kafka, settings["GROUP_ID"], ends)
+        before = snapshots(redis_url)
+        await running.kill()
+
+    done = await command("rebuild", "--yes", settings=settings)
+
+    assert done.code == 0, done.err
+    assert "the workers of the group do it (1)" in done.err
+    assert snapshots(redis_url) == before
+
+
 async def test_rebuild_is_done_by_running_workers(
     kafka: Kafka, settings: dict[str, str], redis_url: str
 ) -> None:
@@ -145,7 +163,7 @@ async def test_rebuild_is_done_by_running_workers(
         assert await running.stop() == 0
 
     assert done.code == 0, done.err
-    assert "1 running workers do it" in done.err
+    assert "the workers of the group do it (1)" in done.err
     assert (await shown(settings, "e1"))["revision"] == 23
 
 

@@ -171,7 +171,9 @@ def test_sums_that_are_not_the_published_ones_end_with_1(run: Run, redis7_url: s
     assert (result.exit_code, for_programs.exit_code) == (1, 1)
     assert "THIS DOES NOT ADD UP: the snapshot says" in result.stdout
     [line] = result.stderr.splitlines()
-    assert line.startswith("evse-status: the intervals of c1 do not sum to what the snapshot says; report it")
+    assert line.startswith(
+        "evse-status: the intervals of c1 do not sum to what the snapshot says; `evse-status rebuild`"
+    )
     assert json.loads(for_programs.stdout)["agrees"] is False
 
 
