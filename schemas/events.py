@@ -22,6 +22,9 @@ from schemas.vocabulary import EventType, ExclusionReason, Status
 _STATUSES = frozenset(status.value for status in Status)
 _REASONS = frozenset(reason.value for reason in ExclusionReason)
 
+LONGEST_INTERVAL_S = 31_536_000
+"""The longest time between two heartbeats that is believed: a year."""
+
 
 class EventBase(BaseModel):
     """What every event has."""
@@ -118,7 +121,7 @@ class EvseHeartbeat(EventBase):
 
     type: Literal[EventType.EVSE_HEARTBEAT]
     """`evse.heartbeat`"""
-    heartbeat_interval_s: Annotated[Number, Field(gt=0, le=31_536_000)] | None = None
+    heartbeat_interval_s: Annotated[Number, Field(gt=0, le=LONGEST_INTERVAL_S)] | None = None
     """Seconds between two heartbeats, where known; at most a year."""
 
 

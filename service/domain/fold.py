@@ -246,16 +246,12 @@ def _report(
     """Place what a report about one connector or all comes down to, and judge what that did."""
     key, connector_uid, items = effect.key, effect.connector_uid, _items(event, sign, effect)
     is_gone = state.removed_from is not None and key > state.removed_from
-    if connector_uid is not None:
-        if is_gone and connector_uid not in state.base.tracks:
-            return _Change(Verdict.REFRESHED, corrected=recent.place(state, items).changed)
-        if recent.name_connector(state, connector_uid, key):
-            before = _tracks(state)
-            placed = recent.place(state, items, refold=True)
-        else:
-            placed = recent.place(state, items)
-    else:
-        placed = recent.place(state, items)
+    if connector_uid is not None and is_gone and connector_uid not in state.base.tracks:
+        return _Change(Verdict.REFRESHED, corrected=recent.place(state, items).changed)
+    named = connector_uid is not None and recent.name_connector(state, connector_uid, key)
+    if named:
+        before = _tracks(state)
+    placed = recent.place(state, items, refold=named)
     moved = _tracks(state) != before
     verdict = Verdict.REFRESHED if is_gone else _judge(placed, newest=_is_newest(state, effect), moved=moved)
     return _Change(

@@ -37,7 +37,7 @@ def pack(state: EvseState) -> Plain:
         pack_timeline(state.base),
         pack_items(state.recent),
         state.minutes.starts,
-        pack_ids(state.ids.items()),
+        list(state.ids.items()),
         pack_declarations(state.declarations),
         *pack_tail(state),
     ]
@@ -63,11 +63,6 @@ def pack_items(items: Iterable[Item]) -> Plain:
         (time, position, kind, event_id, connector_uid, tuple(body) if isinstance(body, tuple) else body)
         for time, position, kind, event_id, connector_uid, body in items
     ]
-
-
-def pack_ids(ids: Iterable[tuple[int, Micros]]) -> Plain:
-    """Give digests of event ids, with the time until which each counts."""
-    return list(ids)
 
 
 def pack_tail(state: EvseState) -> Plain:

@@ -24,7 +24,7 @@ from service.domain.time import Micros, micros_from
 from service.processing.clocks import apply_clock_rules
 from service.processing.envelope import Document, open_envelope, our_name, reconcile
 from service.processing.ports import Headers
-from service.processing.quick import quickly
+from service.processing.quick import STATUSES, quickly
 from service.processing.rejection import Rejected, Rejection
 
 __all__ = ["MAX_BYTES", "Rejection", "Warn", "decode"]
@@ -42,7 +42,6 @@ _UNREAD = _IGNORED - {"status"}
 """What is ignored whatever it is, so that nobody is warned of it; a status may be the first one."""
 
 _TYPES = frozenset(EventType)
-_STATUSES = {status.value: status for status in Status}
 
 
 def decode(  # noqa: PLR0913 - all but the value are named
@@ -226,7 +225,7 @@ def _inventory(evse: EVSE) -> tuple[Fields, dict[str, Fields] | None, dict[str, 
         c.uid: c.model_dump(mode="json", exclude_none=True, exclude=_IGNORED) for c in evse.connectors
     }
     statuses = {
-        c.uid: (_STATUSES.get(c.status, Status.UNKNOWN), None if c.status in _STATUSES else c.status)
+        c.uid: (STATUSES.get(c.status, Status.UNKNOWN), None if c.status in STATUSES else c.status)
         for c in evse.connectors
         if c.status is not None
     }

@@ -20,7 +20,7 @@ from service.domain.time import SECOND, Micros, rfc3339
 from service.processing.instruments import OutputKind
 from service.processing.ledger import Entry, packed_key
 from service.processing.ports import Headers, Message, Position, Record
-from service.processing.rendering import trimmed
+from service.processing.trimming import trimmed
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Topics:
 
     def kept_from(self, uid: str, partition: int, pending: bytes) -> list[Message]:
         """Make the messages of what was packed with a save."""
-        return self.kept(uid, partition, unpacked(pending)) if pending else []
+        return self.kept(uid, partition, unpacked(pending))
 
     def kept(self, uid: str, partition: int, kept: Kept) -> list[Message]:
         """Make the messages of what is kept with a save: records of the ledger, then transitions."""
@@ -162,13 +162,10 @@ class Kept(NamedTuple):
         return trimmed(said)
 
 
-NOTHING_KEPT = Kept((), ())
-
-
 def unpacked(pending: bytes) -> Kept:
     """Read the outputs kept with the state; empty bytes are none."""
     if not pending:
-        return NOTHING_KEPT
+        return Kept((), ())
     transitions, entries = orjson.loads(pending)
     return Kept([Described(each["id"], each["at"], orjson.dumps(each)) for each in transitions], entries)
 

@@ -15,16 +15,16 @@ from typing import Any
 
 import orjson
 
+from schemas.events import LONGEST_INTERVAL_S
 from schemas.fields import is_uid, parse_time
 from schemas.vocabulary import EventType, Status
 from service.domain import events as domain
 from service.domain.time import Micros, micros_from
 from service.processing.clocks import apply_clock_rules
 
-_STATUSES = {status.value: status for status in Status}
-_LONGEST_INTERVAL_S = 31_536_000
-_TO_MINUTE = len("2026-01-05T00:00:")
+STATUSES = {status.value: status for status in Status}
 _SOME_MINUTE = "2026-01-05T00:00:"
+_TO_MINUTE = len(_SOME_MINUTE)
 
 _known_uid = lru_cache(maxsize=65_536)(is_uid)
 """Uids come again and again; ids of events do not."""
@@ -91,7 +91,7 @@ def _beyond(text: str) -> Micros:
 def _status(document: dict[str, Any], common: _Common) -> domain.Event | None:
     get: _Get = document.get
     connector_uid, status = get("connector_uid"), get("status")
-    known = _STATUSES.get(status) if type(status) is str else None
+    known = STATUSES.get(status) if type(status) is str else None
     words = (get("raw_status"), get("error_code"), get("vendor_error_code"))
     if known is None or not _is_known_uid(connector_uid) or not all(map(_is_text, words)):
         return None
@@ -112,7 +112,7 @@ def _online(document: dict[str, Any], common: _Common) -> domain.Event | None:
 
 def _heartbeat(document: dict[str, Any], common: _Common) -> domain.Event | None:
     interval = document.get("heartbeat_interval_s")
-    if interval is not None and not (type(interval) is int and 0 < interval <= _LONGEST_INTERVAL_S):
+    if interval is not None and not (type(interval) is int and 0 < interval <= LONGEST_INTERVAL_S):
         return None
     return domain.HeartbeatReceived(*common, interval)
 

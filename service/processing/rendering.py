@@ -28,6 +28,7 @@ from service.domain.track import COUNTERS, FIRST_COUNTER, OUTAGES, Buckets, Caus
 from service.domain.windows import Window
 from service.processing import ledger
 from service.processing.ledger import Entry
+from service.processing.trimming import trimmed
 
 _EPOCH = date(1970, 1, 1)
 _ONLINE = {None: "null", True: "true", False: "false"}
@@ -367,15 +368,6 @@ def _outages(uid: str, track: Track, as_of: Micros) -> bytes:
         return b"".join((b"[", told.text, b"]"))
     said = orjson.dumps(outage_json(uid, open_span, is_open=True))
     return b"".join((b"[", told.text, b"," if told.count else b"", said, b"]"))
-
-
-def trimmed(said: bytes) -> bytes:
-    """
-    Give bytes in memory of their own size, for what is kept.
-
-    What orjson gives stays in the buffer it was written to: about 4 kB, however short (measured, 3.13).
-    """
-    return bytes(memoryview(said))
 
 
 def _pour_open(days: dict[int, dict[str, float]], name: str | None, start: Micros, until: Micros) -> None:

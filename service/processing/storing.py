@@ -20,7 +20,6 @@ from service.domain.packing import (
     make_history,
     pack_declarations,
     pack_head,
-    pack_ids,
     pack_items,
     pack_tail,
     pack_timeline,
@@ -30,7 +29,8 @@ from service.domain.state import EvseState
 from service.domain.time import SECOND, Micros, micros_of_text
 from service.domain.track import Cause, Span, Told
 from service.processing.ports import StoredEvse
-from service.processing.rendering import BUCKET_NAMES, COUNTER_NAMES, trimmed
+from service.processing.rendering import BUCKET_NAMES, COUNTER_NAMES
+from service.processing.trimming import trimmed
 
 __all__ = ["UnknownVersion", "pack_state", "restore"]
 
@@ -59,7 +59,7 @@ def pack_state(state: EvseState) -> bytes:
         _CUT,
         *state.minutes.starts[starts.count :],
         _CUT,
-        *pack_ids(_newest(state.ids, len(state.ids) - ids.count)),
+        *_newest(state.ids, len(state.ids) - ids.count),
         _CUT,
         *pack_tail(state),
     ]

@@ -20,6 +20,7 @@ from service.adapters.memory import MemoryPublisher
 from service.adapters.memory_view import MemoryView
 from service.processing.ledger import epoch_entry, packed_key
 from service.processing.ports import Behind, Epochs, Message, TopicPartition, Unavailable, Unusable
+from service.processing.worker import Worker
 from tests.builders import Json, event, heartbeat, online_reported, status_reported
 from tests.driver import Driver, with_options
 from tests.faults import Crash, When
@@ -520,6 +521,14 @@ def test_loss_upon_loss_changes_nothing(batch: int, losses: list[tuple[int, When
     assert outcome(driver) == outcome(undisturbed(len(STORY)))
 
 
+async def take_over(driver: Driver, heir: Worker) -> None:
+    """Put the worker out of its group, and let another do all there is."""
+    await driver.log.expel()
+    await heir.start()
+    while await heir.turn():
+        pass
+
+
 def test_a_send_that_nobody_waited_for_is_looked_after() -> None:
     """The partition went while the broker did not answer, and the messages arrive after the next owner's."""
     driver = Driver(options=with_options(max_batch_records=1))
@@ -572,10 +581,7 @@ def test_a_late_word_in_the_ledger_is_followed_by_the_current_one() -> None:
     _, heir = driver.new_worker()
 
     async def hang() -> None:
-        await driver.log.expel()
-        await heir.start()
-        while await heir.turn():
-            pass
+        await take_over(driver, heir)
         driver.clock.advance(driver.options.late_after_s + 1)
 
     driver.faults.arm_next("publisher.publish", When.BEFORE, hang)
@@ -594,10 +600,7 @@ def test_snapshots_sent_late_are_followed_by_the_current_ones() -> None:
     _, heir = driver.new_worker()
 
     async def hang() -> None:
-        await driver.log.expel()
-        await heir.start()
-        while await heir.turn():
-            pass
+        await take_over(driver, heir)
         driver.clock.advance(driver.options.late_after_s + 1)
 
     driver.faults.arm_next("publisher.publish", When.BEFORE, hang)
@@ -618,10 +621,7 @@ def test_what_an_overtaken_worker_sends_again_is_followed_by_the_current_one() -
     _, heir = driver.new_worker()
 
     async def story() -> None:
-        await driver.log.expel()
-        await heir.start()
-        while await heir.turn():
-            pass
+        await take_over(driver, heir)
         await driver.worker._steps.resend(["e1"])
 
     driver.run(story())
