@@ -9,12 +9,12 @@ This module knows neither clock nor transport; the clock rules (promise P3) were
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from schemas.vocabulary import Status, Verdict
-from service.domain import events, recent
+from service.domain import events, in_order, recent
 from service.domain.inventory import Exclusion, Gap, Inventory
+from service.domain.outcomes import LAST_UPDATED_STEP, Folded, Transition
 from service.domain.recent import Placed, Step
 from service.domain.rules import Rules
 from service.domain.state import EvseState
@@ -22,36 +22,6 @@ from service.domain.summary import roll_up
 from service.domain.time import MINUTE, Micros
 from service.domain.timeline import Item, ItemKind, OnlineWord
 from service.domain.track import BEFORE_ALL, Key, Report
-
-_LAST_UPDATED_STEP: Micros = 1000
-
-
-class Transition(NamedTuple):
-    """A change of a connector's status; `lasted` is how long the status before it did, in microseconds."""
-
-    connector_uid: str
-    from_status: Status | None
-    to_status: Status
-    at: Micros
-    lasted: Micros | None
-    verdict: Verdict
-    event_id: str
-    position: int
-
-
-class Folded(NamedTuple):
-    """
-    What came of an event.
-
-    `publish`: the snapshot changed by more than `last_seen_at`. `moved`: the content moved, and the revision
-    with it (promise P10). `removed_now`: the EVSE's last snapshot is to be followed by a tombstone.
-    """
-
-    verdict: Verdict
-    publish: bool = False
-    moved: bool = False
-    transitions: tuple[Transition, ...] = ()
-    removed_now: bool = False
 
 
 class _Change(NamedTuple):
@@ -81,10 +51,20 @@ def fold(state: EvseState, event: events.Event, rules: Rules, *, cap: Micros | N
     """
     if cap is not None and event.at > cap:
         return Folded(Verdict.REFRESHED)
+    shortly = in_order.take(state, event, rules) if cap is None else None
+    if shortly is not None:
+        return shortly
+    return fold_at_length(state, event, rules, cap=cap)
+
+
+def fold_at_length(
+    state: EvseState, event: events.Event, rules: Rules, *, cap: Micros | None = None
+) -> Folded:
+    """Apply an event in the way that holds for all of them; `fold` gives what this gives."""
     horizon = max(state.horizon, max(event.at, event.seen) - rules.allowed_lateness)
     kind = type(event)
     if kind is not events.HeartbeatReceived:
-        digest = _digest(event.event_id)
+        digest = events.digest_of(event.event_id)
         known_until = state.ids.get(digest)
         if known_until is not None:
             if known_until >= horizon:
@@ -119,10 +99,6 @@ def _hear(state: EvseState, event: events.Event, sign: Micros | None) -> None:
     elif isinstance(event, events.OnlineReported) and event.online is not None:
         # The worker's own word makes nobody one that can be heard.
         state.has_reported_online = state.has_reported_online or event.reason != events.SILENCE
-
-
-def _digest(event_id: str) -> int:
-    return int.from_bytes(blake2b(event_id.encode(), digest_size=8).digest(), "big")
 
 
 _Contents = Mapping[str, tuple[Any, ...]]
@@ -175,7 +151,7 @@ def _conclude(
     removed_now = state.removal_key is not None and not before.removed
     if evse_moved or removed_now:
         evse_moved = True
-        state.last_updated = max(state.as_of, state.revision and state.last_updated + _LAST_UPDATED_STEP)
+        state.last_updated = max(state.as_of, state.revision and state.last_updated + LAST_UPDATED_STEP)
         state.revision += 1
         for uid in moved:
             if uid in tracks:

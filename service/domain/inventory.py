@@ -75,6 +75,8 @@ class Declarations:
     exclusions: dict[str, list[Exclusion]] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     merged_gaps: list[Interval] = field(default_factory=list)
+    connectors: Mapping[str, Document] | None = None
+    """The connectors' fields by the standing inventory that speaks of connectors, None without any."""
     told: dict[str, str] = field(default_factory=dict, compare=False)
     """The standing inventory in the words of whoever renders it, until another stands."""
     packed: bytes | None = field(default=None, compare=False)
@@ -84,12 +86,6 @@ class Declarations:
     def evse(self) -> Document:
         """The EVSE's fields by the standing inventory."""
         return self.inventories[-1].evse if self.inventories else {}
-
-    @property
-    def connectors(self) -> Mapping[str, Document] | None:
-        """The connectors' fields by the standing inventory that speaks of connectors, None without any."""
-        spoken = (each.connectors for each in reversed(self.inventories) if each.connectors is not None)
-        return next(spoken, None)
 
     def named(self) -> set[str]:
         """Give the connectors that any inventory named."""
@@ -204,7 +200,8 @@ class Declarations:
         self._refresh()
 
     def _refresh(self) -> None:
-        standing = self.connectors
+        spoken = [each.connectors for each in self.inventories if each.connectors is not None]
+        standing = self.connectors = spoken[-1] if spoken else None
         self.told = {}
         self.taken_out = frozenset() if standing is None else frozenset(self.named().difference(standing))
 

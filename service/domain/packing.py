@@ -29,6 +29,11 @@ Plain = Any
 class UnknownVersion(ValueError):
     """The state was packed by another version: run the one that wrote it, or rebuild the view."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "the state was packed by another version: run the one that wrote it, or rebuild the view"
+        )
+
 
 def pack(state: EvseState) -> Plain:
     """Give the state as plain values; the parts below, in the order in which `unpack` reads them."""
@@ -77,7 +82,7 @@ def unpack(
 ) -> EvseState:
     """Make the state again; raise `UnknownVersion` if another version packed it."""
     if plain[0] != VERSION:
-        raise UnknownVersion(UnknownVersion.__doc__)
+        raise UnknownVersion
     _, uid, partition, counts, times, removal, signs, interval, base, *rest = plain
     items, minutes, ids, declarations, named, verdicts = rest
     state = EvseState(uid, partition)
@@ -97,6 +102,7 @@ def unpack(
     kept = history or {}
     state.history = {name: kept.get(name, History()) for name in (NAMELESS, *state.base.tracks)}
     state.port_days = port_days or {}
+    state.port_days_changed()
     recent.fold_again(state, set())
     return state
 

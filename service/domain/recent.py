@@ -271,6 +271,7 @@ def _recompute_port(state: EvseState) -> None:
     state.unsaved.dropped_days |= {(PORT, day) for day in state.port_days}
     closed = {day: port.days.pop(day) for day in sorted(port.days) if day < state.days_closed}
     state.port_days = {day: classes for day, classes in closed.items() if day >= oldest}
+    state.port_days_changed()
     others = {(uid, day) for uid, day in state.unsaved.days if uid != PORT}
     state.unsaved.days = others | {(PORT, day) for day in state.port_days}
     state.unsaved.dropped_days -= {(PORT, day) for day in state.port_days}
@@ -377,6 +378,7 @@ def _close_days(state: EvseState, first_open: int) -> None:
         state.tip.port.days.pop(day, None)
         state.unsaved.days.add((PORT, day))
     state.tip.port.told_days = {}
+    state.port_days_changed()
     for day in [day for day in state.port_days if day < oldest]:
         del state.port_days[day]
         _drop_day(state, PORT, day)

@@ -55,6 +55,10 @@ def integral(start: Micros, end: Micros, at: Micros) -> float:
     return grown * faded(at - end)
 
 
+Decayed = tuple[float, float, float, float, float]
+"""Decayed seconds observed and up, decayed onsets, successes and failures."""
+
+
 @dataclass(slots=True)
 class Sums:
     """
@@ -72,19 +76,19 @@ class Sums:
 
     def advance(self, until: Micros, bucket: int) -> None:
         """Let time pass to `until` with the connector in `bucket`."""
-        seconds = (until - self.at) / SECOND
+        self.observed, self.up, self.onsets, self.successes, self.failures = self.seen_from(until, bucket)
         self.at = until
-        grown = -math.expm1(-_RATE * seconds)
+
+    def seen_from(self, until: Micros, bucket: int) -> Decayed:
+        """Give observed, up, onsets, successes and failures after time passed to `until` in `bucket`."""
+        grown = -math.expm1(-_RATE * ((until - self.at) / SECOND))
         left = 1.0 - grown
-        self.observed *= left
-        self.up *= left
-        self.onsets *= left
-        self.successes *= left
-        self.failures *= left
+        observed, up = self.observed * left, self.up * left
         if COUNTS_OBSERVED[bucket]:
-            self.observed += grown / _RATE
+            observed += grown / _RATE
             if COUNTS_UP[bucket]:
-                self.up += grown / _RATE
+                up += grown / _RATE
+        return observed, up, self.onsets * left, self.successes * left, self.failures * left
 
     def copy(self) -> Sums:
         """Give an independent copy."""
@@ -144,8 +148,15 @@ class Reliability(NamedTuple):
 
 def rate(sums: Sums, observed: Micros, attempts: dict[str, int], outages: int) -> Reliability:
     """Put the terms together; `sums` must be as of the time that is asked for."""
-    availability = (sums.up + _PRIOR_AVAILABILITY * _PRIOR_S) / (sums.observed + _PRIOR_S)
-    continuity = math.exp(-3600.0 * (sums.onsets + 0.1) / (sums.up + _PRIOR_S))
-    success = (sums.successes + 9.0) / (sums.successes + sums.failures + 10.0)
+    decayed = (sums.observed, sums.up, sums.onsets, sums.successes, sums.failures)
+    return rate_decayed(decayed, observed, attempts, outages)
+
+
+def rate_decayed(decayed: Decayed, observed: Micros, attempts: dict[str, int], outages: int) -> Reliability:
+    """Put the terms together from sums as of the time that is asked for."""
+    seen, up, onsets, successes, failures = decayed
+    availability = (up + _PRIOR_AVAILABILITY * _PRIOR_S) / (seen + _PRIOR_S)
+    continuity = math.exp(-3600.0 * (onsets + 0.1) / (up + _PRIOR_S))
+    success = (successes + 9.0) / (successes + failures + 10.0)
     value = 10.0 * availability * continuity * success if observed >= _MINIMUM_OBSERVED else None
     return Reliability(value, availability, continuity, success, observed, attempts, outages)

@@ -159,6 +159,8 @@ class EvseState:
     named: dict[str, Key] = field(default_factory=dict)
     history: dict[str, History] = field(default_factory=lambda: {NAMELESS: History()})
     port_days: dict[int, dict[TimeClass, Micros]] = field(default_factory=dict)
+    """The closed days of the port; whoever changes them says `port_days_changed`."""
+    _port_sums: tuple[int, dict[TimeClass, Micros]] | None = field(default=None, compare=False)
     unsaved: Unsaved = field(default_factory=Unsaved)
     packed: Packed = field(default_factory=Packed, compare=False)
 
@@ -171,4 +173,22 @@ class EvseState:
         """Give the known connectors: the standing inventory's in its order, then the others by uid."""
         listed: Mapping[str, object] = self.declarations.connectors or {}
         known = self.tip.tracks
-        return [uid for uid in listed if uid in known] + sorted(uid for uid in known if uid not in listed)
+        uids = [uid for uid in listed if uid in known]
+        if len(uids) < len(known):
+            uids += sorted([uid for uid in known if uid not in listed])
+        return uids
+
+    def port_summed_since(self, first: int) -> dict[TimeClass, Micros]:
+        """Add up the port's closed days from day `first` on; kept like `History.summed_since`."""
+        if self._port_sums is None or self._port_sums[0] != first:
+            sums: dict[TimeClass, Micros] = {}
+            for day, classes in self.port_days.items():
+                if day >= first:
+                    for time_class, amount in classes.items():
+                        sums[time_class] = sums.get(time_class, 0) + amount
+            self._port_sums = (first, sums)
+        return self._port_sums[1]
+
+    def port_days_changed(self) -> None:
+        """Forget the kept sums of the port."""
+        self._port_sums = None

@@ -10,13 +10,26 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from schemas.vocabulary import OUT_OF_SERVICE, Status, TimeClass
-from service.domain.definitions import OBSERVED, Weighting
+from service.domain.definitions import OBSERVED, PAIRS, UNHEARD, Weighting
 from service.domain.intervals import Interval, clip, subtract
 from service.domain.recent import keep_from
-from service.domain.reliability import COUNTS_OBSERVED, COUNTS_UP, OUTCOMES, Reliability, Sums, integral, rate
-from service.domain.rules import Rules
+from service.domain.reliability import (
+    ABANDONED,
+    COUNTS_OBSERVED,
+    COUNTS_UP,
+    FAILED,
+    OUTCOMES,
+    SUCCEEDED,
+    UNTOLD,
+    Reliability,
+    Sums,
+    integral,
+    rate,
+    rate_decayed,
+)
+from service.domain.rules import Rules, published_from
 from service.domain.state import EvseState
-from service.domain.time import Micros
+from service.domain.time import DAY, Micros
 from service.domain.track import Track
 from service.domain.windows import (
     Window,
@@ -79,21 +92,68 @@ def rolled_up_online(tracks: Iterable[Track]) -> bool | None:
     return True if any(track.online is True for track in in_service) else None
 
 
-_COUNTED = Weighting(
-    tuple(0 if counts else 1 for counts in COUNTS_OBSERVED)
-    + tuple(range(2, 2 + len(OUTCOMES) + 1)),  # the counters of a day: by outcome, and onsets
-    2 + len(OUTCOMES) + 1,
-)
-_OUTCOME_NAMES = tuple(outcome.name for outcome in OUTCOMES)
+_UP, _DOWN, _DOWN_UNSEEN, _OUT, _REST, _FIRST_COUNTER = range(6)
+
+
+def _part(bucket: int) -> int:
+    """Say which sum below a bucket belongs to: those that windows and reliability tell apart."""
+    time_class = OBSERVED.classes[bucket]
+    if time_class is TimeClass.DOWN:
+        return _DOWN if COUNTS_OBSERVED[bucket] else _DOWN_UNSEEN
+    return {TimeClass.UP: _UP, TimeClass.OUT_OF_SERVICE: _OUT}.get(time_class, _REST)
+
+
+_COUNTERS = range(_FIRST_COUNTER, _FIRST_COUNTER + len(OUTCOMES) + 1)
+"""Where the counters of a day go: attempts by outcome, and onsets."""
+_PARTS = Weighting(tuple(map(_part, range(len(PAIRS)))) + tuple(_COUNTERS), _COUNTERS.stop)
 
 
 def reliability(state: EvseState, uid: str, as_of: Micros) -> Reliability:
     """Rate a connector as of `as_of`: excluded time and gaps are left out of its sums."""
     sums, open_onsets = state.tip.tracks[uid].sums_at(as_of)
-    observed, _, *attempts, outages = summed(state, uid, _COUNTED, (0, as_of))
-    observed -= _leave_out(state, uid, sums, as_of)
-    counts = dict(zip(_OUTCOME_NAMES, attempts, strict=True))
-    return rate(sums, observed, counts, outages + open_onsets)
+    ever = summed(state, uid, _PARTS, (0, as_of))
+    observed = ever[_UP] + ever[_DOWN] - _leave_out(state, uid, sums, as_of)
+    return rate(sums, observed, _attempts(ever), ever[-1] + open_onsets)
+
+
+def _attempts(sums: list[int]) -> dict[str, int]:
+    succeeded, failed, abandoned, untold = sums[_FIRST_COUNTER:-1]
+    return {
+        SUCCEEDED.name: succeeded,
+        FAILED.name: failed,
+        ABANDONED.name: abandoned,
+        UNTOLD.name: untold,
+    }
+
+
+def _account(state: EvseState, uid: str, as_of: Micros) -> tuple[Window, Reliability] | None:
+    """
+    Give the published window `observed` and the reliability of a connector of which nothing is declared.
+
+    In one pass over what its track has open, for this is done at every change. None where the general way
+    has to be taken, which `connector_window` and `reliability` go; a property test holds the two together.
+    """
+    start = published_from(as_of)
+    track, history = state.tip.tracks[uid], state.history[uid]
+    first = max(start, 0) // DAY
+    if track.poured < start or next(iter(track.days), first) < first:
+        return None
+    places = _PARTS.places
+    sums = [0] * _PARTS.size
+    for bucket, amount in track.total.items():
+        sums[places[bucket]] += amount
+    if track.bucket != UNHEARD and as_of > track.poured:
+        sums[places[track.bucket]] += as_of - track.poured
+    within, before = history.summed_since(first, _PARTS), history.summed_since(0, _PARTS)
+    up, out = within[_UP] + sums[_UP], within[_OUT] + sums[_OUT]
+    down = within[_DOWN] + within[_DOWN_UNSEEN] + sums[_DOWN] + sums[_DOWN_UNSEEN]
+    unobserved = as_of - start - up - down - out
+    window = Window(OBSERVED.name, start, as_of, up, down, 0, unobserved)
+    observed = before[_UP] + before[_DOWN] + sums[_UP] + sums[_DOWN]
+    for counter in _COUNTERS:
+        sums[counter] += before[counter]
+    seen, open_onsets = track.seen_at(as_of)
+    return window, rate_decayed(seen, observed, _attempts(sums), sums[-1] + open_onsets)
 
 
 def _leave_out(state: EvseState, uid: str, sums: Sums, as_of: Micros) -> Micros:
@@ -148,28 +208,30 @@ class Summary(NamedTuple):
     connectors: tuple[ConnectorSummary, ...]
 
 
+_PUBLISHED = (OBSERVED,)
+
+
 def summarize(state: EvseState, as_of: Micros, rules: Rules, period: Interval | None = None) -> Summary:
     """Say everything of an EVSE at `as_of`; `period` asks for other windows than the published ones."""
     uids = state.connector_uids()
+    declarations = state.declarations
+    is_plain = period is None and rules.definitions == _PUBLISHED
+    is_plain = is_plain and not declarations.exclusions and not declarations.merged_gaps
     connectors = []
     for uid in uids:
-        windows = tuple(
-            connector_window(state, uid, definition, as_of, period) for definition in rules.definitions
-        )
-        observed = windows[0] if period is None and rules.definitions[0] is OBSERVED else None
-        published = observed or connector_window(state, uid, OBSERVED, as_of)
-        connectors.append(
-            ConnectorSummary(
-                uid,
-                state.tip.tracks[uid],
-                state.declarations.is_published(uid),
-                windows,
-                reliability(state, uid, as_of),
-                published.uptime,
-            )
-        )
+        account = _account(state, uid, as_of) if is_plain else None
+        if account is not None:
+            published, rating = account
+            windows: tuple[Window, ...] = (published,)
+        else:
+            windows = tuple([connector_window(state, uid, each, as_of, period) for each in rules.definitions])
+            observed = windows[0] if period is None and rules.definitions[0] is OBSERVED else None
+            published = observed or connector_window(state, uid, OBSERVED, as_of)
+            rating = reliability(state, uid, as_of)
+        track, is_published = state.tip.tracks[uid], uid not in declarations.taken_out
+        connectors.append(ConnectorSummary(uid, track, is_published, windows, rating, published.uptime))
     tracks = [state.tip.tracks[uid] for uid in uids]
-    port = tuple(port_window(state, definition, as_of, period) for definition in rules.definitions)
+    port = tuple([port_window(state, definition, as_of, period) for definition in rules.definitions])
     status = rolled_up_status(tracks, rules.status_rule)
     return Summary(as_of, status, rolled_up_online(tracks), port, tuple(connectors))
 

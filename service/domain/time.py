@@ -54,11 +54,18 @@ def rfc3339(micros: Micros) -> str:
     >>> rfc3339(1_767_571_200_000_000)
     '2026-01-05T00:00:00Z'
     """
-    moment = datetime_from(micros)
-    fraction = micros % SECOND
+    minute, rest = divmod(micros, MINUTE)
+    seconds, fraction = divmod(rest, SECOND)
     if not fraction:
-        return moment.isoformat(timespec="seconds")[:-6] + "Z"
-    return moment.isoformat(timespec="microseconds" if fraction % 1000 else "milliseconds")[:-6] + "Z"
+        return f"{_to_minute(minute)}{seconds:02d}Z"
+    millis, below = divmod(fraction, 1000)
+    return f"{_to_minute(minute)}{seconds:02d}.{millis:03d}{f'{below:03d}' if below else ''}Z"
+
+
+@lru_cache(maxsize=4096)
+def _to_minute(minute: int) -> str:
+    """Write a minute, counted from 1970, as what a time in it begins with."""
+    return datetime_from(minute * MINUTE).isoformat(timespec="seconds")[: -len("00+00:00")]
 
 
 def day_of(micros: Micros) -> int:

@@ -111,13 +111,11 @@ class PortTrack:
             start = end
 
 
+@dataclass(slots=True)
 class Minutes:
     """The starts of the minutes in which a heartbeat was received, sorted."""
 
-    __slots__ = ("starts",)
-
-    def __init__(self, starts: Iterable[Micros] = ()) -> None:
-        self.starts: list[Micros] = list(starts)
+    starts: list[Micros] = field(default_factory=list)
 
     def add(self, minute: Micros) -> bool:
         """Note a minute; tells whether it is a new one."""

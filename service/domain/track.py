@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from schemas.vocabulary import OPERATIONAL, Status
 from service.domain.definitions import BUCKET, PAIRS, PLAINLY_UP, UNHEARD
-from service.domain.reliability import ONSET_AFTER, OUTCOMES, Sums, faded, outcome_of
+from service.domain.reliability import ONSET_AFTER, OUTCOMES, Decayed, Sums, faded, outcome_of
 from service.domain.rules import KEPT_DAYS
 from service.domain.time import DAY, Micros
 
@@ -251,13 +251,22 @@ class Track:
 
         An offline span that is still open counts once it is long enough (settled reading 17).
         """
-        sums = self.sums.copy()
-        if at > sums.at:
-            sums.advance(at, self.bucket)
-        if self.online is False and self.online_since is not None and at - self.online_since > ONSET_AFTER:
-            sums.onsets += faded(at - self.online_since)
-            return sums, 1
-        return sums, 0
+        seen, open_onsets = self.seen_at(at)
+        return Sums(max(at, self.sums.at), *seen), open_onsets
+
+    def seen_at(self, at: Micros) -> tuple[Decayed, int]:
+        """Give the same as plain values."""
+        sums = self.sums
+        seen = (
+            sums.seen_from(at, self.bucket)
+            if at > sums.at
+            else (sums.observed, sums.up, sums.onsets, sums.successes, sums.failures)
+        )
+        since = self.online_since
+        if self.online is False and since is not None and at - since > ONSET_AFTER:
+            observed, up, onsets, successes, failures = seen
+            return (observed, up, onsets + faded(at - since), successes, failures), 1
+        return seen, 0
 
     def _become(self, key: Key, event_id: str | None, report: Report) -> None:
         self.raw_status, self.error_code = report.raw_status, report.error_code

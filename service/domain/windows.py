@@ -143,8 +143,9 @@ def port_window(
         for amount, _, after in _sweep(state, connectors, definition, seen):
             amounts.add(after, amount)
         return amounts.window(definition.name, wanted)
-    for time_class, amount in _port_totals(state, seen).items():
-        amounts.add(time_class, amount)
+    totals = _port_totals(state, seen).get
+    amounts.up, amounts.down = totals(TimeClass.UP, 0), totals(TimeClass.DOWN, 0)
+    amounts.excluded, amounts.out_of_service = 0, totals(TimeClass.OUT_OF_SERVICE, 0)
     if not state.declarations.exclusions and not state.declarations.merged_gaps:
         return amounts.window(definition.name, wanted)
     connectors = {uid: spans_of(state, uid, as_of) for uid in state.tip.tracks}
@@ -210,13 +211,12 @@ def summed(state: EvseState, uid: str, weighting: Weighting, period: Interval) -
 
 def _port_totals(state: EvseState, period: Interval) -> dict[TimeClass, Micros]:
     first = period[0] // DAY
-    totals: dict[TimeClass, Micros] = {}
     port = state.tip.port
-    for days in (state.port_days, port.days):
-        for day, classes in days.items():
-            if day >= first:
-                for time_class, amount in classes.items():
-                    totals[time_class] = totals.get(time_class, 0) + amount
+    totals = state.port_summed_since(first).copy()
+    for day, classes in port.days.items():
+        if day >= first:
+            for time_class, amount in classes.items():
+                totals[time_class] = totals.get(time_class, 0) + amount
     start = max(port.poured, period[0])
     if period[1] > start:
         totals[port.time_class] = totals.get(port.time_class, 0) + period[1] - start

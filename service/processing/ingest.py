@@ -220,7 +220,7 @@ class Ingest:
     def unpack(cls, plain: Any, silent_after: Micros, topics: int = 1) -> Ingest:
         """Make it again, perhaps for more topics; raise `UnknownVersion` if another version packed it."""
         if plain[0] != _VERSION:
-            raise UnknownVersion(UnknownVersion.__doc__)
+            raise UnknownVersion
         ingest = cls(silent_after, topics)
         _, known, times, gaps, pace = plain
         ingest._topics[: len(known)] = [_Topic(*each) for each in known[:topics]]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from schemas.snapshot import SNAPSHOT_TYPE, TRANSITION_TYPE
-from service.domain.fold import Transition
+from service.domain.outcomes import Transition
 from service.domain.time import SECOND, Micros, rfc3339
 from service.processing.instruments import OutputKind
 from service.processing.ledger import Entry, packed_key

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from schemas.vocabulary import Verdict
 from service.domain.events import EvseRemoved
-from service.domain.fold import Folded, fold
+from service.domain.fold import fold
+from service.domain.outcomes import Folded
 from service.domain.rules import Rules
 from service.domain.time import Micros
 from service.domain.vitals import pack_vitals, vitals

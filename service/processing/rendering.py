@@ -7,42 +7,37 @@ Redis.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 
-from schemas.view import NOT_HEARD, PORT, day_field
-from schemas.vocabulary import Status, TimeClass
-from service.domain.definitions import PAIRS
-from service.domain.inventory import Exclusion, Gap
+from schemas.view import PORT, day_field
+from schemas.vocabulary import Status
 from service.domain.recent import keep_from
 from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.domain.summary import ConnectorSummary, Summary, summarize
-from service.domain.time import DAY, SECOND, Micros, rfc3339
-from service.domain.track import COUNTERS, FIRST_COUNTER, OUTAGES, Buckets, Cause, Span, Track
+from service.domain.time import SECOND, Micros, rfc3339
 from service.domain.windows import Window
 from service.processing import ledger
 from service.processing.ledger import Entry
-from service.processing.trimming import trimmed
+from service.processing.wording import (
+    ONLINE,
+    day_json,
+    exclusion_json,
+    gap_json,
+    outage_json,
+    port_day_json,
+    recent_history,
+)
 
 _EPOCH = date(1970, 1, 1)
-_ONLINE = {None: "null", True: "true", False: "false"}
 
 _DAYS_AGAIN = 40
 """So many of the port's last closed days are told again: a connector that is named late changes them."""
-
-BUCKET_NAMES: tuple[str, ...] = tuple(f"{status or NOT_HEARD}/{_ONLINE[online]}" for status, online in PAIRS)
-"""How a day names its buckets: `AVAILABLE/true`."""
-
-COUNTER_NAMES: dict[int, str] = {number: f"attempts.{name}" for name, number in COUNTERS.items()} | {
-    OUTAGES: "outages"
-}
-"""How a day names what it counts."""
 
 
 def snapshot(
@@ -96,7 +91,7 @@ def _connector(state: EvseState, each: ConnectorSummary, updated: Micros) -> str
     reliability = "null" if value is None else repr(round(value, 2))
     return (
         f'{_inventory_of(state, each.uid)},"status":"{track.status or Status.UNKNOWN}",'
-        f'"online":{_ONLINE[track.online]},"uptime":{uptime},"reliability":{reliability},'
+        f'"online":{ONLINE[track.online]},"uptime":{uptime},"reliability":{reliability},'
         f'"last_updated":"{rfc3339(updated)}"}}'
     )
 
@@ -184,7 +179,7 @@ def document(state: EvseState, as_of: Micros, rules: Rules) -> RenderedEvse:
     """Render an EVSE for the view as of `as_of`."""
     summary = summarize(state, as_of, rules)
     value = _snapshot(state, summary, rules)
-    online = _ONLINE[summary.online]
+    online = ONLINE[summary.online]
     fields = {
         "snapshot": value,
         "status": summary.status.encode(),
@@ -195,7 +190,7 @@ def document(state: EvseState, as_of: Micros, rules: Rules) -> RenderedEvse:
         "last_updated": rfc3339(state.last_updated).encode(),
         "removed_at": (rfc3339(state.removal_key[0]) if state.removal_key else "").encode(),
         "partition": b"" if state.partition is None else b"%d" % state.partition,
-        "recent": _recent(state, as_of),
+        "recent": recent_history(state, as_of),
     }
     rendered = RenderedEvse(value, fields)
     rendered.status, rendered.online = summary.status, online
@@ -216,10 +211,10 @@ def _add_closed(rendered: RenderedEvse, state: EvseState) -> None:
         (span.end, orjson.dumps(outage_json(uid, span))) for uid, span in unsaved.spans
     ]
     standing = {each: state.declarations.standing(each) for each in sorted(unsaved.exclusions)}
-    rendered.exclusions = {key: one and orjson.dumps(_exclusion_json(one)) for key, one in standing.items()}
-    rendered.gaps = [(gap.until, orjson.dumps(_gap_json(gap))) for gap in unsaved.gaps]
+    rendered.exclusions = {key: one and orjson.dumps(exclusion_json(one)) for key, one in standing.items()}
+    rendered.gaps = [(gap.until, orjson.dumps(gap_json(gap))) for gap in unsaved.gaps]
     rendered.drop_outages = [orjson.dumps(outage_json(uid, span)) for uid, span in unsaved.dropped_spans]
-    rendered.drop_gaps = [orjson.dumps(_gap_json(gap)) for gap in unsaved.dropped_gaps]
+    rendered.drop_gaps = [orjson.dumps(gap_json(gap)) for gap in unsaved.dropped_gaps]
     rendered.ledger = list(_entries(rendered, state))
 
 
@@ -252,137 +247,15 @@ def entries_again(state: EvseState) -> Iterator[Entry]:
     declarations = state.declarations
     for exclusion_id in sorted(declarations.exclusions):
         standing = declarations.standing(exclusion_id)
-        yield ledger.exclusion_key(state.uid, exclusion_id), standing and _exclusion_json(standing)
+        yield ledger.exclusion_key(state.uid, exclusion_id), standing and exclusion_json(standing)
     for gap in declarations.gaps:
-        yield ledger.gap_key(state.uid, gap.from_, gap.until), _gap_json(gap)
+        yield ledger.gap_key(state.uid, gap.from_, gap.until), gap_json(gap)
     for day in sorted(state.port_days)[-_DAYS_AGAIN:]:
         yield ledger.day_key(state.uid, _field(PORT, day)), port_day_json(state.port_days[day])
 
 
 def _field(uid: str, day: int) -> str:
     return day_field(uid, _EPOCH + timedelta(days=day))
-
-
-def day_json(buckets: Buckets) -> dict[str, float]:
-    """Give a connector's day as the view holds it: seconds by state, and counts."""
-    return {
-        BUCKET_NAMES[bucket] if bucket < FIRST_COUNTER else COUNTER_NAMES[bucket]: (
-            amount / SECOND if bucket < FIRST_COUNTER else amount
-        )
-        for bucket, amount in buckets.items()
-    }
-
-
-def port_day_json(classes: dict[TimeClass, Micros]) -> dict[str, float]:
-    """Give the port's day as the view holds it: seconds by class, before exclusions and gaps."""
-    return {str(time_class): amount / SECOND for time_class, amount in classes.items()}
-
-
-def outage_json(uid: str, span: Span, *, is_open: bool = False) -> dict[str, Any]:
-    """Give a span that is not plainly up as the view holds it."""
-    status, online = PAIRS[span.bucket]
-    return {
-        "connector_uid": uid,
-        "from": rfc3339(span.start),
-        "until": None if is_open else rfc3339(span.end),
-        "status": status,
-        "online": online,
-        "error_code": span.error_code,
-        "began_by": _cause_json(span.began_by),
-        "ended_by": _cause_json(span.ended_by),
-    }
-
-
-def _cause_json(cause: Cause | None) -> dict[str, Any] | None:
-    return None if cause is None else {"event_id": cause.event_id, "position": cause.position}
-
-
-def _exclusion_json(exclusion: Exclusion) -> dict[str, Any]:
-    return {
-        "from": rfc3339(exclusion.from_),
-        "until": _time(exclusion.until),
-        "reason": exclusion.reason,
-        "connector_uids": exclusion.connector_uids,
-        "note": exclusion.note,
-    }
-
-
-def _gap_json(gap: Gap) -> dict[str, Any]:
-    return {"from": rfc3339(gap.from_), "until": rfc3339(gap.until)}
-
-
-def _recent(state: EvseState, as_of: Micros) -> bytes:
-    """Give the history since the last closed day, up to `as_of`, that late events may still correct."""
-    connectors: dict[str, Any] = {}
-    for uid, track in state.tip.tracks.items():
-        name = BUCKET_NAMES[track.bucket] if track.bucket else None
-        connectors[uid] = {
-            "days": _days(track.days, day_json, track.told_days, (name, track.poured, as_of)),
-            "outages": orjson.Fragment(_outages(uid, track, as_of)),
-        }
-    port = state.tip.port
-    name = None if port.time_class is TimeClass.UNOBSERVED else str(port.time_class)
-    days = _days(port.days, port_day_json, port.told_days, (name, port.poured, as_of))
-    recent = {"from": rfc3339(max(state.closed, 0)), "connectors": connectors, "port": {"days": days}}
-    return orjson.dumps(recent)
-
-
-Amounts = TypeVar("Amounts")
-
-
-def _days(
-    days: Mapping[int, Amounts],
-    as_json: Callable[[Amounts], dict[str, float]],
-    told: dict[int, bytes],
-    still_open: tuple[str | None, Micros, Micros],
-) -> dict[str, Any]:
-    """
-    Give days by their dates, with the segment that is still open as its name, its begin and its end.
-
-    Time is accounted for in its order: of all days but the newest what was told once still holds.
-    """
-    given: dict[str, Any] = {}
-    newest = max(days, default=None)
-    for day in days:
-        if day == newest:
-            break
-        said = told.get(day)
-        if said is None:
-            said = told[day] = trimmed(orjson.dumps(as_json(days[day])))
-        given[_date(day)] = orjson.Fragment(said)
-    last: dict[int, dict[str, float]] = {} if newest is None else {newest: as_json(days[newest])}
-    _pour_open(last, *still_open)
-    for day, seconds in last.items():
-        given[_date(day)] = seconds
-    return given
-
-
-def _outages(uid: str, track: Track, as_of: Micros) -> bytes:
-    """Give the spans that are not plainly up as a JSON array, the open one last."""
-    told = track.told
-    if len(track.spans) > told.count:
-        more = [orjson.dumps(outage_json(uid, span)) for span in track.spans[told.count :]]
-        told.add(len(track.spans), b",".join(more))
-    open_span = track.open_span(as_of)
-    if open_span is None:
-        return b"".join((b"[", told.text, b"]"))
-    said = orjson.dumps(outage_json(uid, open_span, is_open=True))
-    return b"".join((b"[", told.text, b"," if told.count else b"", said, b"]"))
-
-
-def _pour_open(days: dict[int, dict[str, float]], name: str | None, start: Micros, until: Micros) -> None:
-    """Add the segment that is still open to the days it covers."""
-    while name is not None and start < until:
-        day = start // DAY
-        end = min(until, (day + 1) * DAY)
-        seconds = days.setdefault(day, {})
-        seconds[name] = seconds.get(name, 0.0) + (end - start) / SECOND
-        start = end
-
-
-@lru_cache(maxsize=64)
-def _date(day: int) -> str:
-    return (_EPOCH + timedelta(days=day)).isoformat()
 
 
 def _coordinates(state: EvseState) -> tuple[float, float] | None:

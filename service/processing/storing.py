@@ -29,8 +29,8 @@ from service.domain.state import EvseState
 from service.domain.time import SECOND, Micros, micros_of_text
 from service.domain.track import Cause, Span, Told
 from service.processing.ports import StoredEvse
-from service.processing.rendering import BUCKET_NAMES, COUNTER_NAMES
 from service.processing.trimming import trimmed
+from service.processing.wording import BUCKET_NAMES, COUNTER_NAMES
 
 __all__ = ["UnknownVersion", "pack_state", "restore"]
 

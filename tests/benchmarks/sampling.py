@@ -36,6 +36,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     ),
     "render": (
         "service/processing/rendering.py",
+        "service/processing/wording.py",
         "service/domain/summary.py",
         "service/domain/windows.py",
         "service/domain/reliability.py",

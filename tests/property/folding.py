@@ -9,14 +9,16 @@ import orjson
 from hypothesis import settings
 
 from service.domain.events import Event
-from service.domain.fold import Folded, fold
+from service.domain.fold import fold
+from service.domain.outcomes import Folded
 from service.domain.rules import Rules
 from service.domain.state import NAMELESS, PORT, EvseState
 from service.domain.summary import Summary, summarize
 from service.domain.time import SECOND, Micros
 from service.domain.windows import spans_of
 from service.processing.decoding import Rejection, decode
-from service.processing.rendering import day_json, outage_json, port_day_json, snapshot
+from service.processing.rendering import snapshot
+from service.processing.wording import day_json, outage_json, port_day_json
 
 Json = dict[str, Any]
 Log = Sequence[Mapping[str, Any]]

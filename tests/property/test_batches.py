@@ -11,7 +11,8 @@ from hypothesis import given
 
 from schemas.view import parse_day_field
 from service.domain.events import Event
-from service.domain.fold import Folded, fold
+from service.domain.fold import fold
+from service.domain.outcomes import Folded
 from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.domain.time import DAY

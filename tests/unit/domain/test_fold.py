@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.vocabulary import Status, Verdict
-from service.domain.fold import Folded, Transition
+from service.domain.outcomes import Folded, Transition
 from service.domain.time import HOUR, MINUTE, SECOND
 from tests.unit.domain.told import Evse, when
 

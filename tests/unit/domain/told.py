@@ -8,7 +8,8 @@ from typing import Any
 from schemas.vocabulary import ExclusionReason, Status
 from service.domain import events
 from service.domain.definitions import OBSERVED, Definition
-from service.domain.fold import Folded, fold
+from service.domain.fold import fold
+from service.domain.outcomes import Folded
 from service.domain.reliability import Reliability
 from service.domain.rules import Rules
 from service.domain.state import EvseState

@@ -8,7 +8,7 @@ import pytest
 
 from schemas.vocabulary import Verdict
 from service.domain import events
-from service.domain.fold import Folded
+from service.domain.outcomes import Folded
 from service.domain.time import DAY, HOUR, MINUTE, SECOND, Micros
 from service.domain.vitals import Vitals, vitals
 from service.processing.decoding import decode
