@@ -181,7 +181,11 @@ class Settings(BaseSettings):
         ge=0,
         description="So many rejected records in a row in one partition stop the worker; 0: no limit.",
     )
-    batch_records: int = Field(default=1000, ge=1, description="Records in one batch, at most.")
+    batch_records: int = Field(
+        default=10_000,
+        ge=1,
+        description="Records in one batch, at most: of several of one EVSE in it, one snapshot is made.",
+    )
     state_limit: int = Field(
         default=200_000,
         ge=1,

@@ -107,6 +107,8 @@ class Plan:
         self.held.acknowledged = self.held.replace = False
         self.held.stored = True
         self.rendered.mark_saved(self.held.state)
+        # What is published is in the messages; the rest need not wait for a large batch to end.
+        self.write = self.rendered = None
 
     def published(self) -> None:
         """Note that everything of the last save is written."""

@@ -89,11 +89,11 @@ class Line:
             return
         for some in calls([each.write for each in plans if each.write is not None]):
             save_arguments(self.keys, some)
+        self._took(SPELL_OUT, at)
+        self._weigh(plans)
         for each in plans:
             each.saved()
             each.published()
-        self._took(SPELL_OUT, at)
-        self._weigh(plans)
 
     def _held(self, uid: str) -> Held:
         held = self.held.get(uid)

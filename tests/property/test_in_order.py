@@ -82,9 +82,10 @@ def assert_both_ways_are_one(events: Iterable[Event], using: Rules) -> None:
     st.lists(steps, min_size=2, max_size=30), st.sampled_from((HOUR, 48 * HOUR)), st.sampled_from((3, 4096))
 )
 @tries(0.4)
-def test_a_charger_that_is_well_most_of_the_time(
+def test_both_ways_are_one_for_a_charger_that_is_well_most_of_the_time(
     drawn: list[tuple[str, str | None, Status, str | None, Micros, Micros]], lateness: Micros, limit: int
 ) -> None:
+    """Closing by the hour and by the limit included."""
     assert_both_ways_are_one(told(drawn), Rules(allowed_lateness=lateness, recent_limit=limit))
 
 
