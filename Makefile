@@ -1,7 +1,7 @@
 # The commands of this project. `make` alone lists them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install lock validator test quick test-faults bench lint format types schemas check-generated demo clean
+.PHONY: help install lock validator compiled test test-compiled quick test-faults bench lint format types schemas check-generated demo clean
 
 # The first interpreter that runs and is new enough; PYTHON=… chooses another.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
@@ -18,9 +18,12 @@ JOB ?= reference
 RECORDS ?= 1000000
 EVSES ?= 10000
 RUNS ?= 5
+# `make bench COMPILED=1` measures the compiled worker beside the other; `make compiled` says what that is.
+COMPILED ?=
 LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
 VALIDATOR := tests/asyncapi/node_modules/.package-lock.json
+TREE := build/compiled
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -50,8 +53,23 @@ $(VALIDATOR): tests/asyncapi/package-lock.json
 	cd tests/asyncapi && npm ci --silent
 	@touch $@
 
+compiled: $(TREE)/.done  ## Compile the pure part with mypyc: a wheel in dist/, and the tree with it in build/compiled
+
+# A copy of the tree, so that no extension module can stand beside a source that has gone on.
+$(TREE)/.done: $(INSTALLED) pyproject.toml $(shell find schemas service tests -name '*.py' -o -name '*.lua')
+	rm -rf $(TREE) dist
+	mkdir -p $(TREE)
+	tar -cf - --exclude node_modules --exclude __pycache__ schemas service tests Makefile pyproject.toml *.md LICENSE \
+		requirements.lock | tar -xf - -C $(TREE)
+	cd $(TREE) && HATCH_BUILD_HOOK_ENABLE_MYPYC=1 $(CURDIR)/$(BIN)/python -m hatchling build -t wheel -d $(CURDIR)/dist
+	@touch $@
+
 test: install  ## Run every test that the services at hand allow
 	$(BIN)/pytest
+
+test-compiled: compiled  ## Run the tests of the pure part, and of crashes and rebalances in memory, on the compiled one
+	cd $(TREE) && $(CURDIR)/$(BIN)/python -m pytest -p no:cacheprovider tests/unit/domain tests/unit/processing \
+		tests/property tests/unit/test_compiled.py
 
 quick: install  ## Run the tests that need no service and little time
 	$(BIN)/pytest -m 'not services and not slow'
@@ -59,8 +77,9 @@ quick: install  ## Run the tests that need no service and little time
 test-faults: install  ## Play SEEDS scenarios of faults, from START on, JOBS at a time, and say what differed
 	$(BIN)/python -m tests.fault --seeds $(SEEDS) --start $(START) --jobs $(JOBS) --kinds "$(KINDS)"
 
-bench: install  ## Measure JOB over RECORDS records of EVSES EVSEs, RUNS times, beside the client alone
-	$(BIN)/python -m tests.benchmarks --job $(JOB) --records $(RECORDS) --evses $(EVSES) --runs $(RUNS)
+bench: install $(if $(COMPILED),compiled)  ## Measure JOB over RECORDS records of EVSES EVSEs, RUNS times, beside the client alone
+	$(BIN)/python -m tests.benchmarks --job $(JOB) --records $(RECORDS) --evses $(EVSES) --runs $(RUNS) \
+		$(if $(COMPILED),--compiled $(TREE))
 
 lint: install  ## Check format and lint rules
 	$(BIN)/ruff format --check .

@@ -11,6 +11,8 @@ from typing import Any
 
 from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
 
+from service.adapters.resp import packed
+
 
 class _QuickPacking:
     """Stands before a connection of redis-py's."""
@@ -18,29 +20,9 @@ class _QuickPacking:
     def pack_command(self, *args: Any) -> list[bytes]:
         """Write a call in Redis' protocol (RESP): a script's here, any other as redis-py does."""
         if args[0] != "EVALSHA":
-            packed: list[bytes] = super().pack_command(*args)  # type: ignore[misc] # of the class it stands before
-            return packed
-        encode = self.encoder.encode  # type: ignore[attr-defined] # as above
-        # Every argument ends where the head of the next one begins: one piece less for each.
-        parts = [b"*%d" % len(args)]
-        add = parts.append
-        for argument in args:
-            if type(argument) is bytes:
-                word = argument
-            elif type(argument) is str:
-                word = argument.encode()
-            else:
-                word = encode(argument)
-            size = len(word)
-            add(_HEADS[size] if size < _SHORT else b"\r\n$%d\r\n" % size)
-            add(word)
-        add(b"\r\n")
-        return [b"".join(parts)]
-
-
-_SHORT = 4096
-_HEADS = [b"\r\n$%d\r\n" % size for size in range(_SHORT)]
-"""What stands between the last argument and one of this size."""
+            made: list[bytes] = super().pack_command(*args)  # type: ignore[misc] # of the class it stands before
+            return made
+        return [packed(args, self.encoder.encode)]  # type: ignore[attr-defined] # as above
 
 
 class QuickConnection(_QuickPacking, Connection):

@@ -26,6 +26,7 @@ from tests.benchmarks.results import (
 )
 
 RESTARTS = "restart"
+COMPILED = "compiled worker"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--records", type=int, default=1_000_000)
     made.add_argument("--evses", type=int, default=10_000)
     made.add_argument("--runs", type=int, default=5)
+    made.add_argument("--compiled", type=Path, help="a tree with the compiled worker, measured beside it")
     made.add_argument("--redis", action="store_true", help="Redis in place of Valkey")
     made.add_argument("--results", type=Path, default=FOLDER, help="the folder that results are kept in")
     return made
@@ -56,19 +58,24 @@ def main() -> None:
                 "runs": arguments.runs,
             },
         }
-        measure = _restarts if arguments.job == RESTARTS else _job
-        result |= measure(parts, arguments.job, size, arguments.runs)
+        if arguments.job == RESTARTS:
+            result |= _restarts(parts, size, arguments.runs)
+        else:
+            result |= _job(parts, arguments.job, size, arguments.runs, arguments.compiled)
     sys.stdout.write(f"kept in {keep(result, arguments.results).name}\n")
 
 
-def _job(parts: Bench, job: str, size: Size, runs: int) -> Json:
+def _job(parts: Bench, job: str, size: Size, runs: int, compiled: Path | None) -> Json:
     log = parts.write_job(job, size)
+    measured = [(what, what, ROOT) for what in (CONSUME, PARSE, WORKER)]
+    if compiled is not None:
+        measured.append((COMPILED, WORKER, compiled.resolve()))
     rows = []
     for number in range(runs):
         # In turns, so that what else the machine does meets all of them.
-        for what in (CONSUME, PARSE, WORKER):
-            rows.append(throughput(parts.run_anew(log, what)))
-            _say(f"run {number + 1} of {runs}, {what}: {rows[-1]['us_per_record']:.2f} µs a record")
+        for name, what, tree in measured:
+            rows.append(throughput(parts.run_anew(log, what, tree=tree)) | {"what": name})
+            _say(f"run {number + 1} of {runs}, {name}: {rows[-1]['us_per_record']:.2f} µs a record")
     sampled = parts.run_anew(log, WORKER, shares=True)
     middle = medians_by(rows, "what")
     us = next(row["us_per_record"] for row in middle if row["what"] == WORKER)
@@ -76,7 +83,7 @@ def _job(parts: Bench, job: str, size: Size, runs: int) -> Json:
     return {"medians": middle, "shares": sampled["shares"], "runs": rows}
 
 
-def _restarts(parts: Bench, _job: str, size: Size, runs: int) -> Json:
+def _restarts(parts: Bench, size: Size, runs: int) -> Json:
     rows, bases = restarts(parts, size, runs)
     middle = medians_by(rows, "what")
     sys.stdout.write(f"{table(COLUMNS, middle)}\n")
