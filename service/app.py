@@ -26,6 +26,7 @@ from service.adapters.kafka_ledger import KafkaLedger
 from service.adapters.kafka_probe import KafkaProbe, KafkaProbeSettings
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
 from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
+from service.adapters.parent import Answers, Parent
 from service.adapters.prometheus import PrometheusInstruments
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_cluster import RedisClusterProbe, RedisClusterViewStore
@@ -179,23 +180,30 @@ async def run(
     allowance: Allowance = NOTHING,
     check: TopicsCheck = check_topics,
     wrap: Wrap = lambda ports: ports,
+    parent: Parent | None = None,
 ) -> None:
     """
     Run one worker until SIGTERM or SIGINT, then drain, commit and return.
 
-    Raises what ends the worker: `TooManyRejections`, `Defect`, `Stuck` or a `PortError`.
+    With a parent it is the parent that asks, and that may stop it, too. Raises what ends the worker:
+    `TooManyRejections`, `Defect`, `Stuck` or a `PortError`.
     """
     clock, instruments, life = SystemClock(), PrometheusInstruments(), Life()
     stop_at_signals(life)
-    server = None
-    if settings.http_port:
+    server: HttpServer | Answers | None = None
+    if parent is not None:
+        server = Answers(parent, life, clock, instruments.exposition, life.stop)
+    elif settings.http_port:
         pages = build_pages(life, clock, instruments.exposition)
         server = HttpServer(pages, settings.http_host, settings.http_port)
+    if server is not None:
         await server.start()
     try:
         with LoopGuard():
             report = await _checked(lambda: check(topics_settings(settings)), life, instruments)
             if report is not None:
+                if parent is not None:
+                    parent.compares(report.partitions)
                 worker = build_worker(
                     settings,
                     clock,

@@ -34,10 +34,11 @@ ALLOWED: Mapping[str, set[str]] = {
     "service.replay": CORE | {"service", "service.translation"},
     "service.reading": CORE | EDGES | {"service"},
     "service.app": CORE | EDGES | {"service", "service.reading", "service.replay"},
+    "service.supervision": CORE | {"service", "service.adapters", "service.app"},
     "service.demo": CORE | EDGES | {"service", "service.app"},
     "service.commands": CORE
     | EDGES - {"service.adapters"}
-    | {"service", "service.app", "service.reading", "service.replay", "service.demo"},
+    | {"service", "service.app", "service.reading", "service.replay", "service.demo", "service.supervision"},
     "service.cli": CORE | {"service", "service.app", "service.commands"},
 }
 # Packages from elsewhere that only some rooms may know. What is not named here is free.
