@@ -18,6 +18,8 @@ JOB ?= reference
 RECORDS ?= 1000000
 EVSES ?= 10000
 RUNS ?= 5
+# More than 1: so many workers beside one, each a process, in records a second.
+WORKERS ?= 1
 LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
 VALIDATOR := tests/asyncapi/node_modules/.package-lock.json
@@ -60,7 +62,7 @@ test-faults: install  ## Play SEEDS scenarios of faults, from START on, JOBS at 
 	$(BIN)/python -m tests.fault --seeds $(SEEDS) --start $(START) --jobs $(JOBS) --kinds "$(KINDS)"
 
 bench: install  ## Measure JOB over RECORDS records of EVSES EVSEs, RUNS times, beside the client alone
-	$(BIN)/python -m tests.benchmarks --job $(JOB) --records $(RECORDS) --evses $(EVSES) --runs $(RUNS)
+	$(BIN)/python -m tests.benchmarks --job $(JOB) --records $(RECORDS) --evses $(EVSES) --runs $(RUNS) --workers $(WORKERS)
 
 lint: install  ## Check format and lint rules
 	$(BIN)/ruff format --check .
