@@ -1,5 +1,5 @@
 """
-Builds the adapters and the worker from the settings; nothing else does.
+Builds the adapters and the worker from the settings; nothing else does, but for the page in `page`.
 
 This module knows neither the command line nor the environment.
 """
@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from redis.asyncio import Redis, RedisCluster
 
 from service.adapters.clock import SystemClock
-from service.adapters.http import HttpServer, Served, build_pages
+from service.adapters.http import HttpServer, build_pages
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_admin import KafkaTopicsSettings, TopicsReport, check_topics
 from service.adapters.kafka_group import KafkaGroup
@@ -30,9 +29,8 @@ from service.adapters.parent import Answers, Parent
 from service.adapters.prometheus import PrometheusInstruments
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_cluster import RedisClusterProbe, RedisClusterViewStore
-from service.adapters.redis_connection import RedisProbe, connect_to_read
+from service.adapters.redis_connection import RedisProbe
 from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYTES, Cleanup, OutputTopic
-from service.dashboard.app import close_streams, create_app
 from service.life import Life, LoopGuard, run_watched, stop_at_signals
 from service.processing.dead_letters import NOTHING, Allowance
 from service.processing.health import Witness
@@ -298,29 +296,6 @@ async def look_at_topics(settings: Settings) -> TopicsLook:
     missing = tuple(one.name for one in wanted.outputs if settings.create_topics and one.name not in known)
     outputs = [one for one in wanted.outputs if one.name not in missing]
     return TopicsLook(await check_topics(replace(wanted, outputs=outputs, create=False)), missing)
-
-
-def page_server(client: Redis | RedisCluster, prefix: str, host: str, port: int) -> HttpServer:
-    """Build the server of the read-only page over the view; the client stays the caller's to close."""
-    page = create_app(client, prefix, clock=SystemClock().now)
-    remedy = "choose another port with --port"
-    served = Served("the page", remedy, has_lifespan=True, before_stop=lambda: close_streams(page))
-    return HttpServer(page, host, port, served)
-
-
-async def serve_page(settings: Settings, host: str, port: int, listening: Callable[[int], None]) -> None:
-    """Serve the page until SIGTERM or SIGINT; `listening` is told the port."""
-    life = Life()
-    stop_at_signals(life)
-    client = connect_to_read(redis_settings(settings))
-    server = page_server(client, settings.redis_prefix, host, port)
-    try:
-        await server.start()
-        listening(server.port)
-        await life.stopped.wait()
-        await server.stop()
-    finally:
-        await client.aclose()
 
 
 async def rebuild(
