@@ -20,6 +20,8 @@ EVSES ?= 10000
 RUNS ?= 5
 # `make bench COMPILED=1` measures the compiled worker beside the other; `make compiled` says what that is.
 COMPILED ?=
+# More than 1: so many workers beside one, each a process, in records a second.
+WORKERS ?= 1
 LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
 VALIDATOR := tests/asyncapi/node_modules/.package-lock.json
@@ -79,7 +81,7 @@ test-faults: install  ## Play SEEDS scenarios of faults, from START on, JOBS at 
 
 bench: install $(if $(COMPILED),compiled)  ## Measure JOB over RECORDS records of EVSES EVSEs, RUNS times, beside the client alone
 	$(BIN)/python -m tests.benchmarks --job $(JOB) --records $(RECORDS) --evses $(EVSES) --runs $(RUNS) \
-		$(if $(COMPILED),--compiled $(TREE))
+		--workers $(WORKERS) $(if $(COMPILED),--compiled $(TREE))
 
 lint: install  ## Check format and lint rules
 	$(BIN)/ruff format --check .

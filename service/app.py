@@ -1,5 +1,5 @@
 """
-Builds the adapters and the worker from the settings; nothing else does.
+Builds the adapters and the worker from the settings; nothing else does, but for the page in `page`.
 
 This module knows neither the command line nor the environment.
 """
@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
-from redis.asyncio import Redis, RedisCluster
 
 from service.adapters.clock import SystemClock
-from service.adapters.http import HttpServer, Served, build_pages
+from service.adapters.http import HttpServer, build_pages
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_admin import KafkaTopicsSettings, TopicsReport, check_topics
 from service.adapters.kafka_group import KafkaGroup
@@ -26,12 +25,12 @@ from service.adapters.kafka_ledger import KafkaLedger
 from service.adapters.kafka_probe import KafkaProbe, KafkaProbeSettings
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
 from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
+from service.adapters.parent import Answers, Parent
 from service.adapters.prometheus import PrometheusInstruments
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_cluster import RedisClusterProbe, RedisClusterViewStore
-from service.adapters.redis_connection import RedisProbe, connect_to_read
+from service.adapters.redis_connection import RedisProbe
 from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYTES, Cleanup, OutputTopic
-from service.dashboard.app import close_streams, create_app
 from service.life import Life, LoopGuard, run_watched, stop_at_signals
 from service.processing.dead_letters import NOTHING, Allowance
 from service.processing.health import Witness
@@ -179,23 +178,30 @@ async def run(
     allowance: Allowance = NOTHING,
     check: TopicsCheck = check_topics,
     wrap: Wrap = lambda ports: ports,
+    parent: Parent | None = None,
 ) -> None:
     """
     Run one worker until SIGTERM or SIGINT, then drain, commit and return.
 
-    Raises what ends the worker: `TooManyRejections`, `Defect`, `Stuck` or a `PortError`.
+    With a parent it is the parent that asks, and that may stop it, too. Raises what ends the worker:
+    `TooManyRejections`, `Defect`, `Stuck` or a `PortError`.
     """
     clock, instruments, life = SystemClock(), PrometheusInstruments(), Life()
     stop_at_signals(life)
-    server = None
-    if settings.http_port:
+    server: HttpServer | Answers | None = None
+    if parent is not None:
+        server = Answers(parent, life, clock, instruments.exposition, life.stop)
+    elif settings.http_port:
         pages = build_pages(life, clock, instruments.exposition)
         server = HttpServer(pages, settings.http_host, settings.http_port)
+    if server is not None:
         await server.start()
     try:
         with LoopGuard():
             report = await _checked(lambda: check(topics_settings(settings)), life, instruments)
             if report is not None:
+                if parent is not None:
+                    parent.compares(report.partitions)
                 worker = build_worker(
                     settings,
                     clock,
@@ -290,29 +296,6 @@ async def look_at_topics(settings: Settings) -> TopicsLook:
     missing = tuple(one.name for one in wanted.outputs if settings.create_topics and one.name not in known)
     outputs = [one for one in wanted.outputs if one.name not in missing]
     return TopicsLook(await check_topics(replace(wanted, outputs=outputs, create=False)), missing)
-
-
-def page_server(client: Redis | RedisCluster, prefix: str, host: str, port: int) -> HttpServer:
-    """Build the server of the read-only page over the view; the client stays the caller's to close."""
-    page = create_app(client, prefix, clock=SystemClock().now)
-    remedy = "choose another port with --port"
-    served = Served("the page", remedy, has_lifespan=True, before_stop=lambda: close_streams(page))
-    return HttpServer(page, host, port, served)
-
-
-async def serve_page(settings: Settings, host: str, port: int, listening: Callable[[int], None]) -> None:
-    """Serve the page until SIGTERM or SIGINT; `listening` is told the port."""
-    life = Life()
-    stop_at_signals(life)
-    client = connect_to_read(redis_settings(settings))
-    server = page_server(client, settings.redis_prefix, host, port)
-    try:
-        await server.start()
-        listening(server.port)
-        await life.stopped.wait()
-        await server.stop()
-    finally:
-        await client.aclose()
 
 
 async def rebuild(

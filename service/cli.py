@@ -130,3 +130,7 @@ def _begin(
 def main() -> None:
     """Run the command; the entry point of the distribution."""
     app()
+
+
+if __name__ == "__main__":
+    main()

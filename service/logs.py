@@ -66,12 +66,21 @@ class _Said:
 
 
 def configure_logs(
-    level: str = "info", form: Literal["json", "console"] = "json", stream: TextIO | None = None
+    level: str = "info",
+    form: Literal["json", "console"] = "json",
+    stream: TextIO | None = None,
+    *,
+    worker: int | None = None,
 ) -> None:
-    """Send every log line of this process through one form. Called once, before anything is built."""
+    """
+    Send every log line of this process through one form. Called once, before anything is built.
+
+    `worker` stands in each line, for several that write to the same place.
+    """
     target = sys.stderr if stream is None else stream
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        *([] if worker is None else [_naming(worker)]),
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),
@@ -110,6 +119,16 @@ def _ending(form: str, target: TextIO) -> list[Processor]:
         structlog.processors.EventRenamer("message"),
         structlog.processors.JSONRenderer(serializer=_json),
     ]
+
+
+def _naming(worker: int) -> Processor:
+    """Make what names the worker in a line; not bound to a task, for libraries and threads log, too."""
+
+    def name(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event.setdefault("worker", worker)
+        return event
+
+    return name
 
 
 def _only_own_words(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -379,3 +379,10 @@ def environment_with(own: dict[str, str]) -> dict[str, str]:
     # Their case does not matter, as it does not where they are read.
     inherited = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
     return inherited | {PREFIX + name: value for name, value in own.items()}
+
+
+def environment_changed(changed: Mapping[str, str]) -> dict[str, str]:
+    """Give the environment of a child process: this one's, settings included, but for these ones."""
+    replaced = {PREFIX + name for name in changed}
+    kept = {name: value for name, value in os.environ.items() if name.upper() not in replaced}
+    return kept | {PREFIX + name: value for name, value in changed.items()}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,19 +42,42 @@ class Probed(Protocol):
 
 
 def build_pages(health: Probed, clock: Clock, exposition: Callable[[], bytes]) -> Starlette:
-    """Make the three pages; a failing probe answers 503 and says why."""
+    """Make the three pages of one worker; a failing probe answers 503 and says why."""
 
-    async def live(_request: Request) -> Response:
-        return _answer(health.live(clock.monotonic()))
+    async def live() -> Report:
+        return health.live(clock.monotonic())
 
-    async def ready(_request: Request) -> Response:
-        return _answer(health.ready(clock.monotonic()))
+    async def ready() -> Report:
+        return health.ready(clock.monotonic())
 
-    async def metrics(_request: Request) -> Response:
-        return Response(exposition(), headers={"content-type": CONTENT_TYPE})
+    async def metrics() -> bytes:
+        return exposition()
+
+    return pages_of(live, ready, metrics)
+
+
+def pages_of(
+    live: Callable[[], Awaitable[Report]],
+    ready: Callable[[], Awaitable[Report]],
+    exposition: Callable[[], Awaitable[bytes]],
+) -> Starlette:
+    """Make the three pages of what has to ask for its answers."""
+
+    async def show_live(_request: Request) -> Response:
+        return _answer(await live())
+
+    async def show_ready(_request: Request) -> Response:
+        return _answer(await ready())
+
+    async def show_metrics(_request: Request) -> Response:
+        return Response(await exposition(), headers={"content-type": CONTENT_TYPE})
 
     return Starlette(
-        routes=[Route("/health/live", live), Route("/health/ready", ready), Route("/metrics", metrics)]
+        routes=[
+            Route("/health/live", show_live),
+            Route("/health/ready", show_ready),
+            Route("/metrics", show_metrics),
+        ]
     )
 
 

@@ -35,6 +35,14 @@ Callback = Callable[[frozenset[TopicPartition]], Awaitable[None]]
 
 _NONE: frozenset[TopicPartition] = frozenset()
 _HEARTBEATS_PER_SESSION = 5
+_IDLE_FETCH_MS = 100
+"""
+How long the broker holds a fetch back that finds nothing; 500 is usual.
+
+It answers a connection's questions in turn, so whatever is asked of offsets waits behind that: twice for each
+partition that is restored, and at each look at the log.
+"""
+
 _METADATA_MS = 10_000
 _SIGNED = r"evse-status generation (\d+)"
 _RESEND = "resend"
@@ -286,6 +294,7 @@ def _consumer(settings: KafkaLogSettings) -> AIOKafkaConsumer:
         request_timeout_ms=_milliseconds(settings.call_timeout),
         # So soon a topic that was made anew, or has more partitions, is noticed; else it takes five minutes.
         metadata_max_age_ms=_METADATA_MS,
+        fetch_max_wait_ms=_IDLE_FETCH_MS,
         fetch_max_bytes=settings.fetch_max_bytes,
         max_partition_fetch_bytes=settings.partition_fetch_max_bytes,
         key_deserializer=StepOver(settings.step_over),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service import app
+from service import page
 from service.commands.console import ConfigOption, notices
 from service.logs import configure_logs
 from service.settings import load_settings
@@ -33,4 +33,4 @@ def dashboard(
     def tell(listening: int) -> None:
         notices().print(f"The page is at http://{host}:{listening}/")
 
-    asyncio.run(app.serve_page(settings, host, port, tell))
+    asyncio.run(page.serve_page(settings, host, port, tell))

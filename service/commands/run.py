@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import structlog
 import typer
 
-from service import app
 from service.commands.console import ConfigOption
-from service.garbage import calm_collector
 from service.logs import configure_logs
-from service.processing.dead_letters import Allowance, OffsetRange, TooManyRejections
+from service.processing.dead_letters import Allowance, OffsetRange
 from service.processing.health import Stuck
-from service.processing.planning import Defect
 from service.processing.ports import PortError
 from service.settings import Settings, load_settings
 
@@ -41,6 +39,16 @@ def run(
             "repeated.",
         ),
     ] = None,
+    workers: Annotated[
+        int,
+        typer.Option(
+            "--workers",
+            min=1,
+            help="So many workers, each a process of its own, started again when it ends: one for each core, "
+            "and no more than partitions.",
+        ),
+    ] = 1,
+    as_worker: Annotated[str | None, typer.Option("--as-worker", hidden=True)] = None,
     config: ConfigOption = None,
 ) -> None:
     """
@@ -49,11 +57,14 @@ def run(
     Start as many as there is work for: workers of one EVSE_STATUS_GROUP_ID share the partitions.
     """
     settings = load_settings(config)
-    configure_logs(settings.log_level, settings.log_format)
     allowance = Allowance(
         _ranges("--accept-rejections", accept_rejections or []), _ranges("--skip", skip or [])
     )
-    if not _ended_well(settings, allowance):
+    if workers > 1 and as_worker is None:
+        well = _all_ended_well(settings, workers, _options(accept_rejections, skip, config))
+    else:
+        well = _ended_well(settings, allowance, as_worker)
+    if not well:
         raise typer.Exit(1)
 
 
@@ -64,23 +75,33 @@ def _ranges(option: str, texts: list[str]) -> frozenset[OffsetRange]:
         raise typer.BadParameter(str(error), param_hint=option) from error
 
 
-def _ended_well(settings: Settings, allowance: Allowance) -> bool:
-    """Run to the end and give the last word where it was a bad one, in the form of the log."""
+def _options(accept_rejections: list[str] | None, skip: list[str] | None, config: Path | None) -> list[str]:
+    """Write the options that each of several workers gets as they came."""
+    pairs = [("--accept-rejections", one) for one in accept_rejections or []]
+    pairs += [("--skip", one) for one in skip or []]
+    pairs += [] if config is None else [("--config", str(config))]
+    return [word for pair in pairs for word in pair]
+
+
+def _all_ended_well(settings: Settings, workers: int, options: list[str]) -> bool:
+    """Run several workers to the end, and repeat the last word of one that stopped the others."""
+    from service.supervision.running import supervise  # noqa: PLC0415 - a worker needs none of it
+
+    configure_logs(settings.log_level, settings.log_format)
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            calm_collector()
-            runner.run(app.run(settings, allowance))
-    except Defect:
-        return False  # the worker has told all of it, with the trace
-    except (PortError, TooManyRejections) as error:
+        outcome = asyncio.run(supervise(settings, workers, options))
+    except (PortError, OSError, Stuck) as error:
         _log.critical(str(error), action="worker_failed", error=type(error).__name__)
-    except Stuck as error:
-        _log.critical(f"The worker makes no progress: {error}.", action="worker_stuck")
-    except Exception:  # noqa: BLE001 - the last word: any bug stands in the log, in its form
-        _log.exception("A bug of this program stopped the worker; report it.", action="worker_failed")
-    else:
-        return True
-    return False
+        return False
+    if outcome.last_word is not None:
+        _log.critical(outcome.last_word, action="worker_failed", worker=outcome.worker)
+    return outcome.ok
+
+
+def _ended_well(settings: Settings, allowance: Allowance, place: str | None) -> bool:
+    from service.supervision.working import ended_well  # noqa: PLC0415 - the parent of workers is small without
+
+    return ended_well(settings, allowance, _loop_factory(), place)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -26,11 +26,11 @@ from schemas.view import DEFAULT_PREFIX
 from service.adapters.clock import SystemClock
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisSettings
-from service.app import page_server
 from service.demo.feeder import Feeder, days_before, whole
 from service.demo.orders import HELP, Orders, lines_of
 from service.demo.parts import EmbeddedBroker, EmbeddedValkey, WorkFolder
 from service.domain.time import datetime_from
+from service.page import page_server
 from service.processing.ports import PortError
 from service.settings import PREFIX, environment_with
 from service.simulation import Fleet

@@ -24,6 +24,7 @@ from tests.benchmarks.results import (
     table,
     throughput,
 )
+from tests.benchmarks.shared import named, run_shared
 
 RESTARTS = "restart"
 COMPILED = "compiled worker"
@@ -37,6 +38,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--evses", type=int, default=10_000)
     made.add_argument("--runs", type=int, default=5)
     made.add_argument("--compiled", type=Path, help="a tree with the compiled worker, measured beside it")
+    made.add_argument(
+        "--workers", type=int, default=1, help="more than 1: so many beside one, on one machine"
+    )
     made.add_argument("--redis", action="store_true", help="Redis in place of Valkey")
     made.add_argument("--results", type=Path, default=FOLDER, help="the folder that results are kept in")
     return made
@@ -45,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Measure what is asked for, print it, and keep it."""
     arguments = parser().parse_args()
+    if arguments.workers > 1 and arguments.job == RESTARTS:
+        parser().error("a restart is that of one worker; leave --workers out")
     size = Size(arguments.records, arguments.evses, begin_of(arguments.records))
     with bench(on_redis=arguments.redis) as parts:
         result: Json = {
@@ -58,7 +64,10 @@ def main() -> None:
                 "runs": arguments.runs,
             },
         }
-        if arguments.job == RESTARTS:
+        if arguments.workers > 1:
+            result["job"] += f"-{arguments.workers}-workers"
+            result |= _shared(parts, arguments.job, size, arguments.runs, arguments.workers)
+        elif arguments.job == RESTARTS:
             result |= _restarts(parts, size, arguments.runs)
         else:
             result |= _job(parts, arguments.job, size, arguments.runs, arguments.compiled)
@@ -81,6 +90,19 @@ def _job(parts: Bench, job: str, size: Size, runs: int, compiled: Path | None) -
     us = next(row["us_per_record"] for row in middle if row["what"] == WORKER)
     sys.stdout.write(f"{table(THROUGHPUT, middle)}\n{shares_table(sampled['shares'], us)}\n")
     return {"medians": middle, "shares": sampled["shares"], "runs": rows}
+
+
+def _shared(parts: Bench, job: str, size: Size, runs: int, workers: int) -> Json:
+    log = parts.write_job(job, size)
+    rows = []
+    for number in range(runs):
+        for count in (1, workers):
+            rows.append(throughput(run_shared(parts, log, count)))
+            _say(f"run {number + 1} of {runs}, {named(count)}: {rows[-1]['records_per_s']:,.0f} records/s")
+    middle = medians_by(rows, "what")
+    one, several = (row["records_per_s"] for row in middle)
+    sys.stdout.write(f"{table(THROUGHPUT, middle)}\n{named(workers)}: {several / one:.2f} times one worker\n")
+    return {"medians": middle, "times_one_worker": several / one, "runs": rows}
 
 
 def _restarts(parts: Bench, size: Size, runs: int) -> Json:

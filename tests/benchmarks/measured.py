@@ -1,8 +1,8 @@
 """
 The process that is measured: one worker over a log that is there, or a client that does less, to its end.
 
-Reads a `Task` as JSON from its standard input and writes what it took to its standard output. It is run from
-the tree that is measured and knows nothing of how the parts outside came about.
+Reads a `Task` as JSON from its standard input and writes what it took to its standard output, as the last
+line. It is run from the tree that is measured and knows nothing of how the parts outside came about.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -42,8 +42,12 @@ from tests.benchmarks.sampling import Sampler
 Json = dict[str, Any]
 
 WORKER, CONSUME, PARSE, CLOSE, RESTART = "worker", "consume", "parse", "close", "restart"
+SHARE = "share"
 
 Offsets = dict[int, int]
+
+_AGAIN_S = 0.05
+"""Seconds between two looks at a log that is not open yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,9 @@ class Task:
 
     `what`: WORKER folds the log from its beginning, and is measured from the offsets `begun` to the offsets
     `ends`; CONSUME and PARSE read the same records and do nothing with them. CLOSE goes on from what is there
-    a day later, until every base is in the ledger. RESTART starts on what is there, until the worker is
-    ready, has caught up and knows all `evses`. `spawned`: when the process was started, in monotonic seconds.
+    a day later, until every base is in the ledger. SHARE is WORKER for one of several of a group (`shared`),
+    told by lines when to begin and when to end. RESTART starts on what is there, until the worker is ready,
+    has caught up and knows all `evses`. `spawned`: when the process was started, in monotonic seconds.
     """
 
     what: str
@@ -123,13 +128,12 @@ def peak_memory_mb() -> float:
 
 def main() -> None:
     """Do what standard input says and tell what it took."""
-    task = Task.from_json(sys.stdin.read())
+    task = Task.from_json(sys.stdin.readline())
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         calm_collector()
         told = runner.run(_consume(task) if task.what in (CONSUME, PARSE) else _work(task))
     told["peak_memory_mb"] = peak_memory_mb()
-    sys.stdout.write(json.dumps(told))
-    sys.stdout.flush()
+    _say(told)
     os._exit(0)  # what the client still has to say about its end is nobody's time
 
 
@@ -193,6 +197,9 @@ class _Log:
         self._log = log
         self._begun = begun
         self._on_commit = on_commit
+        self.on_opened_records: Callable[[], None] = lambda: None
+        self.opens_at_once = False
+        """Whether records are to come as soon as it is opened: a client is slow to resume what was paused."""
         self._is_open = False
         self._waiting: set[TopicPartition] = set()
 
@@ -207,12 +214,17 @@ class _Log:
     async def fetch(self, timeout_s: float, max_records: int) -> list[Record]:
         records = await self._log.fetch(timeout_s, max_records)
         if self._is_open:
+            if records:
+                self.on_opened_records()
             return records
         for place in {TopicPartition(record.topic, record.partition) for record in records}:
             if (self._log.position(place) or 0) > self._begun[place.partition]:
                 self._log.seek(place, self._begun[place.partition])
-                self._log.pause([place])
-                self._waiting.add(place)
+                if not self.opens_at_once:
+                    self._log.pause([place])
+                    self._waiting.add(place)
+        if self.opens_at_once:
+            await asyncio.sleep(_AGAIN_S)
         return [record for record in records if record.offset < self._begun[record.partition]]
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
@@ -255,12 +267,16 @@ class _Throughput(_Measure):
             self._end(Moment.now(), *self._begun)
 
     def _is_at(self, offsets: Offsets) -> bool:
-        return all(self._reached[number] >= offset for number, offset in offsets.items())
+        return all(self._reached[number] >= offsets[number] for number in self._mine())
+
+    def _mine(self) -> Iterable[int]:
+        """Give the partitions that are measured here."""
+        return self.task.ends
 
     def _end(self, now: Moment, since: Moment, batches: int, touched: int) -> None:
         if self._sampler is not None:
             self._sampler.stop()
-        records = sum(self.task.ends.values()) - sum(self.task.begun.values())
+        records = sum(self.task.ends[number] - self.task.begun[number] for number in self._mine())
         batches, touched = self.instruments.batches - batches, self.instruments.touched - touched
         self._told = {
             "records": records,
@@ -279,6 +295,70 @@ class _Throughput(_Measure):
     def _weigh(self) -> None:
         self._told["memory_mb"] = memory_mb()
         self.done()
+
+
+class _Share(_Throughput):
+    """
+    The same for one of several workers of a group: from its first records to its end.
+
+    Says on a line which partitions it has and has read up to `begun`, as often as that changes; after the
+    word to begin, that it is done. It stays in the group until its standard input ends: one that left would
+    make the others wait.
+    """
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.instruments.on_turn = self._look
+        self._has: list[int] | None = None
+        self._words = asyncio.ensure_future(self._hear())
+
+    def wrap(self, ports: Ports) -> Ports:
+        wrapped = super().wrap(ports)
+        assert self._log is not None
+        self._log.opens_at_once, self._log.on_opened_records = True, self._begin
+        return wrapped
+
+    def _look(self) -> None:
+        ready = self.worker is not None and self.worker.health.ready(self.clock.monotonic()).ok
+        has = sorted(self._mine()) if ready else []
+        if has != self._has and self._log is not None and all(map(self._stands, has)):
+            self._has = has
+            _say({"has": has})
+
+    def _mine(self) -> Iterable[int]:
+        return () if self._log is None else [place.partition for place in self._log.assignment()]
+
+    def _stands(self, number: int) -> bool:
+        position = self._log.position(TopicPartition(self.task.topic, number)) if self._log else None
+        return (position or 0) >= self.task.begun[number]
+
+    async def _hear(self) -> None:
+        await asyncio.to_thread(sys.stdin.readline)
+        assert self._log is not None
+        self._log.open()
+        await asyncio.to_thread(sys.stdin.read)
+        self.done()
+
+    def _begin(self) -> None:
+        if self._begun is None:
+            self._begun = Moment.now(), self.instruments.batches, self.instruments.touched
+
+    def _committed(self, commits: Mapping[TopicPartition, Commit]) -> None:
+        self._reached |= {place.partition: each.next_offset for place, each in commits.items()}
+        if self._begun is not None and not self._told and self._is_at(self.task.ends):
+            now = Moment.now()
+            self._end(now, *self._begun)
+            self._told |= {"begun_at": self._begun[0].wall, "ended_at": now.wall}
+
+    def _weigh(self) -> None:
+        self.instruments.on_turn = lambda: None
+        self._told["memory_mb"] = memory_mb()
+        _say({"done": True})
+
+
+def _say(line: Json) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
 
 
 class _Tomorrow(SystemClock):
@@ -391,7 +471,12 @@ class _LookedAtStore:
         return found
 
 
-_MEASURES: dict[str, type[_Measure]] = {WORKER: _Throughput, CLOSE: _Closing, RESTART: _Restart}
+_MEASURES: dict[str, type[_Measure]] = {
+    WORKER: _Throughput,
+    SHARE: _Share,
+    CLOSE: _Closing,
+    RESTART: _Restart,
+}
 
 
 async def _work(task: Task) -> Json:

@@ -34,6 +34,9 @@ _HOUR: Micros = 3600 * SECOND
 NOBODY_MISSED: Mapping[str, str] = {"OFFLINE_AFTER": "0", "INGEST_SILENT_AFTER": "4000d"}
 """Settings under which a log that has ended asks nothing of a worker, however long ago that was."""
 
+MEASURED = (sys.executable, "-m", "tests.benchmarks.measured")
+"""The process that is measured; it is told a `Task`."""
+
 _OUTPUTS = ("snapshots", "transitions", "dead-letters", "ledger")
 
 
@@ -89,7 +92,20 @@ class Bench:
 
     def run(self, log: Written, what: str, place: Place, *, shares: bool = False, tree: Path = ROOT) -> Json:
         """Measure one process over a log, with the code in `tree`; say what it told."""
-        task = Task(
+        done = subprocess.run(  # noqa: S603 - one of ours
+            MEASURED,
+            input=self.task(log, what, shares=shares).to_json(),
+            env=environment(self.settings(log.topic, place)),
+            cwd=tree,
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        told: Json = json.loads(done.stdout)
+        return {"what": what, **told}
+
+    def task(self, log: Written, what: str, *, shares: bool = False) -> Task:
+        """Say what a process that is started now is to do over a log."""
+        return Task(
             what,
             log.topic,
             self.kafka.bootstrap_servers,
@@ -99,16 +115,6 @@ class Bench:
             time.monotonic(),
             shares,
         )
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.measured"],
-            input=task.to_json(),
-            env=environment(self.settings(log.topic, place)),
-            cwd=tree,
-            stdout=subprocess.PIPE,
-            check=True,
-        )
-        told: Json = json.loads(done.stdout)
-        return {"what": what, **told}
 
     def settings(self, topic: str, place: Place) -> dict[str, str]:
         """Give the settings of a worker at a place, by their names without the prefix."""
@@ -133,10 +139,16 @@ class Bench:
         settings: Mapping[str, str] | None = None,
     ) -> Json:
         """Measure one process that starts with nothing, and leave nothing of it."""
-        place = self.place(**(settings or {}))
+        with self.anew(**(settings or {})) as place:
+            return self.run(log, what, place, shares=shares, tree=tree)
+
+    @contextmanager
+    def anew(self, **settings: str) -> Iterator[Place]:
+        """Give a place with nothing in the view, and forget what was put out there."""
+        place = self.place(**settings)
         self.empty_view()
         try:
-            return self.run(log, what, place, shares=shares, tree=tree)
+            yield place
         finally:
             self.forget([place.prefix + name for name in _OUTPUTS])
 

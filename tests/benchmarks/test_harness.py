@@ -13,6 +13,7 @@ from tests.benchmarks.jobs import PARTITIONS, Size
 from tests.benchmarks.measured import CONSUME, PARSE, WORKER
 from tests.benchmarks.parts import Bench, begin_of
 from tests.benchmarks.results import THROUGHPUT, table, throughput
+from tests.benchmarks.shared import run_shared
 from tests.services import Kafka
 
 # The client logs at ERROR that the broker has not learnt of a new topic yet, and tries again.
@@ -20,16 +21,18 @@ pytestmark = [pytest.mark.slow, pytest.mark.allow_error_logs]
 
 
 def test_a_job_is_measured_beside_its_floor(kafka: Kafka, redis7_url: str) -> None:
-    """All of its records, by the client alone and by the worker, with shares that sum to one."""
+    """All of its records, by the client alone, by the worker, with shares that sum to one, and by two."""
     bench = Bench(kafka, redis7_url)
     log = bench.write_job("storm", Size(2_000, 40, begin_of(2_000)))
 
     floor = [bench.run_anew(log, what) for what in (CONSUME, PARSE)]
     worker = bench.run_anew(log, WORKER, shares=True)
+    both = run_shared(bench, log, 2)
 
     assert sum(log.begun.values()) == 40
     assert [one["records"] for one in floor] == [2_000, 2_000]
     assert worker["records"] == 2_000
+    assert (both["what"], both["records"]) == ("2 workers", 2_000)
     assert sum(worker["shares"].values()) == pytest.approx(1)
     assert worker["memory_mb"] > 10
     assert throughput(worker)["us_per_evse"] > 0

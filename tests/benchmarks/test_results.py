@@ -23,6 +23,7 @@ from tests.benchmarks.results import (
     throughput,
 )
 from tests.benchmarks.sampling import REST, STEPS, Sampler, step_of
+from tests.benchmarks.shared import is_shared, named, together
 
 RUN = {
     "what": "worker",
@@ -51,6 +52,34 @@ def test_a_run_is_told_by_the_record() -> None:
 def test_a_run_too_short_for_a_clock_has_no_rate() -> None:
     """Nothing is divided by nothing."""
     assert throughput(RUN | {"cpu_s": 0.0})["records_per_cpu_s"] is None
+
+
+def test_workers_that_share_a_job_make_one_run() -> None:
+    """CPU and memory are sums; the time is that from the first beginning to the last end."""
+    one = RUN | {"begun_at": 10.0, "ended_at": 10.4}
+    other = RUN | {"begun_at": 10.1, "ended_at": 10.5, "batches": 6, "evses_a_batch": 50.0}
+
+    run = together([one, other])
+
+    assert (run["records"], run["cpu_s"], run["memory_mb"]) == (2_000, 0.1, 160.0)
+    assert run["wall_s"] == pytest.approx(0.5)
+    assert (run["records_a_batch"], run["evses_a_batch"]) == (250, (2 * 450 + 6 * 50) / 8)
+    assert throughput({"what": named(2), **run})["what"] == "2 workers"
+
+
+@pytest.mark.parametrize(
+    ("has", "shared"),
+    [
+        ({1: [0, 1, 2, 3]}, False),
+        ({1: [0, 1, 2, 3], 2: []}, False),
+        ({1: [0, 1, 2, 3], 2: [2, 3]}, False),
+        ({1: [0, 1], 2: [2]}, False),
+        ({1: [0, 1], 2: [2, 3]}, True),
+    ],
+)
+def test_a_job_is_shared_when_each_has_its_part(has: dict[int, list[int]], shared: bool) -> None:
+    """Before that one worker would be measured for two, or a partition in both."""
+    assert is_shared(has, 2, {0, 1, 2, 3}) == shared
 
 
 def test_medians_are_taken_by_kind() -> None:

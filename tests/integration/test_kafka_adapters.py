@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from service.adapters.clock import SystemClock
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
 from service.processing.dead_letters import OffsetRange
@@ -68,6 +69,20 @@ async def publisher(kafka: Kafka) -> AsyncIterator[KafkaPublisher]:
     await publisher.start()
     yield publisher
     await publisher.stop()
+
+
+async def test_who_asks_for_ends_does_not_wait_for_records(kafka: Kafka, joined: Joined) -> None:
+    """The broker answers in turn: behind a fetch that waits for half a second each question took as long."""
+    topic = await kafka.create_topic()
+    log, clock = log_of(kafka, topic, kafka.unique("group")), SystemClock()
+    place = TopicPartition(topic, 0)
+    await (await joined(log)).until_assigned(place)
+
+    began = clock.monotonic()
+    for _ in range(6):
+        assert await log.end_offsets([place]) == {place: 0}
+
+    assert clock.monotonic() - began < 2.0
 
 
 async def test_a_topics_own_limit_is_told_and_hinders_nothing_after(

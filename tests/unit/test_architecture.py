@@ -33,11 +33,22 @@ ALLOWED: Mapping[str, set[str]] = {
     "service": CORE,
     "service.replay": CORE | {"service", "service.translation"},
     "service.reading": CORE | EDGES | {"service"},
-    "service.app": CORE | EDGES | {"service", "service.reading", "service.replay"},
-    "service.demo": CORE | EDGES | {"service", "service.app"},
+    # Without the page: a worker starts sooner.
+    "service.app": CORE | EDGES - {"service.dashboard"} | {"service", "service.reading", "service.replay"},
+    "service.page": CORE | EDGES | {"service", "service.reading"},
+    "service.supervision": CORE | {"service", "service.adapters", "service.app"},
+    "service.demo": CORE | EDGES | {"service", "service.app", "service.page"},
     "service.commands": CORE
     | EDGES - {"service.adapters"}
-    | {"service", "service.app", "service.reading", "service.replay", "service.demo"},
+    | {
+        "service",
+        "service.app",
+        "service.page",
+        "service.reading",
+        "service.replay",
+        "service.demo",
+        "service.supervision",
+    },
     "service.cli": CORE | {"service", "service.app", "service.commands"},
 }
 # Packages from elsewhere that only some rooms may know. What is not named here is free.
@@ -45,7 +56,7 @@ VENDORS: Mapping[str, set[str]] = {
     "aiokafka": {"service.adapters"},
     "confluent_kafka": {"service.demo"},
     "prometheus_client": {"service.adapters"},
-    "redis": {"service.adapters", "service.dashboard", "service.app", "service.demo"},
+    "redis": {"service.adapters", "service.dashboard", "service.page", "service.demo"},
 }
 # Rooms without input and output, and all that they may import beside the standard library and ours.
 PURE: Mapping[str, set[str]] = {

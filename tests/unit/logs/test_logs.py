@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -69,6 +70,20 @@ def test_what_libraries_tell_at_info_is_left_out() -> None:
     structlog.get_logger("service.test").debug("Nothing per record.", action="record_read")
 
     assert stream.getvalue() == ""
+
+
+def test_each_line_names_the_worker_where_there_are_several() -> None:
+    """Those of libraries and threads, too; a line about another worker keeps that one."""
+    stream = io.StringIO()
+    configure_logs("info", "json", stream, worker=2)
+
+    logging.getLogger("aiokafka.consumer").warning("Heartbeat failed")
+    thread = threading.Thread(target=lambda: structlog.get_logger("service.test").info("Beats."))
+    thread.start()
+    thread.join()
+    structlog.get_logger("service.test").info("Ended.", worker=1)
+
+    assert [json.loads(line)["worker"] for line in stream.getvalue().splitlines()] == [2, 2, 1]
 
 
 def test_an_exception_is_part_of_its_line() -> None:

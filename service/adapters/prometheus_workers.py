@@ -1,0 +1,88 @@
+"""
+The metrics of several workers as one page: each one's series with a label `worker`, and their parent's own.
+
+Labelled and not summed: a worker that is started again counts from 0, which Prometheus takes for the reset it
+is in a series of its own. In a sum it would look as if all the others had counted anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+
+class WorkersMetrics:
+    """What the parent itself counts: which workers answer, and how often each was started again."""
+
+    def __init__(self, workers: Iterable[int]) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # not annotated there
+        self._registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+        self._up = Gauge(
+            "evse_status_worker_up",
+            "1 while this worker runs and answers its parent.",
+            ["worker"],
+            registry=self._registry,
+        )
+        self._restarts = Counter(
+            "evse_status_worker_restarts_total",
+            "Times this worker was started again.",
+            ["worker"],
+            registry=self._registry,
+        )
+        for number in workers:
+            self._up.labels(str(number)).set(0)
+            self._restarts.labels(str(number))
+
+    def restarted(self, worker: int) -> None:
+        """Count one more start of a worker that had ended."""
+        self._restarts.labels(str(worker)).inc()
+
+    def exposition(self, told: Mapping[int, str | None]) -> bytes:
+        """Write one page, in the text format of Prometheus, of what each worker told; None: nothing."""
+        for number, text in told.items():
+            self._up.labels(str(number)).set(text is not None)
+        own = generate_latest(self._registry).decode()
+        return merged(own, {number: text for number, text in told.items() if text is not None}).encode()
+
+
+def merged(own: str, told: Mapping[int, str]) -> str:
+    """
+    Put pages together so that all series of a metric stand together, as the format wants it.
+
+    `own` stays as it is; each other page's series get the label `worker` with its number.
+    """
+    heads: dict[str, list[str]] = {}
+    series: dict[str, list[str]] = {}
+    for number, text in [(None, own), *told.items()]:
+        metric = ""
+        for line in text.splitlines():
+            if line.startswith(("# HELP ", "# TYPE ")):
+                metric = line.split(" ", 3)[2]
+                head = heads.setdefault(metric, [])
+                if line not in head:
+                    head.append(line)
+                series.setdefault(metric, [])
+            elif line:
+                series.setdefault(metric, []).append(line if number is None else _labelled(line, number))
+    return "".join(f"{line}\n" for metric in series for line in [*heads.get(metric, ()), *series[metric]])
+
+
+def _labelled(line: str, worker: int) -> str:
+    """Add the label to a series; a name ends at its labels, or else at the value."""
+    name, brace, rest = line.partition("{")
+    if brace and " " not in name:
+        return f'{name}{{worker="{worker}",{rest}'
+    name, _, value = line.partition(" ")
+    return f'{name}{{worker="{worker}"}} {value}'

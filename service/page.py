@@ -1,0 +1,43 @@
+"""
+Builds the read-only page over the view, and serves it.
+
+Apart from the worker, which starts sooner without its templates. Knows neither the command line nor the
+environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from redis.asyncio import Redis, RedisCluster
+
+from service.adapters.clock import SystemClock
+from service.adapters.http import HttpServer, Served
+from service.adapters.redis_connection import connect_to_read
+from service.dashboard.app import close_streams, create_app
+from service.life import Life, stop_at_signals
+from service.reading import redis_settings
+from service.settings import Settings
+
+
+def page_server(client: Redis | RedisCluster, prefix: str, host: str, port: int) -> HttpServer:
+    """Build the server of the read-only page over the view; the client stays the caller's to close."""
+    page = create_app(client, prefix, clock=SystemClock().now)
+    remedy = "choose another port with --port"
+    served = Served("the page", remedy, has_lifespan=True, before_stop=lambda: close_streams(page))
+    return HttpServer(page, host, port, served)
+
+
+async def serve_page(settings: Settings, host: str, port: int, listening: Callable[[int], None]) -> None:
+    """Serve the page until SIGTERM or SIGINT; `listening` is told the port."""
+    life = Life()
+    stop_at_signals(life)
+    client = connect_to_read(redis_settings(settings))
+    server = page_server(client, settings.redis_prefix, host, port)
+    try:
+        await server.start()
+        listening(server.port)
+        await life.stopped.wait()
+        await server.stop()
+    finally:
+        await client.aclose()

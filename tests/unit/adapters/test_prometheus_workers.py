@@ -1,0 +1,81 @@
+"""The metrics of several workers on one page."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from schemas.vocabulary import Verdict
+from service.adapters.prometheus import TABLE, PrometheusInstruments
+from service.adapters.prometheus_workers import WorkersMetrics, merged
+from service.processing.ports import TopicPartition
+
+Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def read(page: bytes) -> Series:
+    """Parse a page into (series name, labels) -> value; a metric that stands twice is none."""
+    families = list(text_string_to_metric_families(page.decode()))
+    assert len({family.name for family in families}) == len(families)
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_each_workers_series_stand_under_its_number() -> None:
+    """None is lost, none is summed: a worker that begins anew is a reset of its own series alone."""
+    first, second = PrometheusInstruments(), PrometheusInstruments()
+    for _ in range(3):
+        first.judged(Verdict.APPLIED, clock_corrected=False)
+    second.judged(Verdict.APPLIED, clock_corrected=False)
+    second.lag(TopicPartition("evse.events", 7), 12)
+    pages = {1: first.exposition().decode(), 2: second.exposition().decode()}
+
+    series = read(WorkersMetrics([1, 2]).exposition(pages))
+
+    applied = "evse_status_events_total"
+    assert series[applied, (("verdict", "applied"), ("worker", "1"))] == 3
+    assert series[applied, (("verdict", "applied"), ("worker", "2"))] == 1
+    lag = (("partition", "7"), ("topic", "evse.events"), ("worker", "2"))
+    assert series["evse_status_lag_records", lag] == 12
+    assert series["evse_status_states", (("worker", "1"),)] == 0
+    ours = {metric.name for metric in TABLE}
+    for number, page in pages.items():
+        for (name, labels), value in read(page.encode()).items():
+            if name in ours:
+                assert series[name, tuple(sorted((*labels, ("worker", str(number)))))] == value
+
+
+def test_histograms_stay_whole() -> None:
+    """Buckets, sum and count of each worker, under one head."""
+    instruments = PrometheusInstruments()
+    instruments.batch_done(records=7, evses=3, seconds=0.2)
+
+    page = WorkersMetrics([1]).exposition({1: instruments.exposition().decode()})
+
+    series = read(page)
+    assert series["evse_status_batch_records_bucket", (("le", "10.0"), ("worker", "1"))] == 1
+    assert series["evse_status_batch_records_sum", (("worker", "1"),)] == 7
+    assert page.count(b"# TYPE evse_status_batch_records histogram") == 1
+
+
+def test_a_worker_that_does_not_answer_is_seen() -> None:
+    """Its series end, and one says that it is not up; what was counted of it stays."""
+    metrics = WorkersMetrics([1, 2])
+    metrics.restarted(2)
+
+    series = read(metrics.exposition({1: PrometheusInstruments().exposition().decode(), 2: None}))
+
+    assert series["evse_status_worker_up", (("worker", "1"),)] == 1
+    assert series["evse_status_worker_up", (("worker", "2"),)] == 0
+    assert series["evse_status_worker_restarts_total", (("worker", "1"),)] == 0
+    assert series["evse_status_worker_restarts_total", (("worker", "2"),)] == 1
+    assert [labels for name, labels in series if name == "evse_status_states"] == [(("worker", "1"),)]
+
+
+def test_a_value_of_a_label_may_hold_anything() -> None:
+    """Braces and spaces in it do not end the name."""
+    page = '# TYPE m gauge\nm{topic="a{b} c"} 1.0\nm 2.0\n'
+
+    assert merged("", {3: page}) == ('# TYPE m gauge\nm{worker="3",topic="a{b} c"} 1.0\nm{worker="3"} 2.0\n')

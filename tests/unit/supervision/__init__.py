@@ -1,0 +1,1 @@
+"""Several workers under one parent: what can be said without processes."""
