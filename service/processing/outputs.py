@@ -167,7 +167,8 @@ def unpacked(pending: bytes) -> Kept:
     if not pending:
         return Kept((), ())
     transitions, entries = orjson.loads(pending)
-    return Kept([Described(each["id"], each["at"], orjson.dumps(each)) for each in transitions], entries)
+    told = [Described(each["id"], each["at"], orjson.dumps(each)) for each in transitions]
+    return Kept(told, [(key, value) for key, value in entries])
 
 
 def _seconds(span: Micros | None) -> float | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.compiled import IS_COMPILED
+
 ROOT = Path(__file__).parents[2]
-IS_COMPILED = not str(import_module("service.domain.fold").__file__).endswith(".py")
 
 
 def _compiled_modules() -> list[str]:

@@ -13,6 +13,7 @@ from service.processing import rendering, steps
 from service.processing.planning import Defect
 from service.processing.ports import SaveOutcome, Unusable, ViewWrite
 from tests.builders import event, status_reported
+from tests.compiled import puts_a_bug_in
 from tests.driver import Driver, with_options
 from tests.unit.processing.test_crashes import outcome, told, undisturbed
 from tests.unit.processing.test_rebalances import join, settle
@@ -134,6 +135,7 @@ def test_a_bug_in_decoding_is_told_with_its_record(monkeypatch: pytest.MonkeyPat
         driver.pipe(status_reported("AVAILABLE", "12:00"))
 
 
+@puts_a_bug_in
 def test_a_bug_in_the_tick_is_told_with_its_evse(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no record to name."""
     driver = Driver(options=with_options(tick_interval_s=60))

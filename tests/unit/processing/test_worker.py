@@ -14,6 +14,7 @@ from service.processing.instruments import OutputKind, Step
 from service.processing.planning import Defect
 from service.processing.ports import TooLarge, TopicPartition
 from tests.builders import heartbeat, online_reported, removed, status_reported
+from tests.compiled import puts_a_bug_in
 from tests.driver import Driver, with_options
 from tests.faults import When
 
@@ -293,6 +294,7 @@ def test_accepted_rejections_let_the_worker_go_on() -> None:
 
 
 @pytest.mark.allow_error_logs
+@puts_a_bug_in
 def test_a_bug_of_ours_stops_the_worker_with_the_record_uncommitted(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
