@@ -51,7 +51,7 @@ PORT_ORDER = (
 """A port's moment has the first of these that any of its connectors has."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Weighting:
     """
     Into which of `size` sums the amount of each bucket goes, and of each counter behind them.
