@@ -146,8 +146,12 @@ def build_worker(
             security=kafka_security(settings),
         )
     )
-    ledger = KafkaLedger(_reader_settings(settings), settings.ledger_topic)
-    ports = Ports(log, kafka_publisher(settings, largest_input), view_store(settings), clock, ledger)
+    reader = _reader_settings(settings)
+    ledger = KafkaLedger(reader, settings.ledger_topic)
+    snapshots = KafkaLedger(reader, settings.snapshots_topic)
+    ports = Ports(
+        log, kafka_publisher(settings, largest_input), view_store(settings), clock, ledger, snapshots
+    )
     session_s = settings.session_timeout.total_seconds()
     options = Options(
         topics=settings.input_topics,

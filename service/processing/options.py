@@ -14,13 +14,14 @@ from service.processing.silence import SilenceRules
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The parts outside that the loop talks to."""
+    """The parts outside that the loop talks to; snapshots are read back where the ledger is not enough."""
 
     log: Log
     publisher: Publisher
     store: ViewStore
     clock: Clock
     ledger: LedgerReader
+    snapshots: LedgerReader
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ in the view until the state takes it over. This module decides nothing about whe
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import TypeVar
 
 from schemas.view import PORT
+from service.domain.remains import LastWord, catch_up
 from service.domain.state import NAMELESS, EvseState
 from service.domain.time import DAY, Micros, micros_of_text
 from service.processing import ledger, storing
@@ -31,20 +32,25 @@ Each = TypeVar("Each")
 _EVSES_AT_ONCE = 100
 _RECORDS_STAGED_AT_ONCE = 5_000
 
+_CLOSED = frozenset({Kind.DAY, Kind.OUTAGE})
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Where the closed history of a base ends: what closed later is folded again from the log."""
+    """Where a base ends: what closed later is folded again from the log."""
 
     first_open_day: int
     since: Mapping[str, Micros]
     """By connector, the start of the segment that was open in the base."""
+    as_of: Micros
+    revision: int
 
     @classmethod
     def of(cls, state: EvseState) -> Edge:
         """Give the edge of a state."""
         tracks = {NAMELESS: state.base.nameless, **state.base.tracks}
-        return cls(state.days_closed, {uid: track.since for uid, track in tracks.items()})
+        since = {uid: track.since for uid, track in tracks.items()}
+        return cls(state.days_closed, since, state.as_of, state.revision)
 
     def has_day(self, connector_uid: str, day: int) -> bool:
         """Tell whether a closed day is in the base."""
@@ -66,6 +72,8 @@ class Book:
     epochs: Epochs = field(default_factory=Epochs)
     dead: set[bytes] = field(default_factory=set)
     """Keys whose newest record is a tombstone."""
+    has_history: bool = False
+    """Whether it says anything of any EVSE."""
 
     def take(self, record: Record) -> None:
         """Note one record; of one key the newest counts, of bases the furthest: a late one may come last."""
@@ -73,6 +81,7 @@ class Book:
         if not words:
             return
         kind, value = words[0], record.value
+        self.has_history |= value is not None and kind not in {Kind.MARK, Kind.EPOCH}
         if kind in {Kind.DAY, Kind.OUTAGE} and record.key is not None:
             if value is None:
                 self.dead.add(record.key)
@@ -99,22 +108,38 @@ class Book:
         for uid, base in self.bases.items():
             self.edges[uid] = Edge.of(storing.restore(StoredEvse(base.position, base.state, b"")))
 
+    def reached(self, topic_index: int, epoch: int) -> int:
+        """Give the offset of a topic before which something is in the bases, of the log of this epoch."""
+        return max(
+            (
+                base.position.offsets[topic_index] + 1
+                for base in self.bases.values()
+                if base.position.epoch >= epoch and topic_index < len(base.position.offsets)
+            ),
+            default=0,
+        )
+
+    def is_beyond_base(self, key: Sequence[str]) -> bool:
+        """Tell whether a closed day or span is of an EVSE that has a base, and is not in it."""
+        uid, connector_uid, *words = key[1:]
+        edge = self.edges.get(uid)
+        if edge is None:
+            return False
+        if key[0] == Kind.DAY:
+            return not edge.has_day(connector_uid, micros_of_text(f"{words[0]}T00:00:00Z") // DAY)
+        return not edge.has_span(connector_uid, micros_of_text(words[1]))
+
     def history_of(self, record: Record) -> ClosedHistory | None:
         """Give the closed day or span that a record holds, if a base has it."""
         words = ledger.parsed_key(record.key)
-        if not words or record.value is None or record.key in self.dead:
+        if not words or words[0] not in _CLOSED or record.value is None or record.key in self.dead:
+            return None
+        if words[1] not in self.edges or self.is_beyond_base(words):
             return None
         if words[0] == Kind.DAY:
             _, uid, connector_uid, day = words
-            edge, start = self.edges.get(uid), micros_of_text(f"{day}T00:00:00Z")
-            if edge is not None and edge.has_day(connector_uid, start // DAY):
-                return ClosedHistory(uid, {f"{connector_uid}/{day}": record.value}, ())
-        elif words[0] == Kind.OUTAGE:
-            _, uid, connector_uid, _, until = words
-            edge, end = self.edges.get(uid), micros_of_text(until)
-            if edge is not None and edge.has_span(connector_uid, end):
-                return ClosedHistory(uid, {}, ((end, record.value),))
-        return None
+            return ClosedHistory(uid, {f"{connector_uid}/{day}": record.value}, ())
+        return ClosedHistory(words[1], {}, ((micros_of_text(words[4]), record.value),))
 
 
 class Rebuilding:
@@ -138,21 +163,35 @@ class Rebuilding:
         book.find_edges()
         return book
 
-    async def put_back(self, number: int, book: Book, planning: Planning) -> int:
-        """Write the bases with their history into the view, where that is not further; count them."""
+    async def put_back(
+        self,
+        number: int,
+        book: Book,
+        planning: Planning,
+        word: Callable[[str], LastWord | None] = lambda _: None,
+    ) -> dict[str, SaveOutcome]:
+        """
+        Write the bases with their history into the view, where that is not further; say what became of each.
+
+        `word` gives what an EVSE was last published as, where its base does not say that and the log cannot.
+        """
+        written: dict[str, SaveOutcome] = {}
         if not book.bases:
-            return 0
+            return written
         token, store = uuid.uuid4().hex, self._ports.store
         await self._retrying(Part.LOG, lambda: self._stage(number, book, token))
         for uids in _pieces(sorted(book.bases), _EVSES_AT_ONCE):
             staged = await self._retrying(Part.STORE, partial(store.staged, token, uids))
             writes = [
-                rewrite(uid, _held(book.bases[uid], staged.get(uid), planning), planning, staged=token)
+                rewrite(
+                    uid, _held(book.bases[uid], staged.get(uid), planning, word(uid)), planning, staged=token
+                )
                 for uid in uids
             ]
-            await self._retrying(Part.STORE, partial(store.save, writes))
+            outcomes = await self._retrying(Part.STORE, partial(store.save, writes))
+            written |= zip(uids, outcomes, strict=True)
             await self._hold()
-        return len(book.bases)
+        return written
 
     async def _stage(self, number: int, book: Book, token: str) -> None:
         async for records in self._ports.ledger.read(number):
@@ -183,10 +222,14 @@ def _pieces(items: Iterable[Each], size: int) -> Iterator[list[Each]]:
         yield piece
 
 
-def _held(base: Base, history: ClosedHistory | None, planning: Planning) -> Held:
+def _held(base: Base, history: ClosedHistory | None, planning: Planning, word: LastWord | None) -> Held:
     days = {} if history is None else history.closed_days
     outages = [] if history is None else [outage for _, outage in history.closed_outages]
     state = storing.restore(StoredEvse(base.position, base.state, b"", days, outages))
     state.unsaved.exclusions = set(state.declarations.exclusions)
     state.unsaved.gaps = list(state.declarations.gaps)
-    return Held(state, rebased(base.position, planning.epochs, planning.inputs))
+    position = rebased(base.position, planning.epochs, planning.inputs)
+    if word is not None and word.revision > state.revision:
+        catch_up(state, word)
+        position = position._replace(as_of_us=max(position.as_of_us, state.as_of))
+    return Held(state, position)

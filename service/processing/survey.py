@@ -13,12 +13,13 @@ from functools import partial
 import structlog
 
 from service.processing.assignment import partition_of
+from service.processing.bearings import beyond
 from service.processing.health import Health
 from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.owned import Owned
 from service.processing.ports import Record, TopicPartition, Unavailable
-from service.processing.restoring import Renewed, beyond
+from service.processing.restoring import Renewed
 from service.processing.retry import Retrying
 
 _log = structlog.get_logger()
