@@ -32,7 +32,7 @@ from service.adapters.redis_cluster import RedisClusterProbe, RedisClusterViewSt
 from service.adapters.redis_connection import RedisProbe
 from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYTES, Cleanup, OutputTopic
 from service.life import Life, LoopGuard, run_watched, stop_at_signals
-from service.processing.dead_letters import NOTHING, Allowance
+from service.processing.dead_letters import NOTHING, Allowance, Skips
 from service.processing.health import Witness
 from service.processing.instruments import Instruments, NoInstruments, Part
 from service.processing.options import Options, Ports
@@ -135,6 +135,7 @@ def build_worker(
     wrap: Wrap = lambda ports: ports,
 ) -> Worker:
     """Build the worker and the parts it talks to, wrapped as told; nothing connects before it runs."""
+    skips = Skips(allowance.skipped)
     log = KafkaLog(
         KafkaLogSettings(
             settings.kafka_bootstrap_servers,
@@ -142,7 +143,7 @@ def build_worker(
             settings.input_topics,
             instance_id=settings.instance_id,
             session_timeout=settings.session_timeout.total_seconds(),
-            step_over=allowance.skipped,
+            step_over=skips,
             security=kafka_security(settings),
         )
     )
@@ -164,7 +165,7 @@ def build_worker(
         late_after_s=session_s / 3,
         max_rejections_in_a_row=settings.max_rejections_in_a_row,
         accepted=allowance.accepted,
-        skipped=allowance.skipped,
+        skipped=skips,
         states_limit=settings.state_limit,
         tick_interval_s=settings.tick_interval.total_seconds(),
         silence=settings.silence_rules(),
@@ -202,7 +203,7 @@ async def run(
         await server.start()
     try:
         with LoopGuard():
-            report = await _checked(lambda: check(topics_settings(settings)), life, instruments)
+            report = await _checked(lambda: _look_first(settings, allowance, check), life, instruments)
             if report is not None:
                 if parent is not None:
                     parent.compares(report.partitions)
@@ -221,6 +222,19 @@ async def run(
     finally:
         if server is not None:
             await server.stop()
+
+
+async def _look_first(settings: Settings, allowance: Allowance, check: TopicsCheck) -> TopicsReport:
+    """Check the topics, and what an operator names in them."""
+    report = await check(topics_settings(settings))
+    if allowance != NOTHING and not report.problems:
+        group = KafkaGroup(_reader_settings(settings), settings.group_id)
+        try:
+            await group.start()
+            allowance.refuse_unknown(await group.ends(await group.partitions(settings.input_topics)))
+        finally:
+            await group.stop()
+    return report
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from service.domain.remains import LastWord, catch_up
 from service.domain.state import NAMELESS, EvseState
 from service.domain.time import DAY, Micros, micros_of_text
 from service.processing import ledger, storing
+from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Part
 from service.processing.ledger import Base, Kind, LedgerMark
 from service.processing.options import Ports
@@ -70,6 +71,8 @@ class Book:
     edges: dict[str, Edge] = field(default_factory=dict)
     marks: dict[str, LedgerMark] = field(default_factory=dict)
     epochs: Epochs = field(default_factory=Epochs)
+    skips: dict[OffsetRange, int] = field(default_factory=dict)
+    """What an operator skipped, and the epoch of its log."""
     dead: set[bytes] = field(default_factory=set)
     """Keys whose newest record is a tombstone."""
     has_history: bool = False
@@ -81,7 +84,7 @@ class Book:
         if not words:
             return
         kind, value = words[0], record.value
-        self.has_history |= value is not None and kind not in {Kind.MARK, Kind.EPOCH}
+        self.has_history |= value is not None and kind not in {Kind.MARK, Kind.EPOCH, Kind.SKIP}
         if kind in {Kind.DAY, Kind.OUTAGE} and record.key is not None:
             if value is None:
                 self.dead.add(record.key)
@@ -89,6 +92,9 @@ class Book:
                 self.dead.discard(record.key)
         elif value is None:
             return
+        elif kind == Kind.SKIP:
+            span, epoch = ledger.read_skip(words[1], record.partition, value)
+            self.skips[span] = epoch
         elif kind == Kind.BASE:
             self._take_base(words[1], ledger.read_base(value))
         elif kind == Kind.MARK:

@@ -35,6 +35,7 @@ from service.processing.ports import (
 from service.processing.rebuilding import Book, Rebuilding
 from service.processing.remnants import Remnants, named
 from service.processing.retry import Retrying
+from service.processing.skipping import Skipping
 
 _log = structlog.get_logger()
 
@@ -85,6 +86,7 @@ class Restoring:
         self._topics = Topics.with_prefix(options.topic_prefix, options.source)
         self._inputs = options.topics
         self._rebuilding = Rebuilding(ports, retrying, hold)
+        self.skipping = Skipping(ports, retrying, hold, options.skipped, self._topics)
         self._remnants = Remnants(ports, retrying, hold, self._topics.ledger)
 
     async def partition(self, number: int, planning: Planning, *, has_hole: bool = False) -> Restored:
@@ -104,6 +106,7 @@ class Restoring:
                 place: replace(each, checkpoint=None, left=each.known or each.left)
                 for place, each in bearings.items()
             }
+        await self.skipping.remember(number, planning.epochs)
         if all(each.serves for each in bearings.values()):
             return await self._from_the_view(bearings, planning.epochs.generation)
         began = self._ports.clock.monotonic()
@@ -249,6 +252,7 @@ class Restoring:
         if book.epochs.generation > planning.epochs.generation:
             await self._retrying(Part.STORE, lambda: self._ports.store.save_epochs(book.epochs))
             raise Renewed
+        self.skipping.recall(number, book.skips, planning.epochs)
         marks = {
             place: mark
             for place in bearings

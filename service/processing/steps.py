@@ -211,7 +211,7 @@ class Steps:
             self._home,
             lambda partition: progress.get(partition, gone).run,
             self._options.max_rejections_in_a_row,
-            self._options.accepted | self._options.skipped,
+            (*self._options.accepted, *self._options.skipped),
         )
 
     def _home(self, uid: str) -> int | None:

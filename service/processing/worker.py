@@ -186,6 +186,11 @@ class Worker:
                 self._give_up(records, reason)
             except (Behind, Renewed) as reason:
                 self._begin_again(reason)
+            except Defect as defect:
+                epochs = self._steps.planning.epochs
+                if not await self._restoring.skipping.knows(defect.record, epochs):
+                    raise
+                self._give_up(records, Abandoned("an operator had a record of it skipped before"))
             self._in_hand = frozenset()
             self._resume()
             self._forget_what_went()
