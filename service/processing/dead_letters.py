@@ -111,7 +111,7 @@ class Allowance:
         """
         Raise `Unusable` for what is no place in the input: `ends` holds the end of each of its partitions.
 
-        A mistyped place would let the worker stop again, and be remembered for a record that is still to come.
+        A mistyped place would let the worker stop again, and be remembered for a record that is to come.
         """
         for option, spans in (("--accept-rejections", self.accepted), ("--skip", self.skipped)):
             for span in sorted(spans):

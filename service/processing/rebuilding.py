@@ -14,6 +14,9 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
+import orjson
+import structlog
+
 from schemas.view import PORT
 from service.domain.remains import LastWord, catch_up
 from service.domain.state import NAMELESS, EvseState
@@ -23,6 +26,7 @@ from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Part
 from service.processing.ledger import Base, Kind, LedgerMark
 from service.processing.options import Ports
+from service.processing.outputs import unpacked
 from service.processing.planning import Planning, rewrite
 from service.processing.ports import ClosedHistory, Epochs, Record, SaveOutcome, StoredEvse
 from service.processing.retry import Retrying
@@ -30,10 +34,13 @@ from service.processing.states import Held, rebased
 
 Each = TypeVar("Each")
 
+_log = structlog.get_logger()
+
 _EVSES_AT_ONCE = 100
 _RECORDS_STAGED_AT_ONCE = 5_000
 
 _CLOSED = frozenset({Kind.DAY, Kind.OUTAGE})
+_CLOSED_WORDS = ([Kind.DAY], [Kind.OUTAGE])
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +213,53 @@ class Rebuilding:
                 await self._retrying(Part.STORE, partial(self._ports.store.stage, token, histories))
             await self._hold()
 
+    async def mend(self, uids: Sequence[str], planning: Planning) -> None:
+        """
+        Put closed history back of which the view has lost some, though not the states it belongs to.
+
+        The ledger holds all of it but what the last save closed, which is kept with the state. It is written
+        as of now, as the slow tick does, so that the guard takes it.
+        """
+        store, now = self._ports.store, self._ports.clock.now()
+        stored = await self._retrying(Part.STORE, lambda: store.load(uids))
+        homes: dict[int, list[str]] = {}
+        for uid, each in stored.items():
+            homes.setdefault(storing.restore(each).partition or 0, []).append(uid)
+        for number, here in homes.items():
+            book = Book(bases={uid: Base(stored[uid].position, stored[uid].state) for uid in here})
+            token = uuid.uuid4().hex
+            await self._retrying(Part.LOG, partial(self._take_dead, number, book))
+            book.find_edges()
+            await self._retrying(Part.LOG, partial(self._stage, number, book, token))
+            await self._retrying(
+                Part.STORE, partial(store.stage, token, [_kept_with(uid, stored[uid]) for uid in here])
+            )
+            for some in _pieces(here, _EVSES_AT_ONCE):
+                staged = await self._retrying(Part.STORE, partial(store.staged, token, some))
+                writes = []
+                for uid in some:
+                    held = _held(book.bases[uid], staged.get(uid), planning, None)
+                    as_of = max(now, held.position.as_of_us + 1)
+                    held.position = held.position._replace(as_of_us=as_of)
+                    held.pending = stored[uid].pending
+                    writes.append(rewrite(uid, held, planning, staged=token))
+                await self._retrying(Part.STORE, partial(store.save, writes))
+            _log.warning(
+                "Closed history was gone from the view; it is put back from the ledger.",
+                action="history_mended",
+                partition=number,
+                evses=len(here),
+                evse_uids=list(islice(here, 20)),
+            )
+
+    async def _take_dead(self, number: int, book: Book) -> None:
+        """Note which days and spans the ledger no longer holds."""
+        async for records in self._ports.ledger.read(number):
+            for record in records:
+                if ledger.parsed_key(record.key)[:1] in _CLOSED_WORDS:
+                    book.take(record)
+            await self._hold()
+
     async def take_over(self, number: int, planning: Planning) -> None:
         """Bring what the view holds of older generations into this one, as it is."""
         store = self._ports.store
@@ -220,6 +274,18 @@ class Rebuilding:
                     writes.append(rewrite(uid, held, planning))
             await self._retrying(Part.STORE, partial(store.save, writes))
             await self._hold()
+
+
+def _kept_with(uid: str, stored: StoredEvse) -> ClosedHistory:
+    """Give the closed history among the outputs of a last save, which may not have come to the ledger yet."""
+    days: dict[str, bytes] = {}
+    outages: list[tuple[int, bytes]] = []
+    for key, value in unpacked(stored.pending).ledger:
+        if value is not None and key[0] == Kind.DAY:
+            days["/".join(key[2:])] = orjson.dumps(value)
+        elif value is not None and key[0] == Kind.OUTAGE:
+            outages.append((micros_of_text(key[4]), orjson.dumps(value)))
+    return ClosedHistory(uid, days, outages)
 
 
 def _pieces(items: Iterable[Each], size: int) -> Iterator[list[Each]]:

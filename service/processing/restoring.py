@@ -121,6 +121,10 @@ class Restoring:
         self._tell(number, restored, seconds)
         return restored
 
+    async def mend(self, uids: Sequence[str], planning: Planning) -> None:
+        """Put closed history back of which the view has lost some."""
+        await self._rebuilding.mend(uids, planning)
+
     def _tell(self, number: int, restored: Restored, seconds: float) -> None:
         is_whole = not (restored.lost or restored.unseen or restored.behind)
         _log.warning(
