@@ -152,7 +152,7 @@ class KafkaLog:
         # `committed()` of the client leaves out the metadata, which say who committed.
         coordinator: Any = self._running._coordinator  # noqa: SLF001
         found = await self._patience.answer(coordinator.fetch_committed_offsets(list(map(_kafka, wanted))))
-        return {one: _commit_from(found.get(_kafka(one))) for one in wanted}
+        return {one: commit_from(found.get(_kafka(one))) for one in wanted}
 
     async def begin_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         wanted = list(partitions)
@@ -308,8 +308,8 @@ def _kafka(partition: TopicPartition) -> KafkaPartition:
     return KafkaPartition(partition.topic, partition.partition)
 
 
-def _commit_from(said: Any) -> Commit | None:
-    """Read a committed offset and who signed it."""
+def commit_from(said: Any) -> Commit | None:
+    """Read a committed offset and who signed it, as the client gives both."""
     if said is None or said.offset < 0:
         return None
     words = said.metadata.split(",")

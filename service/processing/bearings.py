@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.processing.ports import Checkpoint, Commit, TopicPartition, Unusable
+from service.processing.ports import Checkpoint, Commit, Epochs, TopicPartition, Unusable
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,26 @@ class Bearings:
     is_new: bool = False
     left: int | None = None
 
+    @classmethod
+    def of(cls, stored: Checkpoint | None, commit: Commit | None, epochs: Epochs, topic: str) -> Bearings:
+        """Put together what view and group say; the log has not been asked yet."""
+        epoch = stored.epoch if stored is not None else -1
+        is_new = epochs.generation > max(epoch, 0) and epochs.of(topic) > max(epoch, 0)
+        # A view from before a rebuild that the commit knows of: the ledger says which.
+        is_older = commit is not None and (commit.generation or 0) > epochs.generation
+        current = stored if epoch == epochs.generation and not is_older else None
+        left = None if stored is None or current is not None else stored.next_offset
+        return cls(current, commit, 0, 0, is_new, left)
+
     @property
     def committed(self) -> int | None:
         """The next offset that the group has committed."""
         return None if self.commit is None else self.commit.next_offset
+
+    @property
+    def processed(self) -> int | None:
+        """The same, if it was a worker that did: what somebody set by hand tells nothing of the log."""
+        return None if self.is_set_by_hand else self.committed
 
     @property
     def is_set_by_hand(self) -> bool:
@@ -66,7 +82,7 @@ class Bearings:
     @property
     def is_beyond(self) -> bool:
         """Whether more was processed than the log holds."""
-        return not self.is_new and max(self.known or 0, self.committed or 0) > self.end
+        return not self.is_new and max(self.known or 0, self.processed or 0) > self.end
 
     def refuse(self, place: TopicPartition, marked: int | None = None) -> None:
         """
@@ -86,7 +102,7 @@ class Bearings:
             )
         for what, offset in (
             ("the view is", self.known),
-            ("the group is", self.committed),
+            ("the group is", self.processed),
             ("the ledger is", marked),
         ):
             if offset is not None and offset > self.end:

@@ -171,14 +171,8 @@ class Restoring:
         committed = await self._retrying(Part.LOG, lambda: log.committed(places))
         bearings = {}
         for place, checkpoint in checkpoints.items():
-            stored = checkpoint.epoch if checkpoint is not None else -1
-            is_new = epochs.generation > max(stored, 0) and epochs.of(place.topic) > max(stored, 0)
-            commit = committed[place]
-            # A view from before a rebuild that the commit knows of: the ledger says which.
-            is_older = commit is not None and (commit.generation or 0) > epochs.generation
-            current = checkpoint if stored == epochs.generation and not is_older else None
-            left = None if checkpoint is None or current is not None else checkpoint.next_offset
-            bearings[place] = Bearings(current, commit, begins[place], 0, is_new, left)
+            each = Bearings.of(checkpoint, committed[place], epochs, place.topic)
+            bearings[place] = replace(each, begin=begins[place])
         for _ in range(_LOOKS):
             # Asked last: whatever was processed before is below it. A new leader may lag for a moment.
             ends = await self._retrying(Part.LOG, lambda: log.end_offsets(places))

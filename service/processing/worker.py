@@ -255,7 +255,7 @@ class Worker:
         return frozenset(moved)
 
     async def _was_skipped(self, defect: Defect) -> bool:
-        """Tell whether an operator had skipped the record that our own code fails on, or it went meanwhile."""
+        """Tell whether an operator had skipped the record that our own code fails on, or it went."""
         try:
             return await self._restoring.skipping.knows(defect.record, self._steps.planning.epochs)
         except Abandoned:
