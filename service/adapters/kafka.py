@@ -168,6 +168,11 @@ class KafkaLog:
         ends = await self._patience.answer(self._running.end_offsets([_kafka(one) for one in wanted]))
         return {one: ends[_kafka(one)] for one in wanted}
 
+    def unknown_topics(self) -> list[str]:
+        # From the metadata that the client asks for anew every few seconds; asking by name may create one.
+        cluster = self._running._client.cluster  # noqa: SLF001
+        return [topic for topic in self._settings.topics if not cluster.partitions_for_topic(topic)]
+
     def position(self, partition: TopicPartition) -> int | None:
         if partition not in self._group.assignment:
             return None

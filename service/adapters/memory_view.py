@@ -25,6 +25,7 @@ from service.processing.ports import (
     StoredEvse,
     TopicPartition,
     Unavailable,
+    Unusable,
     ViewWrite,
 )
 
@@ -73,10 +74,11 @@ class MemoryView:
 
 
 class MemoryServer:
-    """One server. `available` false: it does not answer."""
+    """One server. `available` false: it does not answer; `evicts`: it may delete what it likes."""
 
     def __init__(self) -> None:
         self.available = True
+        self.evicts = False
         self.view = MemoryView()
         self.clients = count()
 
@@ -137,6 +139,11 @@ class MemoryViewStore:
 
     async def ping(self) -> None:
         self._step()
+
+    async def inspect(self) -> None:
+        self._require()
+        if self.server.evicts:
+            raise Unusable("the view in memory may evict keys")
 
     async def load(self, uids: Sequence[str]) -> dict[str, StoredEvse]:
         self._require()

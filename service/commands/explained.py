@@ -291,11 +291,14 @@ def _exclusion(use: ExclusionUse) -> Iterator[Text]:
 
 
 def _gap(use: GapUse) -> Text:
-    return Text(
-        f"gap {exactly(use.from_)} to {exactly(use.until)}, {_length(use.seconds)} in the window, "
-        f"unobserved instead of {_lengths(use.taken_seconds)}",
-        "magenta",
-    )
+    # A gap covers no time out of service (settled reading 9): that stays what it is.
+    taken: dict[TimeClass, float] = dict(use.taken_seconds)
+    out_of_service = taken.pop(TimeClass.OUT_OF_SERVICE, None)
+    words = [f"unobserved instead of {_lengths(taken)}"] if taken else []
+    if out_of_service is not None:
+        words.append(f"{_length(out_of_service)} out of service, which it does not cover")
+    head = f"gap {exactly(use.from_)} to {exactly(use.until)}, {_length(use.seconds)} in the window"
+    return Text(", ".join([head, *words]), "magenta")
 
 
 def _length(seconds: float) -> str:

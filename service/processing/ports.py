@@ -162,6 +162,9 @@ class Log(Protocol):
     async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset after the last record of each partition."""
 
+    def unknown_topics(self) -> list[str]:
+        """The input topics that the brokers do not have now, as far as they have told."""
+
     def position(self, partition: TopicPartition) -> int | None:
         """The next offset that `fetch` will return, None while unknown."""
 
@@ -421,6 +424,9 @@ class ViewStore(Protocol):
 
     async def ping(self) -> None:
         """Prove that the store can be written; raise `Unavailable` otherwise."""
+
+    async def inspect(self) -> None:
+        """Raise `Unusable` where the store is set so that it would lose data now, as `start` does."""
 
 
 class Clock(Protocol):

@@ -35,6 +35,8 @@ class _Watch:
     """Every EVSE that is known to live here, and whether it was heard since the watch began."""
     census: list[str] | None = None
     """EVSEs whose vitals are still to be looked up; None: nobody has asked who there is."""
+    missing: list[str] = field(default_factory=list)
+    """Of these, those that had no state when they were looked up."""
     gaps: list[Gap] = field(default_factory=list)
     unseen: dict[str, Micros] = field(default_factory=dict)
     """EVSEs of which records are gone, and from when on, until the next record of a charger."""
@@ -192,14 +194,23 @@ class Watching:
                 return number, some
         return None
 
-    def looked(self, number: int, found: Mapping[str, Seen]) -> None:
+    def looked(self, number: int, found: Mapping[str, Seen], asked: Iterable[str] = ()) -> None:
         """Take vitals as they are stored; of an EVSE heard meanwhile they are the older ones."""
         watch = self._watches.get(number)
         if watch is None:
             return
+        watch.missing += [uid for uid in asked if uid not in found]
         for uid, seen in found.items():
             if not watch.members.setdefault(uid, False) and seen.vitals:
                 watch.watchdog.heard(uid, unpack_vitals(seen.vitals))
+
+    def unlocated(self, number: int) -> list[str]:
+        """Give those who should live in a partition and had no state there, once all it held is read."""
+        watch = self._watches.get(number)
+        if watch is None or watch.census != [] or watch.caught_up_through is None:
+            return []
+        missing, watch.missing = watch.missing, []
+        return [uid for uid in missing if uid not in watch.members]
 
     def is_counted(self, number: int) -> bool:
         """Tell whether every EVSE of a partition is known."""

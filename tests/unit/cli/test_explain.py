@@ -126,6 +126,19 @@ def test_exclusions_and_gaps_stand_at_their_moments_and_below_the_sums() -> None
         assert words in text
 
 
+def test_a_gap_takes_nothing_of_what_is_out_of_service() -> None:
+    """It covers every status but PLANNED and REMOVED (settled reading 9), and says so of both at once."""
+    unseen: Json = {"from": time_of("18:00"), "until": time_of("21:00")}
+    gap = event("observation.gap", "21:00", **unseen)
+    planned = status_reported("PLANNED", "05:00")
+    partly = seen(day_one(*A_DAY, status_reported("PLANNED", "19:00"), gap), 200)
+    wholly = seen(day_one(planned, gap), 200)
+
+    assert "unobserved instead of up 01:00:00, 02:00:00 out of service, which it does not cover" in partly
+    assert "03:00:00 in the window, 03:00:00 out of service, which it does not cover" in wholly
+    assert "unobserved instead of out of service" not in partly + wholly
+
+
 def test_what_began_before_the_window_says_since_when() -> None:
     """And what ended after it, until when; what lies after the newest time is said to."""
     start = DAY_ONE[0]

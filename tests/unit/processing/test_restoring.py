@@ -479,6 +479,20 @@ def test_history_that_somebody_deleted_is_put_back_when_the_state_is_loaded(key:
     assert driver.ledger() == expected.ledger()
 
 
+def test_an_evse_deleted_while_no_worker_held_it_is_noticed_by_the_next_one() -> None:
+    """It stands in the list of its partition, and has no state: nothing has to arrive for it."""
+    driver, expected = of_a_week(), of_a_week()
+    driver.stop()
+    cut_before_the_mark(driver)
+    del driver.store.evses["e1"]
+    driver.restart()
+    for _ in range(3):
+        settle_and_survey(driver)
+
+    assert driver.store.evses["e1"].days == expected.store.evses["e1"].days
+    assert driver.view() == expected.view()
+
+
 def test_history_that_was_deleted_under_a_loaded_state_is_put_back_when_more_closes() -> None:
     """What is written then would hide what is gone."""
     driver, expected = of_a_week(), of_a_week()
