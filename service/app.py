@@ -1,5 +1,5 @@
 """
-Builds the adapters and the worker from the settings; nothing else does, but for the page in `page`.
+Builds the adapters and the worker from the settings; nothing else does, but for `page` and `maintenance`.
 
 This module knows neither the command line nor the environment.
 """

@@ -21,8 +21,9 @@
 --         JSON for each dropped gap;        until_us, JSON for each gap
 --         at_us, "position verdict" for each correction
 -- Reply one number for each EVSE: 0 stale, 1 already there, 2 saved, 3 saved and the lists have to follow, 4 behind:
---         an older position is stored than the writer knew, or closed history is gone; or, one number for all, -1: the trail is older than what was
---         acknowledged, so that writes the writer was told of are gone. Of what is behind nothing is written.
+--         an older position is stored than the writer knew, or closed history is gone; or, one number for all, -1: the
+--         trail is older than what was acknowledged, so that writes the writer was told of are gone. Of what is behind
+--         nothing is written.
 --
 -- The guard is service.processing.ports.Position.judge, word for word: a contract test holds the two together.
 -- Numbers are doubles: exact for offsets and microseconds below 2^53, that is until the year 2255.

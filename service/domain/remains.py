@@ -25,6 +25,9 @@ from service.domain.track import COUNTERS, FIRST_COUNTER, NEVER, Buckets, Report
 
 _UP = BUCKET[Status.AVAILABLE, True]
 
+LAST_SNAPSHOT = "snapshot:"
+"""Begins the id that stands for an event of which only the last snapshot told; its revision follows."""
+
 _NO_POSITION = -1
 """The place in the log of what the last snapshot said: not known, and before that of any record."""
 
@@ -170,7 +173,7 @@ def _is_said(state: EvseState, word: LastWord) -> bool:
 
 def _items(state: EvseState, word: LastWord) -> Iterator[Item]:
     """Give what the last snapshot said and the state does not, each as a report when it came to be so."""
-    said_by = f"snapshot:{word.revision}"
+    said_by = f"{LAST_SNAPSHOT}{word.revision}"
     for uid, said in word.said.items():
         track = state.tip.tracks[uid]
         if said.report is not None and (*said.report[:3], said.status_since) != (

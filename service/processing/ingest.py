@@ -234,6 +234,10 @@ class Ingest:
         times = [self._first, self._newest, self._resumed_at]
         return [_VERSION, topics, times, gaps, self._pace.pack()]
 
+    def unpacked(self, plain: Any) -> Ingest:
+        """Make another one again with the settings of this one; raise `UnknownVersion` as `unpack` does."""
+        return Ingest.unpack(plain, self._silent_after, len(self._topics))
+
     @classmethod
     def unpack(cls, plain: Any, silent_after: Micros, topics: int = 1) -> Ingest:
         """Make it again, perhaps for more topics; raise `UnknownVersion` if another version packed it."""

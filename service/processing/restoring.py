@@ -18,6 +18,7 @@ import structlog
 from service.domain.time import DAY, Micros, rfc3339
 from service.processing import ledger
 from service.processing.bearings import Bearings, forgotten
+from service.processing.ingest import Ingest
 from service.processing.instruments import Instruments, Part
 from service.processing.ledger import LedgerMark
 from service.processing.options import Options, Ports
@@ -36,6 +37,7 @@ from service.processing.rebuilding import Book, Rebuilding
 from service.processing.remnants import Remnants, named
 from service.processing.retry import Retrying
 from service.processing.skipping import Skipping
+from service.processing.watching import with_losses
 
 _log = structlog.get_logger()
 
@@ -84,7 +86,7 @@ class Restoring:
         self._retrying = retrying
         self._instruments = instruments
         self._topics = Topics.with_prefix(options.topic_prefix, options.source)
-        self._inputs = options.topics
+        self._inputs, self._silent_after = options.topics, options.ingest_silent_after
         self._rebuilding = Rebuilding(ports, retrying, hold)
         self.skipping = Skipping(ports, retrying, hold, options.skipped, self._topics)
         self._remnants = Remnants(ports, retrying, hold, self._topics.ledger)
@@ -267,7 +269,7 @@ class Restoring:
         if only_in_view:
             # Neither ledger nor log hold what an older log said, or one that was cut: the view alone does.
             await self._rebuilding.take_over(number, planning)
-        something = bool(book.has_history or marks) or any(
+        something = bool(book.has_history or book.marks) or any(
             each.known is not None or each.left is not None for each in bearings.values()
         )
         something |= any(each.commit is not None and not each.is_set_by_hand for each in bearings.values())
@@ -283,6 +285,10 @@ class Restoring:
                 start = max(start, min(each.committed, each.end))  # where an operator wants it to begin
             restored.seek[place] = start
             checkpoint = self._checkpoint(start, each, marks.get(place), planning.epochs)
+            if restored.lost or restored.unseen or restored.behind:
+                losses = (Ingest(self._silent_after, len(self._inputs)), restored.unseen, restored.behind)
+                ingest = with_losses(checkpoint.ingest, *losses, lost=restored.lost)
+                checkpoint = replace(checkpoint, ingest=ingest)
             if only_in_view and something:  # no mark until the bases of all are written, which is due at once
                 checkpoint = replace(checkpoint, mark=None)
             restored.checkpoints[place] = checkpoint

@@ -47,6 +47,44 @@ class _Watch:
     caught_up_through: Micros | None = None
 
 
+def with_losses(
+    ingest: bytes,
+    like: Ingest,
+    unseen: Mapping[str, Micros],
+    behind: Mapping[str, Micros],
+    *,
+    lost: bool,
+) -> bytes:
+    """
+    Give what is kept of a partition's ingest, with what is still to be told of records that are gone.
+
+    It is part of the checkpoint, so that no crash forgets it. `like` is an ingest of the same settings that
+    has observed nothing. `lost`: records of the whole partition are
+    gone, from the last that was observed on. `unseen` are EVSEs of which nothing is known from their own time
+    on, `behind` those whose base is all there is: the gap of the partition covers these, if it has a begin.
+    """
+    plain = _parts_of(ingest)
+    kept = like if not plain["ingest"] else like.unpacked(plain["ingest"])
+    told = {**plain.get("unseen", {}), **unseen}
+    if not (lost and kept.is_known):
+        told |= behind
+    if lost:
+        kept.lost_until_next()
+    return _packed(kept, told, None if unseen or behind else plain.get("unseen_until"))
+
+
+def _parts_of(ingest: bytes) -> dict[str, Any]:
+    plain = orjson.loads(ingest) if ingest else None
+    return plain if isinstance(plain, dict) else {"ingest": plain}
+
+
+def _packed(ingest: Ingest, unseen: Mapping[str, Micros], until: Micros | None) -> bytes:
+    plain = ingest.pack()
+    if unseen:
+        plain = {"ingest": plain, "unseen": unseen, "unseen_until": until}
+    return orjson.dumps(plain)
+
+
 class Watching:
     """Told by the loop what it does; asked what has to be said."""
 
@@ -56,31 +94,11 @@ class Watching:
         self._topics = tuple(topics)
         self._watches: dict[int, _Watch] = {}
 
-    def begin(
-        self,
-        number: int,
-        ingest: bytes,
-        *,
-        lost: bool,
-        unseen: Mapping[str, Micros] | None = None,
-        behind: Mapping[str, Micros] | None = None,
-    ) -> None:
-        """
-        Watch a partition from what is kept of its ingest; `lost`: records before what comes are gone.
-
-        `unseen` are EVSEs of which nothing is known from their own time on, `behind` those whose base is all
-        there is: the gap of the whole partition covers these, where its begin is known.
-        """
-        plain = orjson.loads(ingest) if ingest else None
-        untold: dict[str, Any] = plain if isinstance(plain, dict) else {"ingest": plain}
-        kept = self._unpacked(untold["ingest"])
-        watch = self._watches[number] = _Watch(kept, Watchdog(self._rules))
-        watch.unseen = {**untold.get("unseen", {}), **(unseen or {})}
-        watch.unseen_until = None if unseen or behind else untold.get("unseen_until")
-        if not (lost and kept.is_known):
-            watch.unseen |= behind or {}
-        if lost:
-            kept.lost_until_next()
+    def begin(self, number: int, ingest: bytes) -> None:
+        """Watch a partition from what is kept of its ingest, and of what is to be told (`with_losses`)."""
+        plain = _parts_of(ingest)
+        watch = self._watches[number] = _Watch(self._unpacked(plain["ingest"]), Watchdog(self._rules))
+        watch.unseen, watch.unseen_until = plain.get("unseen", {}), plain.get("unseen_until")
 
     def drop(self, number: int) -> None:
         """Watch a partition no longer."""
@@ -97,12 +115,7 @@ class Watching:
     def ingest_of(self, number: int) -> bytes:
         """Give what is kept of a partition's ingest, as of the records observed."""
         watch = self._watches.get(number)
-        if watch is None:
-            return b""
-        plain = watch.ingest.pack()
-        if watch.unseen:
-            plain = {"ingest": plain, "unseen": watch.unseen, "unseen_until": watch.unseen_until}
-        return orjson.dumps(plain)
+        return b"" if watch is None else _packed(watch.ingest, watch.unseen, watch.unseen_until)
 
     def uids(self) -> Iterator[str]:
         """Give every EVSE that is known to live in the partitions."""

@@ -246,9 +246,7 @@ class Worker:
                     moved[place] = restored.seek[place]
                 self.health.restored(place)
             ingest = next((one.ingest for one in restored.checkpoints.values()), b"")
-            self._watching.begin(
-                number, ingest, lost=restored.lost, unseen=restored.unseen, behind=restored.behind
-            )
+            self._watching.begin(number, ingest)
         self._survey.reads_from(moved)
         self._has_hole = False
         self._held_back = [record for record in self._held_back if partition_of(record) not in moved]

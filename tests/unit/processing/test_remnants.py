@@ -19,6 +19,7 @@ from service.explanation.evidence import Evidence
 from service.processing.ports import TopicPartition, Unusable
 from tests.builders import Json, event, online_reported, removed, status_reported
 from tests.driver import Driver, with_options
+from tests.faults import Crash, When
 from tests.unit.processing.test_restoring import lose, one_day, rebuild, settle_and_survey
 
 P0 = TopicPartition("evse.events", 0)
@@ -175,15 +176,38 @@ def test_the_log_says_of_each_evse_what_is_lost() -> None:
 def test_a_crash_before_anybody_is_heard_forgets_no_gap() -> None:
     """What is still to be told is kept with the checkpoint."""
     driver = before_the_first_base()
-    driver.run(driver.worker.turn())
-    driver.advance(timedelta(seconds=10))
+    driver.crash()
+    driver.faults.arm_next("store.save_checkpoints", When.AFTER, Crash())
+    driver.restart()
+    with pytest.raises(Crash):
+        driver.settle()
     driver.crash()
     driver.restart()
     driver.advance(timedelta(hours=1))
     driver.pipe(status_reported("AVAILABLE", "01:00", day=1))
 
     gaps = gaps_of(driver, "e2")
-    assert (gaps[0][0], gaps[-1][1]) == ("2026-01-02T00:00:00Z", "2026-01-06T01:00:10Z")
+    assert (gaps[0][0], gaps[-1][1]) == ("2026-01-02T00:00:00Z", "2026-01-06T01:00:00Z")
+
+
+def test_a_crash_forgets_no_gap_of_a_whole_partition() -> None:
+    """That records are gone is kept with the checkpoint, too."""
+    driver = Driver(options=with_options(tick_interval_s=0.0, ingest_silent_after=10**15))
+    one_day(driver, 0)
+    driver.pipe(status_reported("CHARGING", "06:00", day=1))
+    driver.broker.cut(P0, driver.broker.end(P0))
+    driver.crash()
+    lose(driver)
+    driver.faults.arm_next("store.save_checkpoints", When.AFTER, Crash())
+    driver.restart()
+    with pytest.raises(Crash):
+        driver.settle()
+    driver.crash()
+    driver.restart()
+    driver.advance(timedelta(hours=1))
+    driver.pipe(status_reported("AVAILABLE", "09:00", day=1))
+
+    assert {uid: len(gaps_of(driver, uid)) for uid in ("e1", "e2")} == {"e1": 1, "e2": 1}
 
 
 def test_nothing_closed_yet_leaves_the_last_snapshot_alone() -> None:
@@ -255,10 +279,11 @@ def test_view_and_topic_lost_at_once_stop_the_worker(days: int) -> None:
         driver.settle()
 
 
-def test_after_a_rebuild_the_new_log_is_folded_onto_what_is_left() -> None:
+@pytest.mark.parametrize("past", [PAST, (status_reported("AVAILABLE", "12:00"),)], ids=["days", "hours"])
+def test_after_a_rebuild_the_new_log_is_folded_onto_what_is_left(past: tuple[Json, ...]) -> None:
     """The remedy works: history and revisions go on, and the time between is unobserved."""
     driver = Driver(options=with_options(tick_interval_s=0.0))
-    driver.pipe(*PAST)
+    driver.pipe(*past)
     revision = driver.view()["revision"]
     driver.stop()
     lose(driver)
@@ -269,7 +294,7 @@ def test_after_a_rebuild_the_new_log_is_folded_onto_what_is_left() -> None:
     come_back(driver)
 
     assert driver.view()["revision"] == revision + 1
-    assert {len(driver.store.evses[uid].gaps) for uid in ("e1", "e2")} == {1}
+    assert len(gaps_of(driver, "e1")) == 1
     assert explains(driver, "e1")
 
 
