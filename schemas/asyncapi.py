@@ -70,6 +70,11 @@ _LEDGER: dict[str, tuple[str, str, Json]] = {
     ),
     "ledgerBase": ("base", "The whole state of one EVSE.", {"$ref": _TEMPLATE.format(model="LedgerBase")}),
     "ledgerMark": ("mark", "How far the bases reach.", {"$ref": _TEMPLATE.format(model="LedgerMark")}),
+    "ledgerSkip": (
+        "skip",
+        "Records that an operator had skipped.",
+        {"$ref": _TEMPLATE.format(model="LedgerSkip")},
+    ),
     "ledgerEpoch": (
         "epoch",
         "Which log the offsets are of.",

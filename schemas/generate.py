@@ -48,6 +48,7 @@ PUBLIC: tuple[type[BaseModel], ...] = (
     ledger.LedgerRemoval,
     ledger.LedgerBase,
     ledger.LedgerMark,
+    ledger.LedgerSkip,
     ledger.LedgerEpoch,
     explanation.Explanation,
 )

@@ -15,6 +15,7 @@ key                                               value
 `["removal", uid]`                                when the EVSE was removed for good (`LedgerRemoval`)
 `["base", uid]`                                   the whole state (`LedgerBase`)
 `["mark", topic]`                                 how far the bases of the partition reach (`LedgerMark`)
+`["skip", topic, first, last]`                    records that an operator skipped (`LedgerSkip`)
 `["epoch"]`                                       which log the offsets are of (`LedgerEpoch`)
 ================================================  ======================================================
 
@@ -92,5 +93,16 @@ class LedgerEpoch(_Record):
     """For each input topic whose log was begun anew, the generation at which it was."""
 
 
-RECORDS: tuple[type[_Record], ...] = (LedgerRemoval, LedgerBase, LedgerMark, LedgerEpoch)
+class LedgerSkip(_Record):
+    """Records that an operator had skipped, unread (`run --skip`): read again, they are skipped again."""
+
+    first: Count
+    """The offset of the first of them, in the partition of the input that this partition is of."""
+    last: Count
+    """The offset of the last of them."""
+    epoch: Count
+    """Which log the offsets are of."""
+
+
+RECORDS: tuple[type[_Record], ...] = (LedgerRemoval, LedgerBase, LedgerMark, LedgerSkip, LedgerEpoch)
 """The models of the ledger that are of no other place."""

@@ -1,5 +1,5 @@
 """
-Builds the adapters and the worker from the settings; nothing else does, but for the page in `page`.
+Builds the adapters and the worker from the settings; nothing else does, but for `page` and `maintenance`.
 
 This module knows neither the command line nor the environment.
 """
@@ -7,7 +7,6 @@ This module knows neither the command line nor the environment.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -32,23 +31,18 @@ from service.adapters.redis_cluster import RedisClusterProbe, RedisClusterViewSt
 from service.adapters.redis_connection import RedisProbe
 from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYTES, Cleanup, OutputTopic
 from service.life import Life, LoopGuard, run_watched, stop_at_signals
-from service.processing.dead_letters import NOTHING, Allowance
+from service.processing.dead_letters import NOTHING, Allowance, Skips
 from service.processing.health import Witness
-from service.processing.instruments import Instruments, NoInstruments, Part
+from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
-from service.processing.outputs import Topics
-from service.processing.ports import Clock, Epochs, Unavailable, Unusable, ViewStore
+from service.processing.ports import Clock, Unavailable, Unusable, ViewStore
 from service.processing.probing import Probe, keep_asking, stop_asking
 from service.processing.retry import Outages
 from service.processing.worker import Worker
 from service.reading import redis_settings
-from service.rebuild import Findings, Rebuild, Stage
 from service.settings import Settings, micros_of
 
 _log = structlog.get_logger()
-
-_FOLLOW_S = 0.5
-"""Seconds between two looks at how far a rebuild is."""
 
 _LOOK_S = 4.0
 """Seconds that Kafka may take to answer somebody who waits at the command line."""
@@ -90,10 +84,11 @@ def kafka_publisher(settings: Settings, largest_input: int = DEFAULT_MESSAGE_BYT
 
 def kafka_reader(settings: Settings) -> KafkaReader:
     """Build what looks at topics from the outside."""
-    return KafkaReader(_reader_settings(settings))
+    return KafkaReader(reader_settings(settings))
 
 
-def _reader_settings(settings: Settings) -> KafkaReaderSettings:
+def reader_settings(settings: Settings) -> KafkaReaderSettings:
+    """Give how topics are read from the outside."""
     return KafkaReaderSettings(settings.kafka_bootstrap_servers, security=kafka_security(settings))
 
 
@@ -135,6 +130,7 @@ def build_worker(
     wrap: Wrap = lambda ports: ports,
 ) -> Worker:
     """Build the worker and the parts it talks to, wrapped as told; nothing connects before it runs."""
+    skips = Skips(allowance.skipped)
     log = KafkaLog(
         KafkaLogSettings(
             settings.kafka_bootstrap_servers,
@@ -142,12 +138,16 @@ def build_worker(
             settings.input_topics,
             instance_id=settings.instance_id,
             session_timeout=settings.session_timeout.total_seconds(),
-            step_over=allowance.skipped,
+            step_over=skips,
             security=kafka_security(settings),
         )
     )
-    ledger = KafkaLedger(_reader_settings(settings), settings.ledger_topic)
-    ports = Ports(log, kafka_publisher(settings, largest_input), view_store(settings), clock, ledger)
+    reader = reader_settings(settings)
+    ledger = KafkaLedger(reader, settings.ledger_topic)
+    snapshots = KafkaLedger(reader, settings.snapshots_topic)
+    ports = Ports(
+        log, kafka_publisher(settings, largest_input), view_store(settings), clock, ledger, snapshots
+    )
     session_s = settings.session_timeout.total_seconds()
     options = Options(
         topics=settings.input_topics,
@@ -160,7 +160,7 @@ def build_worker(
         late_after_s=session_s / 3,
         max_rejections_in_a_row=settings.max_rejections_in_a_row,
         accepted=allowance.accepted,
-        skipped=allowance.skipped,
+        skipped=skips,
         states_limit=settings.state_limit,
         tick_interval_s=settings.tick_interval.total_seconds(),
         silence=settings.silence_rules(),
@@ -198,7 +198,7 @@ async def run(
         await server.start()
     try:
         with LoopGuard():
-            report = await _checked(lambda: check(topics_settings(settings)), life, instruments)
+            report = await _checked(lambda: _look_first(settings, allowance, check), life, instruments)
             if report is not None:
                 if parent is not None:
                     parent.compares(report.partitions)
@@ -217,6 +217,19 @@ async def run(
     finally:
         if server is not None:
             await server.stop()
+
+
+async def _look_first(settings: Settings, allowance: Allowance, check: TopicsCheck) -> TopicsReport:
+    """Check the topics, and what an operator names in them."""
+    report = await check(topics_settings(settings))
+    if allowance != NOTHING and not report.problems:
+        group = KafkaGroup(reader_settings(settings), settings.group_id)
+        try:
+            await group.start()
+            allowance.refuse_unknown(await group.ends(await group.partitions(settings.input_topics)))
+        finally:
+            await group.stop()
+    return report
 
 
 @asynccontextmanager
@@ -296,93 +309,3 @@ async def look_at_topics(settings: Settings) -> TopicsLook:
     missing = tuple(one.name for one in wanted.outputs if settings.create_topics and one.name not in known)
     outputs = [one for one in wanted.outputs if one.name not in missing]
     return TopicsLook(await check_topics(replace(wanted, outputs=outputs, create=False)), missing)
-
-
-async def rebuild(
-    settings: Settings,
-    told: frozenset[str],
-    confirm: Callable[[Findings], bool],
-    tell: Callable[[Stage], None],
-) -> bool:
-    """
-    Ask for a rebuild and follow it to its end; where no worker runs, one does it in this process.
-
-    `told` are new logs that an operator names; False where `confirm` declines. Raises what ends the worker.
-    """
-    clock, store, publisher = SystemClock(), view_store(settings), kafka_publisher(settings)
-    group = KafkaGroup(_reader_settings(settings), settings.group_id)
-    (await check_topics(topics_settings(settings))).require()
-    job = Rebuild(
-        store,
-        group,
-        KafkaLedger(_reader_settings(settings), settings.ledger_topic),
-        publisher,
-        Topics.with_prefix(settings.topic_prefix, "evse-status"),
-        settings.input_topics,
-    )
-    async with contextlib.AsyncExitStack() as stack:
-        for part in (store, publisher, group):
-            stack.push_async_callback(part.stop)
-            await part.start()
-        findings = await job.look()
-        if not await asyncio.to_thread(confirm, findings):
-            return False
-        epochs = findings.next_epochs(told)
-        await job.ask(epochs)
-        here = _WorkerHere(settings, clock)
-        if not findings.members:
-            here.begin()
-        try:
-            await _follow(job, epochs, findings, tell, here)
-        finally:
-            await here.end()
-    return True
-
-
-class _WorkerHere:
-    """A worker in this process, for a rebuild that nobody else does."""
-
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._settings, self._clock = settings, clock
-        self._worker: Worker | None = None
-        self._working: asyncio.Future[None] | None = None
-
-    @property
-    def begun(self) -> bool:
-        return self._working is not None
-
-    @property
-    def ended(self) -> bool:
-        return self._working is not None and self._working.done()
-
-    def begin(self) -> None:
-        self._worker = build_worker(self._settings, self._clock, NoInstruments())
-        self._working = asyncio.ensure_future(run_watched(self._worker, self._clock))
-
-    async def end(self) -> None:
-        """Stop it, if it was begun; raises what ended it."""
-        if self._worker is not None and self._working is not None:
-            self._worker.stop()
-            await self._working
-
-
-async def _follow(
-    job: Rebuild,
-    epochs: Epochs,
-    findings: Findings,
-    tell: Callable[[Stage], None],
-    here: _WorkerHere,
-) -> None:
-    """
-    Tell how far a rebuild is until it is done, or until the worker that does it here has ended.
-
-    A worker that was killed is a member until its session is over: with the last one gone it is done here.
-    """
-    while not here.ended:
-        stage = await job.stage(epochs, findings.ends)
-        tell(stage)
-        if stage.done:
-            return
-        if not here.begun and not await job.members():
-            here.begin()
-        await asyncio.sleep(_FOLLOW_S)

@@ -104,6 +104,7 @@ class Driver:
             FaultyStore(MemoryViewStore(self.server), self.faults),
             self.clock,
             MemoryLedger(self.broker, "evse.ledger"),
+            MemoryLedger(self.broker, "evse.snapshots"),
         )
         return log, Worker(ports, self.options, self._rules, self.instruments)
 

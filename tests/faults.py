@@ -154,6 +154,9 @@ class FaultyStore:
     async def ping(self) -> None:
         await self._inner.ping()
 
+    async def inspect(self) -> None:
+        await self._inner.inspect()
+
 
 class FaultyPublisher:
     """A publisher that fails on demand."""
@@ -206,6 +209,9 @@ class FaultyLog:
 
     async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         return await self._inner.end_offsets(partitions)
+
+    def unknown_topics(self) -> list[str]:
+        return self._inner.unknown_topics()
 
     def position(self, partition: TopicPartition) -> int | None:
         return self._inner.position(partition)

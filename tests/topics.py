@@ -70,7 +70,7 @@ async def read(kafka: Kafka, topic: str) -> list[Record]:
 
 
 async def committed(kafka: Kafka, group: str) -> dict[int, int]:
-    """Give the committed next offset of each partition of a group that reads one topic."""
+    """Give the committed next offset of each partition of which a group that reads one topic read any."""
     while True:
         async with kafka.admin() as admin:
             try:
@@ -79,7 +79,7 @@ async def committed(kafka: Kafka, group: str) -> dict[int, int]:
                 # A broker that stood still for long does not count itself among the brokers for a moment.
                 await asyncio.sleep(_AGAIN_S)
                 continue
-        return {place.partition: said.offset for place, said in offsets.items()}
+        return {place.partition: said.offset for place, said in offsets.items() if said.offset}
 
 
 def ends_of(records: Sequence[Sent]) -> dict[int, int]:

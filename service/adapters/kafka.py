@@ -152,7 +152,7 @@ class KafkaLog:
         # `committed()` of the client leaves out the metadata, which say who committed.
         coordinator: Any = self._running._coordinator  # noqa: SLF001
         found = await self._patience.answer(coordinator.fetch_committed_offsets(list(map(_kafka, wanted))))
-        return {one: _commit_from(found.get(_kafka(one))) for one in wanted}
+        return {one: commit_from(found.get(_kafka(one))) for one in wanted}
 
     async def begin_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         wanted = list(partitions)
@@ -167,6 +167,11 @@ class KafkaLog:
             return {}
         ends = await self._patience.answer(self._running.end_offsets([_kafka(one) for one in wanted]))
         return {one: ends[_kafka(one)] for one in wanted}
+
+    def unknown_topics(self) -> list[str]:
+        # From the metadata that the client asks for anew every few seconds; asking by name may create one.
+        cluster = self._running._client.cluster  # noqa: SLF001
+        return [topic for topic in self._settings.topics if not cluster.partitions_for_topic(topic)]
 
     def position(self, partition: TopicPartition) -> int | None:
         if partition not in self._group.assignment:
@@ -308,8 +313,8 @@ def _kafka(partition: TopicPartition) -> KafkaPartition:
     return KafkaPartition(partition.topic, partition.partition)
 
 
-def _commit_from(said: Any) -> Commit | None:
-    """Read a committed offset and who signed it."""
+def commit_from(said: Any) -> Commit | None:
+    """Read a committed offset and who signed it, as the client gives both."""
     if said is None or said.offset < 0:
         return None
     words = said.metadata.split(",")

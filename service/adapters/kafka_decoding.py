@@ -13,7 +13,7 @@ Knows nothing of what a record means.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import structlog
@@ -43,8 +43,8 @@ class StepOver:
     It stands where aiokafka takes what deserializes keys.
     """
 
-    def __init__(self, ranges: Iterable[OffsetRange]) -> None:
-        self._ranges = frozenset(ranges)
+    def __init__(self, ranges: Collection[OffsetRange]) -> None:
+        self._ranges = ranges
 
     def __call__(self, key: bytes | None) -> bytes | None:
         return key

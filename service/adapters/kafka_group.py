@@ -14,9 +14,10 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from service.adapters.kafka import commit_from
 from service.adapters.kafka_errors import Patience, patience_to_start, translated
 from service.adapters.kafka_reader import KafkaReaderSettings, pieces
-from service.processing.ports import TopicPartition
+from service.processing.ports import Commit, TopicPartition
 
 
 class KafkaGroup:
@@ -61,13 +62,13 @@ class KafkaGroup:
         # error code, group, state, protocol type, protocol, members, …
         return sum(len(group[5]) for response in described for group in response.groups)
 
-    async def committed(self) -> dict[TopicPartition, int]:
-        """Give the next offsets that the group has committed."""
+    async def committed(self) -> dict[TopicPartition, Commit]:
+        """Give what the group has committed."""
         found = await self._patience.answer(self._admin.list_consumer_group_offsets(self._group_id))
         return {
-            TopicPartition(place.topic, place.partition): said.offset
+            TopicPartition(place.topic, place.partition): commit
             for place, said in found.items()
-            if said.offset >= 0
+            if (commit := commit_from(said)) is not None
         }
 
     async def partitions(self, topics: Iterable[str]) -> list[TopicPartition]:
@@ -86,6 +87,12 @@ class KafkaGroup:
         places = [KafkaPartition(one.topic, one.partition) for one in partitions]
         found = await self._patience.answer(self._consumer.end_offsets(places))
         return {TopicPartition(place.topic, place.partition): end for place, end in found.items()}
+
+    async def begins(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Give the offset of the first record that each partition still holds."""
+        places = [KafkaPartition(one.topic, one.partition) for one in partitions]
+        found = await self._patience.answer(self._consumer.beginning_offsets(places))
+        return {TopicPartition(place.topic, place.partition): begin for place, begin in found.items()}
 
     async def has_records(self, partition: TopicPartition, start: int, end: int) -> bool:
         """Tell whether a record lies between two offsets: markers of transactions take offsets, too."""

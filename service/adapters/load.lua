@@ -3,7 +3,8 @@
 --
 -- KEYS  three for each EVSE: private, days, outages (schemas/view.py tells what they hold)
 -- Reply for each EVSE an empty list if nothing is kept, or
---         {position, state, pending, {field, JSON, field, JSON, …} of its days, {JSON, …} of its outages by end}
+--         {position, state, pending, {field, JSON, field, JSON, …} of its days, {JSON, …} of its outages by end,
+--         1 where these are as many as the last save left, else 0: somebody deleted some}
 --
 -- A script, since three commands for each EVSE cost the client two to three times the CPU (measured).
 
@@ -11,13 +12,11 @@ local KEYS_PER_EVSE = 3
 local found = {}
 for i = 1, #KEYS / KEYS_PER_EVSE do
   local first = (i - 1) * KEYS_PER_EVSE + 1
-  local private = redis.call('HMGET', KEYS[first], 'position', 'state', 'pending')
+  local private = redis.call('HMGET', KEYS[first], 'position', 'state', 'pending', 'history')
   if private[1] then
-    found[i] = {
-      private[1], private[2], private[3],
-      redis.call('HGETALL', KEYS[first + 1]),
-      redis.call('ZRANGE', KEYS[first + 2], 0, -1),
-    }
+    local days, outages = redis.call('HGETALL', KEYS[first + 1]), redis.call('ZRANGE', KEYS[first + 2], 0, -1)
+    local is_whole = not private[4] or private[4] == #days / 2 .. '|' .. #outages
+    found[i] = {private[1], private[2], private[3], days, outages, is_whole and 1 or 0}
   else
     found[i] = {}
   end

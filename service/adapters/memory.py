@@ -267,6 +267,9 @@ class MemoryLog:
         self._broker.require()
         return {one: self._broker.end(one) for one in partitions}
 
+    def unknown_topics(self) -> list[str]:
+        return [topic for topic in self.topics if not self._broker.partitions_of(topic)]
+
     def position(self, partition: TopicPartition) -> int | None:
         return self._positions.get(partition)
 

@@ -25,6 +25,7 @@ from service.processing.ports import (
     StoredEvse,
     TopicPartition,
     Unavailable,
+    Unusable,
     ViewWrite,
 )
 
@@ -38,6 +39,8 @@ class MemoryEvse:
     pending: bytes = b""
     vitals: bytes = b""
     pruned_day: str = ""
+    amount: tuple[int, int] | None = None
+    """How many closed days and spans the last save left."""
     document: dict[str, bytes] = field(default_factory=dict)
     days: dict[str, bytes] = field(default_factory=dict)
     outages: set[tuple[int, bytes]] = field(default_factory=set)
@@ -71,10 +74,11 @@ class MemoryView:
 
 
 class MemoryServer:
-    """One server. `available` false: it does not answer."""
+    """One server. `available` false: it does not answer; `evicts`: it may delete what it likes."""
 
     def __init__(self) -> None:
         self.available = True
+        self.evicts = False
         self.view = MemoryView()
         self.clients = count()
 
@@ -136,6 +140,11 @@ class MemoryViewStore:
     async def ping(self) -> None:
         self._step()
 
+    async def inspect(self) -> None:
+        self._require()
+        if self.server.evicts:
+            raise Unusable("the view in memory may evict keys")
+
     async def load(self, uids: Sequence[str]) -> dict[str, StoredEvse]:
         self._require()
         return {
@@ -145,6 +154,7 @@ class MemoryViewStore:
                 pending=kept.pending,
                 days=dict(kept.days),
                 outages=tuple(outage for _, outage in sorted(kept.outages)),
+                is_whole=_is_whole(kept),
             )
             for uid in uids
             if (kept := self.evses.get(uid)) is not None
@@ -212,6 +222,8 @@ class MemoryViewStore:
 
     def _is_behind(self, write: ViewWrite) -> bool:
         kept = self.evses.get(write.uid)
+        if kept is not None and not write.replace and _changes_history(kept, write) and not _is_whole(kept):
+            return kept.position.judge(write.position) is SaveOutcome.SAVED
         if write.previous is None:
             return False
         return kept is None or (
@@ -247,6 +259,7 @@ class MemoryViewStore:
 
 
 def _change(kept: MemoryEvse, write: ViewWrite) -> None:
+    counts_anew = kept.amount is None or _changes_history(kept, write)
     kept.position, kept.state, kept.pending = write.position, write.state, write.pending
     kept.vitals = write.vitals
     kept.document.update(write.document)
@@ -265,6 +278,18 @@ def _change(kept: MemoryEvse, write: ViewWrite) -> None:
     kept.verdicts.update(write.verdicts)
     if write.keep_from_us > 0:
         _prune(kept, write.keep_from_us)
+    if counts_anew:
+        kept.amount = (len(kept.days), len(kept.outages))
+
+
+def _is_whole(kept: MemoryEvse) -> bool:
+    return kept.amount in {None, (len(kept.days), len(kept.outages))}
+
+
+def _changes_history(kept: MemoryEvse, write: ViewWrite) -> bool:
+    prunes = write.keep_from_us > 0 and pruning_day(write.keep_from_us)[1] != kept.pruned_day
+    closed = write.closed_days or write.drop_days or write.drop_outages or write.closed_outages
+    return prunes or bool(closed)
 
 
 def _prune(kept: MemoryEvse, keep_from_us: int) -> None:

@@ -72,12 +72,15 @@ class RedisViewStore(RedisStore):
         self._trail = _Trail(self._keys)
 
     async def start(self) -> None:
-        await refuse_eviction(self._client, allow=self._settings.allow_eviction)
+        await self.inspect()
         with translated():
             for script in view_scripts.ALL:
                 await self._client.script_load(script.text)
         await self.begin()
         await self.ping()
+
+    async def inspect(self) -> None:
+        await refuse_eviction(self._client, allow=self._settings.allow_eviction)
 
     async def stop(self) -> None:
         await self._client.aclose()

@@ -62,9 +62,12 @@ class RedisClusterViewStore(RedisStore):
 
     async def start(self) -> None:
         await self._nodes.learn()
+        await self.inspect()
+        await self.begin()
+
+    async def inspect(self) -> None:
         for node in self._nodes.topology.primaries:
             await refuse_eviction(self._nodes.client(node), allow=self._settings.allow_eviction)
-        await self.begin()
 
     async def stop(self) -> None:
         await self._nodes.close()

@@ -72,7 +72,7 @@ def load_keys(keys: Keys, uids: Iterable[str]) -> list[str]:
 
 def stored_from(reply: Sequence[Any]) -> StoredEvse:
     """Read one EVSE of the reply of `load.lua`."""
-    position, state, pending, days, outages = reply
+    position, state, pending, days, outages, is_whole = reply
     fields = iter(days)
     return StoredEvse(
         position=position_from(position),
@@ -80,6 +80,7 @@ def stored_from(reply: Sequence[Any]) -> StoredEvse:
         pending=pending,
         days={field.decode(): day for field, day in zip(fields, fields, strict=True)},
         outages=tuple(outages),
+        is_whole=bool(is_whole),
     )
 
 

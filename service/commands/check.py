@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import typer
 from rich.text import Text
 
-from service import app
+from service import app, maintenance
 from service.commands.console import ConfigOption, results
 from service.processing.ports import PortError
 from service.settings import Settings, load_settings
@@ -49,7 +49,10 @@ def check(config: ConfigOption = None) -> None:
 async def _look(settings: Settings) -> list[Finding]:
     """Try the parts side by side, so that one that is silent does not delay the word of the others."""
     kafka, redis = await asyncio.gather(_look_at_kafka(settings), _look_at_redis(settings))
-    return [*kafka, *redis]
+    found = [*kafka, *redis]
+    if not any(finding.word == "problem" for finding in found):
+        found += await _look_at_fit(settings)
+    return found
 
 
 async def _look_at_kafka(settings: Settings) -> list[Finding]:
@@ -59,6 +62,17 @@ async def _look_at_kafka(settings: Settings) -> list[Finding]:
         return [Finding("problem", "Kafka", f"{error}; check {_kafka_variables(settings)}")]
     servers = ",".join(settings.kafka_bootstrap_servers)
     return [Finding("ok", "Kafka", f"{servers} answers"), *_topics(found, settings)]
+
+
+async def _look_at_fit(settings: Settings) -> list[Finding]:
+    """Look whether a worker could go on where the last one ended."""
+    try:
+        found = await maintenance.fit(settings)
+    except PortError as error:
+        return [Finding("problem", "view", str(error))]
+    findings = [Finding("problem", "view", text) for text in found.problems]
+    findings += [Finding("warning", "view", text) for text in found.warnings]
+    return findings or [Finding("ok", "view", "it fits the log and the group's offsets")]
 
 
 def _topics(found: app.TopicsLook, settings: Settings) -> Iterator[Finding]:

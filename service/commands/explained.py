@@ -31,6 +31,7 @@ from schemas.snapshot import Window
 from schemas.vocabulary import TimeClass
 from service.commands.console import printable
 from service.commands.wording import exact_length, exactly, share
+from service.domain.remains import LAST_SNAPSHOT
 
 LONGEST = 25
 """Of very many intervals so many are shown that were not up, the longest, and what lies between them."""
@@ -203,6 +204,9 @@ def _event(event: EventAtEnd, *, of_port: bool = False) -> str:
     of = f" of {printable(event.connector_uid)}" if of_port else ""
     if event.kind == "heartbeat":
         return f"a heartbeat{of}"
+    if event.topic is None and (event.event_id or "").startswith(LAST_SNAPSHOT):
+        revision = (event.event_id or "").removeprefix(LAST_SNAPSHOT)
+        return f"an event{of} that is gone; the last snapshot (revision {revision}) told of it"
     epoch = f" of epoch {event.epoch}" if event.epoch else ""
     place = _place(event.topic, event.partition, event.offset)
     return f"event {printable(event.event_id or '')}{of}, {place}{epoch}, {event.verdict}"
@@ -291,11 +295,14 @@ def _exclusion(use: ExclusionUse) -> Iterator[Text]:
 
 
 def _gap(use: GapUse) -> Text:
-    return Text(
-        f"gap {exactly(use.from_)} to {exactly(use.until)}, {_length(use.seconds)} in the window, "
-        f"unobserved instead of {_lengths(use.taken_seconds)}",
-        "magenta",
-    )
+    # A gap covers no time out of service (settled reading 9): that stays what it is.
+    taken: dict[TimeClass, float] = dict(use.taken_seconds)
+    out_of_service = taken.pop(TimeClass.OUT_OF_SERVICE, None)
+    words = [f"unobserved instead of {_lengths(taken)}"] if taken else []
+    if out_of_service is not None:
+        words.append(f"{_length(out_of_service)} out of service, which it does not cover")
+    head = f"gap {exactly(use.from_)} to {exactly(use.until)}, {_length(use.seconds)} in the window"
+    return Text(", ".join([head, *words]), "magenta")
 
 
 def _length(seconds: float) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from service import app
-from service.commands.console import CommandError, ConfigOption, notices
+from service import maintenance
+from service.commands.console import CommandError, ConfigOption, notices, printable
 from service.logs import configure_logs
 from service.rebuild import Findings, Stage
 from service.settings import Settings, load_settings
+
+_SHOWN = 10
+"""So many EVSEs are named."""
 
 
 def rebuild(
@@ -46,11 +50,23 @@ def rebuild(
 
 
 async def _rebuild(settings: Settings, told: frozenset[str], *, yes: bool) -> None:
-    console = notices()
+    console, found = notices(), list[Findings]()
 
     def confirm(findings: Findings) -> bool:
+        found.append(findings)
         for topic in sorted(findings.new_logs | told):
             console.print(f"{topic} is another log than the one that was processed: its offsets begin anew.")
+        for place, offset in sorted(findings.by_hand.items()):
+            console.print(
+                f"The group's offset of {place.topic}, partition {place.partition} was set to {offset} by "
+                f"hand, beyond the end of the log ({findings.ends[place]}): it does not count."
+            )
+        if findings.unobserved:
+            console.print(
+                f"The log does not reach back to all that was processed of {_named(findings.unobserved)}: "
+                "what ledger and snapshots hold of them is kept, the rest cannot be made again and is "
+                "unobserved."
+            )
         where = (
             f"the workers of the group do it ({findings.members})"
             if findings.members
@@ -75,6 +91,20 @@ async def _rebuild(settings: Settings, told: frozenset[str], *, yes: bool) -> No
                 )
             said.append(stage)
 
-        if not await app.rebuild(settings, told, confirm, tell):
+        if not await maintenance.rebuild(settings, told, confirm, tell):
             raise CommandError("nothing was done")
-    console.print("The view is whole.")
+    lost = found[-1].unobserved
+    if lost:
+        console.print(
+            f"The view is there, but not whole: of {_named(lost)} a time is unobserved, which the log no "
+            "longer holds; `evse-status explain` shows the gap."
+        )
+    else:
+        console.print("The view is whole.")
+
+
+def _named(uids: Sequence[str]) -> str:
+    """Name some of many EVSEs."""
+    shown = ", ".join(printable(uid) for uid in uids[:_SHOWN])
+    more = f" and {len(uids) - _SHOWN} more" if len(uids) > _SHOWN else ""
+    return f"{len(uids)} EVSE{'' if len(uids) == 1 else 's'} ({shown}{more})"

@@ -219,7 +219,7 @@ def name_connector(state: EvseState, uid: str, key: Key | None) -> bool:
     state.unsaved.days |= days
     state.unsaved.dropped_days -= days
     state.unsaved.spans += [(uid, span) for span in history.spans]
-    _recompute_port(state)
+    recompute_port(state)
     return True
 
 
@@ -235,7 +235,7 @@ def forget_connectors_after(state: EvseState, key: Key) -> None:
         state.unsaved.dropped_spans += [(uid, span) for span in history.spans]
         state.unsaved.days = {(owner, day) for owner, day in state.unsaved.days if owner != uid}
         state.unsaved.spans = [(owner, span) for owner, span in state.unsaved.spans if owner != uid]
-    _recompute_port(state)
+    recompute_port(state)
 
 
 def forget_inventories_after(state: EvseState, key: Key) -> None:
@@ -246,7 +246,7 @@ def forget_inventories_after(state: EvseState, key: Key) -> None:
     state.reports -= len(void)
 
 
-def _recompute_port(state: EvseState) -> None:
+def recompute_port(state: EvseState) -> None:
     """Account for the port again, over all history kept, after the connectors it consists of have changed."""
     changes: list[tuple[Micros, int, TimeClass]] = []
     for index, (uid, track) in enumerate(state.base.tracks.items()):

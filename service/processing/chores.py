@@ -16,7 +16,7 @@ from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.owned import Owned
-from service.processing.ports import Checkpoint, Mark, OwnershipLost, TopicPartition
+from service.processing.ports import Checkpoint, Hole, Mark, OwnershipLost, TopicPartition
 from service.processing.retry import Retrying
 from service.processing.steps import Steps
 from service.processing.tick import SlowTick
@@ -53,6 +53,7 @@ class Chores:
         self._resending: dict[int, list[str]] = {}
         self._share = options.tick_share
         self._watch_at = now
+        self._missed: set[str] = set()
 
     def drop(self, number: int) -> None:
         """Give up what was begun for a partition."""
@@ -84,7 +85,25 @@ class Chores:
         if unlooked is not None:
             number, uids = unlooked
             found = await self._retrying(Part.STORE, partial(self._ports.store.look, uids))
-            self._watching.looked(number, found)
+            self._watching.looked(number, found, uids)
+        await self._look_for_missing()
+
+    async def _look_for_missing(self) -> None:
+        """
+        Raise `Hole` where an EVSE of a partition has no state although all of the log was read.
+
+        Somebody deleted it while no worker held it, or the server evicted it. Looked for once: one that was
+        enlisted and never saved has none either.
+        """
+        for number in {place.partition for place in self._assignment.owned}:
+            missing = [uid for uid in self._watching.unlocated(number) if uid not in self._missed]
+            if not missing:
+                continue
+            self._missed.update(missing)
+            found = await self._retrying(Part.STORE, partial(self._ports.store.look, missing))
+            gone = [uid for uid in missing if uid not in found]
+            if gone:
+                raise Hole(f"the view has lost {len(gone)} EVSEs of partition {number}, {gone[0]} among them")
 
     async def _resend(self) -> None:
         """Send a share of what the output topics must be told anew, since the view had gone back."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from service.domain.time import Micros, rfc3339
-from service.processing.ports import Headers, Message, Record
+from service.processing.ports import Headers, Message, Record, TopicPartition, Unusable
 from service.processing.rejection import Rejection
 
 KEPT_BYTES = 65_536
@@ -56,12 +56,43 @@ class OffsetRange:
             raise ValueError(f"{text!r} ends before it begins; write topic:partition:from-to")
         return span
 
+    def __str__(self) -> str:
+        offsets = str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+        return f"{self.topic}:{self.partition}:{offsets}"
+
     def __contains__(self, record: Record) -> bool:
         return (
             self.topic == record.topic
             and self.partition == record.partition
             and self.first <= record.offset <= self.last
         )
+
+
+class Skips:
+    """
+    Records that become dead letters unread: those that an operator names, and those the ledger remembers.
+
+    Whoever reads looks here at every record that may be one, so what is remembered counts from then on.
+    """
+
+    def __init__(self, named: Iterable[OffsetRange] = ()) -> None:
+        self.named = frozenset(named)
+        self._remembered: dict[int, frozenset[OffsetRange]] = {}
+        self._all = self.named
+
+    def remember(self, number: int, ranges: Iterable[OffsetRange]) -> None:
+        """Take over what the ledger says of the partitions of a number."""
+        self._remembered[number] = frozenset(ranges)
+        self._all = self.named.union(*self._remembered.values())
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._all
+
+    def __iter__(self) -> Iterator[OffsetRange]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +106,32 @@ class Allowance:
 
     accepted: frozenset[OffsetRange] = frozenset()
     skipped: frozenset[OffsetRange] = frozenset()
+
+    def refuse_unknown(self, ends: Mapping[TopicPartition, int]) -> None:
+        """
+        Raise `Unusable` for what is no place in the input: `ends` holds the end of each of its partitions.
+
+        A mistyped place would let the worker stop again, and be remembered for a record that is to come.
+        """
+        for option, spans in (("--accept-rejections", self.accepted), ("--skip", self.skipped)):
+            for span in sorted(spans):
+                end = ends.get(TopicPartition(span.topic, span.partition))
+                problem = _problem_of(span, end, ends)
+                if problem is not None:
+                    raise Unusable(f"{option} {span}: {problem}")
+
+
+def _problem_of(span: OffsetRange, end: int | None, ends: Mapping[TopicPartition, int]) -> str | None:
+    if end is not None:
+        if span.last < end:
+            return None
+        held = f"its last record is {end - 1}" if end else "it holds none yet"
+        return f"topic {span.topic}, partition {span.partition} has no record {span.last}: {held}"
+    numbers = sorted(place.partition for place in ends if place.topic == span.topic)
+    if not numbers:
+        topics = ", ".join(sorted({place.topic for place in ends}))
+        return f"{span.topic} is no input topic (INPUT_TOPICS: {topics})"
+    return f"topic {span.topic} has no partition {span.partition}, only {numbers[0]} to {numbers[-1]}"
 
 
 NOTHING = Allowance()

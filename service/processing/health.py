@@ -64,6 +64,7 @@ class Health:
         self._partitions: dict[TopicPartition, _Progress] = {}
         self._blocked: dict[Part, dict[Witness, str]] = {}
         self._broken: tuple[str, ...] = ()
+        self._missing: tuple[str, ...] = ()
 
     def turned(self, now: float) -> None:
         """Note that the loop turned, or that it waits for a part outside and knows it."""
@@ -84,6 +85,10 @@ class Health:
         """Note that what is kept of a partition came back."""
         if partition in self._partitions:
             self._partitions[partition].restored = True
+
+    def misses(self, topics: Iterable[str]) -> None:
+        """Note which input topics are not there: to own no partition is then no valid assignment."""
+        self._missing = tuple(topics)
 
     def seen(self, partition: TopicPartition, position: int | None, end: int, now: float) -> None:
         """Note how far a partition has been read; an unknown position is one that has not moved."""
@@ -144,6 +149,7 @@ class Health:
         reasons = list(self.live(now).reasons)
         if not self._joined:
             reasons.append("has not joined the consumer group yet")
+        reasons += [f"the input topic {topic} is not there: create it again" for topic in self._missing]
         unrestored = sum(not progress.restored for progress in self._partitions.values())
         if unrestored:
             reasons.append(

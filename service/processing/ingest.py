@@ -47,17 +47,26 @@ def is_from_charger(event: Event) -> bool:
     return isinstance(event, (StatusReported, HeartbeatReceived, ChargerNoted))
 
 
-def gap_event(uid: str, gap: Gap) -> dict[str, Any]:
+def gap_event(uid: str, gap: Gap, event_id: str | None = None) -> dict[str, Any]:
     """Write the event that tells an EVSE of a gap; whoever writes it, it is the same."""
     return {
         "type": "observation.gap",
-        "event_id": f"gap:{uid}:{rfc3339(gap.from_)}",
+        "event_id": event_id or f"gap:{uid}:{rfc3339(gap.from_)}",
         "evse_uid": uid,
         "occurred_at": rfc3339(gap.until),
         "from": rfc3339(gap.from_),
         "until": rfc3339(gap.until),
         "source": SOURCE,
     }
+
+
+def loss_event(uid: str, gap: Gap) -> dict[str, Any]:
+    """
+    Write the event that tells an EVSE of a time of which the records are gone.
+
+    Told again after a crash it may end later: both hold, and so the id names both ends.
+    """
+    return gap_event(uid, gap, f"lost:{uid}:{rfc3339(gap.from_)}:{rfc3339(gap.until)}")
 
 
 @dataclass(slots=True)
@@ -104,6 +113,11 @@ class Ingest:
     def newest_charger_record(self) -> Micros | None:
         """The time up to which charger events are known to have come, so that who was not heard is silent."""
         return self._open[0].from_ if self._open else self._newest
+
+    @property
+    def is_known(self) -> bool:
+        """Whether anything of any charger was observed, so that a loss has a begin."""
+        return any(topic.heard_at is not None for topic in self._topics)
 
     @property
     def resumed_at(self) -> Micros | None:
@@ -201,7 +215,11 @@ class Ingest:
     def _go_on_after_loss(self, last: Micros | None, at: Micros) -> tuple[Gap, ...]:
         self._first = at if self._first is None else self._first
         self._newest = at if self._newest is None else max(self._newest, at)
-        return () if last is None or at == last else (self._gap(Gap(last, at)),)
+        if last is None:
+            # Since when nothing is known, nobody knows; but everybody has as long again as after a gap.
+            self._resumed_at = max(self._resumed_at or 0, at)
+            return ()
+        return () if at == last else (self._gap(Gap(last, at)),)
 
     def _forget(self) -> None:
         """Drop the intervals that no silence will be judged by any more."""
@@ -215,6 +233,10 @@ class Ingest:
         gaps = [[gap.from_, gap.until] for gap in self._open]
         times = [self._first, self._newest, self._resumed_at]
         return [_VERSION, topics, times, gaps, self._pace.pack()]
+
+    def unpacked(self, plain: Any) -> Ingest:
+        """Make another one again with the settings of this one; raise `UnknownVersion` as `unpack` does."""
+        return Ingest.unpack(plain, self._silent_after, len(self._topics))
 
     @classmethod
     def unpack(cls, plain: Any, silent_after: Micros, topics: int = 1) -> Ingest:

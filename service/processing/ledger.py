@@ -18,6 +18,7 @@ import orjson
 
 from schemas.view import parse_day_field
 from service.domain.time import Micros, rfc3339
+from service.processing.dead_letters import OffsetRange
 from service.processing.ports import Epochs, Mark, Position
 
 Entry = tuple[list[str], Any]
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     REMOVAL = "removal"
     BASE = "base"
     MARK = "mark"
+    SKIP = "skip"
     EPOCH = "epoch"
 
 
@@ -145,6 +147,18 @@ def read_epochs(value: bytes) -> Epochs:
     """Read the value of the epochs."""
     plain = orjson.loads(value)
     return Epochs(plain["generation"], plain["since"])
+
+
+def skip_entry(span: OffsetRange, epoch: int) -> Entry:
+    """Make the record that remembers what an operator skipped, in the partition of the same number."""
+    key = [Kind.SKIP, span.topic, str(span.first), str(span.last)]
+    return key, {"first": span.first, "last": span.last, "epoch": epoch}
+
+
+def read_skip(topic: str, number: int, value: bytes) -> tuple[OffsetRange, int]:
+    """Read what an operator skipped in a partition of this number, and the epoch of its log."""
+    plain = orjson.loads(value)
+    return OffsetRange(topic, number, plain["first"], plain["last"]), plain["epoch"]
 
 
 def day_entries(

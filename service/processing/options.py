@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from service.domain.time import MINUTE, Micros
-from service.processing.dead_letters import OffsetRange
+from service.processing.dead_letters import OffsetRange, Skips
 from service.processing.health import HealthLimits
 from service.processing.ports import Clock, LedgerReader, Log, Publisher, ViewStore
 from service.processing.retry import Backoff
@@ -14,13 +14,14 @@ from service.processing.silence import SilenceRules
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The parts outside that the loop talks to."""
+    """The parts outside that the loop talks to; snapshots are read back where the ledger is not enough."""
 
     log: Log
     publisher: Publisher
     store: ViewStore
     clock: Clock
     ledger: LedgerReader
+    snapshots: LedgerReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Options:
     survey_interval_s: float = 5.0
     max_rejections_in_a_row: int = 100
     accepted: frozenset[OffsetRange] = frozenset()
-    skipped: frozenset[OffsetRange] = frozenset()
+    skipped: Skips = field(default_factory=Skips)
     late_after_s: float = 10.0
     silence: SilenceRules = field(default_factory=SilenceRules)
     ingest_silent_after: Micros = 5 * MINUTE

@@ -101,8 +101,18 @@ class Commit:
     must_resend: bool = False
 
 
+class Torn(PortError):
+    """Closed history of some EVSEs is gone from the view, while the rest of them is as it was."""
+
+    def __init__(self, uids: Sequence[str]) -> None:
+        super().__init__(
+            f"closed history is gone from the view, of {len(uids)} EVSEs, {min(uids)} among them"
+        )
+        self.uids = tuple(uids)
+
+
 class Hole(Behind):
-    """One EVSE is older in the view than what was acknowledged, or gone, while the rest is as it was."""
+    """One EVSE is older in the view than what was acknowledged, or gone in part, while the rest is there."""
 
 
 class Log(Protocol):
@@ -151,6 +161,9 @@ class Log(Protocol):
 
     async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """The offset after the last record of each partition."""
+
+    def unknown_topics(self) -> list[str]:
+        """The input topics that the brokers do not have now, as far as they have told."""
 
     def position(self, partition: TopicPartition) -> int | None:
         """The next offset that `fetch` will return, None while unknown."""
@@ -245,6 +258,8 @@ class StoredEvse:
     """The closed days as `ViewWrite.closed_days` wrote them; the state leaves them out."""
     outages: Sequence[bytes] = ()
     """The closed spans as `ViewWrite.closed_outages` wrote them, by end."""
+    is_whole: bool = True
+    """Whether days and spans are as many as the last save left: somebody may have deleted some by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +424,9 @@ class ViewStore(Protocol):
 
     async def ping(self) -> None:
         """Prove that the store can be written; raise `Unavailable` otherwise."""
+
+    async def inspect(self) -> None:
+        """Raise `Unusable` where the store is set so that it would lose data now, as `start` does."""
 
 
 class Clock(Protocol):

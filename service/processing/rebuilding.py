@@ -8,19 +8,25 @@ in the view until the state takes it over. This module decides nothing about whe
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import TypeVar
 
+import orjson
+import structlog
+
 from schemas.view import PORT
+from service.domain.remains import LastWord, catch_up
 from service.domain.state import NAMELESS, EvseState
 from service.domain.time import DAY, Micros, micros_of_text
 from service.processing import ledger, storing
+from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Part
 from service.processing.ledger import Base, Kind, LedgerMark
 from service.processing.options import Ports
+from service.processing.outputs import unpacked
 from service.processing.planning import Planning, rewrite
 from service.processing.ports import ClosedHistory, Epochs, Record, SaveOutcome, StoredEvse
 from service.processing.retry import Retrying
@@ -28,23 +34,31 @@ from service.processing.states import Held, rebased
 
 Each = TypeVar("Each")
 
+_log = structlog.get_logger()
+
 _EVSES_AT_ONCE = 100
 _RECORDS_STAGED_AT_ONCE = 5_000
+
+_CLOSED = frozenset({Kind.DAY, Kind.OUTAGE})
+_CLOSED_WORDS = ([Kind.DAY], [Kind.OUTAGE])
 
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """Where the closed history of a base ends: what closed later is folded again from the log."""
+    """Where a base ends: what closed later is folded again from the log."""
 
     first_open_day: int
     since: Mapping[str, Micros]
     """By connector, the start of the segment that was open in the base."""
+    as_of: Micros
+    revision: int
 
     @classmethod
     def of(cls, state: EvseState) -> Edge:
         """Give the edge of a state."""
         tracks = {NAMELESS: state.base.nameless, **state.base.tracks}
-        return cls(state.days_closed, {uid: track.since for uid, track in tracks.items()})
+        since = {uid: track.since for uid, track in tracks.items()}
+        return cls(state.days_closed, since, state.as_of, state.revision)
 
     def has_day(self, connector_uid: str, day: int) -> bool:
         """Tell whether a closed day is in the base."""
@@ -64,8 +78,12 @@ class Book:
     edges: dict[str, Edge] = field(default_factory=dict)
     marks: dict[str, LedgerMark] = field(default_factory=dict)
     epochs: Epochs = field(default_factory=Epochs)
+    skips: dict[OffsetRange, int] = field(default_factory=dict)
+    """What an operator skipped, and the epoch of its log."""
     dead: set[bytes] = field(default_factory=set)
     """Keys whose newest record is a tombstone."""
+    has_history: bool = False
+    """Whether it says anything of any EVSE."""
 
     def take(self, record: Record) -> None:
         """Note one record; of one key the newest counts, of bases the furthest: a late one may come last."""
@@ -73,6 +91,7 @@ class Book:
         if not words:
             return
         kind, value = words[0], record.value
+        self.has_history |= value is not None and kind not in {Kind.MARK, Kind.EPOCH, Kind.SKIP}
         if kind in {Kind.DAY, Kind.OUTAGE} and record.key is not None:
             if value is None:
                 self.dead.add(record.key)
@@ -80,6 +99,9 @@ class Book:
                 self.dead.discard(record.key)
         elif value is None:
             return
+        elif kind == Kind.SKIP:
+            span, epoch = ledger.read_skip(words[1], record.partition, value)
+            self.skips[span] = epoch
         elif kind == Kind.BASE:
             self._take_base(words[1], ledger.read_base(value))
         elif kind == Kind.MARK:
@@ -99,22 +121,38 @@ class Book:
         for uid, base in self.bases.items():
             self.edges[uid] = Edge.of(storing.restore(StoredEvse(base.position, base.state, b"")))
 
+    def reached(self, topic_index: int, epoch: int) -> int:
+        """Give the offset of a topic before which something is in the bases, of the log of this epoch."""
+        return max(
+            (
+                base.position.offsets[topic_index] + 1
+                for base in self.bases.values()
+                if base.position.epoch >= epoch and topic_index < len(base.position.offsets)
+            ),
+            default=0,
+        )
+
+    def is_beyond_base(self, key: Sequence[str]) -> bool:
+        """Tell whether a closed day or span is of an EVSE that has a base, and is not in it."""
+        uid, connector_uid, *words = key[1:]
+        edge = self.edges.get(uid)
+        if edge is None:
+            return False
+        if key[0] == Kind.DAY:
+            return not edge.has_day(connector_uid, micros_of_text(f"{words[0]}T00:00:00Z") // DAY)
+        return not edge.has_span(connector_uid, micros_of_text(words[1]))
+
     def history_of(self, record: Record) -> ClosedHistory | None:
         """Give the closed day or span that a record holds, if a base has it."""
         words = ledger.parsed_key(record.key)
-        if not words or record.value is None or record.key in self.dead:
+        if not words or words[0] not in _CLOSED or record.value is None or record.key in self.dead:
+            return None
+        if words[1] not in self.edges or self.is_beyond_base(words):
             return None
         if words[0] == Kind.DAY:
             _, uid, connector_uid, day = words
-            edge, start = self.edges.get(uid), micros_of_text(f"{day}T00:00:00Z")
-            if edge is not None and edge.has_day(connector_uid, start // DAY):
-                return ClosedHistory(uid, {f"{connector_uid}/{day}": record.value}, ())
-        elif words[0] == Kind.OUTAGE:
-            _, uid, connector_uid, _, until = words
-            edge, end = self.edges.get(uid), micros_of_text(until)
-            if edge is not None and edge.has_span(connector_uid, end):
-                return ClosedHistory(uid, {}, ((end, record.value),))
-        return None
+            return ClosedHistory(uid, {f"{connector_uid}/{day}": record.value}, ())
+        return ClosedHistory(words[1], {}, ((micros_of_text(words[4]), record.value),))
 
 
 class Rebuilding:
@@ -138,27 +176,88 @@ class Rebuilding:
         book.find_edges()
         return book
 
-    async def put_back(self, number: int, book: Book, planning: Planning) -> int:
-        """Write the bases with their history into the view, where that is not further; count them."""
+    async def put_back(
+        self,
+        number: int,
+        book: Book,
+        planning: Planning,
+        word: Callable[[str], LastWord | None] = lambda _: None,
+    ) -> dict[str, SaveOutcome]:
+        """
+        Write the bases with their history into the view, where that is not further; say what became of each.
+
+        `word` gives what an EVSE was last published as, where its base does not say that and the log cannot.
+        """
+        written: dict[str, SaveOutcome] = {}
         if not book.bases:
-            return 0
+            return written
         token, store = uuid.uuid4().hex, self._ports.store
         await self._retrying(Part.LOG, lambda: self._stage(number, book, token))
         for uids in _pieces(sorted(book.bases), _EVSES_AT_ONCE):
             staged = await self._retrying(Part.STORE, partial(store.staged, token, uids))
             writes = [
-                rewrite(uid, _held(book.bases[uid], staged.get(uid), planning), planning, staged=token)
+                rewrite(
+                    uid, _held(book.bases[uid], staged.get(uid), planning, word(uid)), planning, staged=token
+                )
                 for uid in uids
             ]
-            await self._retrying(Part.STORE, partial(store.save, writes))
+            outcomes = await self._retrying(Part.STORE, partial(store.save, writes))
+            written |= zip(uids, outcomes, strict=True)
             await self._hold()
-        return len(book.bases)
+        return written
 
     async def _stage(self, number: int, book: Book, token: str) -> None:
         async for records in self._ports.ledger.read(number):
             found = (history for record in records if (history := book.history_of(record)) is not None)
             for histories in _pieces(found, _RECORDS_STAGED_AT_ONCE):
                 await self._retrying(Part.STORE, partial(self._ports.store.stage, token, histories))
+            await self._hold()
+
+    async def mend(self, uids: Sequence[str], planning: Planning) -> None:
+        """
+        Put closed history back of which the view has lost some, though not the states it belongs to.
+
+        The ledger holds all of it but what the last save closed, which is kept with the state. It is written
+        as of now, as the slow tick does, so that the guard takes it.
+        """
+        store, now = self._ports.store, self._ports.clock.now()
+        stored = await self._retrying(Part.STORE, lambda: store.load(uids))
+        homes: dict[int, list[str]] = {}
+        for uid, each in stored.items():
+            homes.setdefault(storing.restore(each).partition or 0, []).append(uid)
+        for number, here in homes.items():
+            book = Book(bases={uid: Base(stored[uid].position, stored[uid].state) for uid in here})
+            token = uuid.uuid4().hex
+            await self._retrying(Part.LOG, partial(self._take_dead, number, book))
+            book.find_edges()
+            await self._retrying(Part.LOG, partial(self._stage, number, book, token))
+            await self._retrying(
+                Part.STORE, partial(store.stage, token, [_kept_with(uid, stored[uid]) for uid in here])
+            )
+            for some in _pieces(here, _EVSES_AT_ONCE):
+                staged = await self._retrying(Part.STORE, partial(store.staged, token, some))
+                writes = []
+                for uid in some:
+                    held = _held(book.bases[uid], staged.get(uid), planning, None)
+                    as_of = max(now, held.position.as_of_us + 1)
+                    held.position = held.position._replace(as_of_us=as_of)
+                    held.pending = stored[uid].pending
+                    writes.append(rewrite(uid, held, planning, staged=token))
+                await self._retrying(Part.STORE, partial(store.save, writes))
+            _log.warning(
+                "Closed history was gone from the view; it is put back from the ledger.",
+                action="history_mended",
+                partition=number,
+                evses=len(here),
+                evse_uids=list(islice(here, 20)),
+            )
+
+    async def _take_dead(self, number: int, book: Book) -> None:
+        """Note which days and spans the ledger no longer holds."""
+        async for records in self._ports.ledger.read(number):
+            for record in records:
+                if ledger.parsed_key(record.key)[:1] in _CLOSED_WORDS:
+                    book.take(record)
             await self._hold()
 
     async def take_over(self, number: int, planning: Planning) -> None:
@@ -177,16 +276,32 @@ class Rebuilding:
             await self._hold()
 
 
+def _kept_with(uid: str, stored: StoredEvse) -> ClosedHistory:
+    """Give the closed history among the outputs of a last save, which may not have come to the ledger yet."""
+    days: dict[str, bytes] = {}
+    outages: list[tuple[int, bytes]] = []
+    for key, value in unpacked(stored.pending).ledger:
+        if value is not None and key[0] == Kind.DAY:
+            days["/".join(key[2:])] = orjson.dumps(value)
+        elif value is not None and key[0] == Kind.OUTAGE:
+            outages.append((micros_of_text(key[4]), orjson.dumps(value)))
+    return ClosedHistory(uid, days, outages)
+
+
 def _pieces(items: Iterable[Each], size: int) -> Iterator[list[Each]]:
     rest = iter(items)
     while piece := list(islice(rest, size)):
         yield piece
 
 
-def _held(base: Base, history: ClosedHistory | None, planning: Planning) -> Held:
+def _held(base: Base, history: ClosedHistory | None, planning: Planning, word: LastWord | None) -> Held:
     days = {} if history is None else history.closed_days
     outages = [] if history is None else [outage for _, outage in history.closed_outages]
     state = storing.restore(StoredEvse(base.position, base.state, b"", days, outages))
     state.unsaved.exclusions = set(state.declarations.exclusions)
     state.unsaved.gaps = list(state.declarations.gaps)
-    return Held(state, rebased(base.position, planning.epochs, planning.inputs))
+    position = rebased(base.position, planning.epochs, planning.inputs)
+    if word is not None and word.revision > state.revision:
+        catch_up(state, word)
+        position = position._replace(as_of_us=max(position.as_of_us, state.as_of))
+    return Held(state, position)

@@ -15,95 +15,34 @@ from functools import partial
 
 import structlog
 
-from service.domain.time import DAY
+from service.domain.time import DAY, Micros, rfc3339
 from service.processing import ledger
+from service.processing.bearings import Bearings, forgotten
+from service.processing.ingest import Ingest
 from service.processing.instruments import Instruments, Part
 from service.processing.ledger import LedgerMark
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.planning import Planning
-from service.processing.ports import Checkpoint, Commit, Epochs, Mark, OwnershipLost, TopicPartition, Unusable
-from service.processing.rebuilding import Rebuilding
+from service.processing.ports import (
+    Checkpoint,
+    Commit,
+    Epochs,
+    Mark,
+    OwnershipLost,
+    SaveOutcome,
+    TopicPartition,
+)
+from service.processing.rebuilding import Book, Rebuilding
+from service.processing.remnants import Remnants, named
 from service.processing.retry import Retrying
+from service.processing.skipping import Skipping
+from service.processing.watching import with_losses
 
 _log = structlog.get_logger()
 
 _LOOKS = 3
 _BETWEEN_LOOKS_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Bearings:
-    """
-    What is known of one topic's partition: the view's checkpoint, the group's commit, and what the log holds.
-
-    `checkpoint` is None where the view has none of the present generation; `is_new`: the log was begun anew
-    with this generation, so that what was committed is of another one.
-    """
-
-    checkpoint: Checkpoint | None
-    commit: Commit | None
-    begin: int
-    end: int
-    is_new: bool = False
-
-    @property
-    def committed(self) -> int | None:
-        """The next offset that the group has committed."""
-        return None if self.commit is None else self.commit.next_offset
-
-    @property
-    def is_set_by_hand(self) -> bool:
-        """Whether the group's offset is not as a worker left it."""
-        return self.commit is not None and self.commit.generation is None
-
-    @property
-    def known(self) -> int | None:
-        """The offset before which everything is in the view."""
-        return None if self.checkpoint is None else self.checkpoint.next_offset
-
-    @property
-    def serves(self) -> bool:
-        """Whether the view, and the log from its checkpoint on, hold everything."""
-        return self.known is not None and self.known >= self.begin
-
-    @property
-    def is_beyond(self) -> bool:
-        """Whether more was processed than the log holds."""
-        return not self.is_new and max(self.known or 0, self.committed or 0) > self.end
-
-    def refuse(self, place: TopicPartition, marked: int | None = None) -> None:
-        """
-        Raise `Unusable` where more was processed than the log holds: it is another log (promise P7).
-
-        Also where the group's offset was set by hand: whoever set it back wants the log folded anew, and the
-        guard would take all of it for repeats; whoever set it forward would leave a hole in the view.
-        """
-        if self.is_new:
-            return
-        if self.is_set_by_hand and self.known is not None and self.committed != self.known:
-            raise Unusable(
-                f"the group's offset of topic {place.topic}, partition {place.partition} was set to "
-                f"{self.committed} by hand, and the view has all up to {self.known}: to have the log folded "
-                f"anew run `evse-status rebuild`, to step over a record `run --skip`; else set it to "
-                f"{self.known}"
-            )
-        for what, offset in (
-            ("the view is", self.known),
-            ("the group is", self.committed),
-            ("the ledger is", marked),
-        ):
-            if offset is not None and offset > self.end:
-                raise beyond(place, f"{what} at offset {offset}", self.end)
-
-
-def beyond(place: TopicPartition, what: str, end: int) -> Unusable:
-    """Say that a topic is not the one that was processed, and what helps."""
-    return Unusable(
-        f"topic {place.topic}, partition {place.partition} ends at offset {end} and {what}: the topic was "
-        "deleted and created again, or offsets were set by hand; run `evse-status rebuild`, which begins a "
-        "new epoch and keeps the history"
-    )
 
 
 class Renewed(Exception):
@@ -115,13 +54,17 @@ class Restored:
     """
     How a partition came back: its checkpoints, and from where to read on, whatever was fetched before.
 
-    `lost`: records between what is known and what the log holds are gone. `must_resend`: the output topics
-    may end with older words than the view, and have to be told anew.
+    `lost`: records between what is known and what the log holds are gone. `unseen` are EVSEs that were made
+    again of what was left, each with the time from which nothing is known of it; `behind` those whose base
+    is all there is, likewise. `must_resend`: the output topics may end with older words than the view, and
+    have to be told anew.
     """
 
     checkpoints: dict[TopicPartition, Checkpoint]
     seek: dict[TopicPartition, int] = field(default_factory=dict)
     lost: bool = False
+    unseen: dict[str, Micros] = field(default_factory=dict)
+    behind: dict[str, Micros] = field(default_factory=dict)
     must_resend: bool = False
     until: dict[TopicPartition, int] = field(default_factory=dict)
     evses: int = 0
@@ -143,8 +86,10 @@ class Restoring:
         self._retrying = retrying
         self._instruments = instruments
         self._topics = Topics.with_prefix(options.topic_prefix, options.source)
-        self._inputs = options.topics
+        self._inputs, self._silent_after = options.topics, options.ingest_silent_after
         self._rebuilding = Rebuilding(ports, retrying, hold)
+        self.skipping = Skipping(ports, retrying, hold, options.skipped, self._topics)
+        self._remnants = Remnants(ports, retrying, hold, self._topics.ledger)
 
     async def partition(self, number: int, planning: Planning, *, has_hole: bool = False) -> Restored:
         """
@@ -159,7 +104,11 @@ class Restoring:
         for place, each in bearings.items():
             each.refuse(place)
         if has_hole:
-            bearings = {place: replace(each, checkpoint=None) for place, each in bearings.items()}
+            bearings = {
+                place: replace(each, checkpoint=None, left=each.known or each.left)
+                for place, each in bearings.items()
+            }
+        await self.skipping.remember(number, planning.epochs)
         if all(each.serves for each in bearings.values()):
             return await self._from_the_view(bearings, planning.epochs.generation)
         began = self._ports.clock.monotonic()
@@ -171,17 +120,47 @@ class Restoring:
             return restored
         seconds = self._ports.clock.monotonic() - began
         self._instruments.restored(restored.evses, seconds)
+        self._tell(number, restored, seconds)
+        return restored
+
+    async def mend(self, uids: Sequence[str], planning: Planning) -> None:
+        """Put closed history back of which the view has lost some."""
+        await self._rebuilding.mend(uids, planning)
+
+    def _tell(self, number: int, restored: Restored, seconds: float) -> None:
+        is_whole = not (restored.lost or restored.unseen or restored.behind)
         _log.warning(
             "A partition is restored: bases from the ledger, the rest is read again from the log. "
-            + ("Records between them are gone: unobserved." if restored.lost else "Nothing is lost."),
+            + ("Nothing is lost." if is_whole else "Records between them are gone: unobserved."),
             action="partition_restored",
             partition=number,
             evses=restored.evses,
             read_on_from={place.topic: one.next_offset for place, one in restored.checkpoints.items()},
-            lost=restored.lost,
+            lost=not is_whole,
             seconds=round(seconds, 1),
         )
-        return restored
+        for what, uids in (
+            (
+                "have no base: closed history and their last snapshot are all there is of them",
+                restored.unseen,
+            ),
+            ("are as of their base: what the log said since is gone", restored.behind),
+        ):
+            if uids:
+                _log.warning(
+                    f"{len(uids)} EVSEs {what}. Their time since then is unobserved until they are heard.",
+                    action="evses_unobserved",
+                    partition=number,
+                    evses=len(uids),
+                    evse_uids=list(named(sorted(uids))),
+                )
+            for uid, since in uids.items():
+                _log.debug(
+                    "The time of an EVSE is unobserved.",
+                    action="evse_unobserved",
+                    evse_uid=uid,
+                    since=rfc3339(since),
+                )
 
     async def _bearings(
         self, places: Sequence[TopicPartition], epochs: Epochs
@@ -194,13 +173,8 @@ class Restoring:
         committed = await self._retrying(Part.LOG, lambda: log.committed(places))
         bearings = {}
         for place, checkpoint in checkpoints.items():
-            stored = checkpoint.epoch if checkpoint is not None else -1
-            is_new = epochs.generation > max(stored, 0) and epochs.of(place.topic) > max(stored, 0)
-            commit = committed[place]
-            # A view from before a rebuild that the commit knows of: the ledger says which.
-            is_older = commit is not None and (commit.generation or 0) > epochs.generation
-            current = checkpoint if stored == epochs.generation and not is_older else None
-            bearings[place] = Bearings(current, commit, begins[place], 0, is_new)
+            each = Bearings.of(checkpoint, committed[place], epochs, place.topic)
+            bearings[place] = replace(each, begin=begins[place])
         for _ in range(_LOOKS):
             # Asked last: whatever was processed before is below it. A new leader may lag for a moment.
             ends = await self._retrying(Part.LOG, lambda: log.end_offsets(places))
@@ -247,13 +221,13 @@ class Restoring:
         Commit from where reading goes on, so that the group's lag is the true one.
 
         It is ahead of the commit where a crash came between checkpoint and commit, and behind it where the
-        view was behind.
+        view was behind. A commit stands before anything is written of a partition: where the ledger knows of
+        one without, the group's offsets went, and with them maybe the log.
         """
         commits = {
             place: commit
             for place, at in restored.seek.items()
             if (commit := Commit(at, generation, restored.must_resend)) != bearings[place].commit
-            and (at or bearings[place].commit)
         }
         try:
             await self._retrying(Part.LOG, lambda: self._ports.log.commit(commits))
@@ -278,42 +252,100 @@ class Restoring:
         if book.epochs.generation > planning.epochs.generation:
             await self._retrying(Part.STORE, lambda: self._ports.store.save_epochs(book.epochs))
             raise Renewed
+        self.skipping.recall(number, book.skips, planning.epochs)
         marks = {
             place: mark
             for place in bearings
             if (mark := book.marks.get(place.topic)) is not None
             and mark.epoch == planning.epochs.of(place.topic)
         }
-        for place, mark in marks.items():
-            bearings[place].refuse(place, mark.mark.next_offset)
-        gone = [place for place, each in bearings.items() if each.begin > _reach(each, marks.get(place))]
-        only_in_view = any(
-            each.is_new or (place not in marks and (place in gone or planning.epochs.of(place.topic)))
+        await self._refuse_another_log(number, bearings, marks, book, planning)
+        offsets = {place: mark.mark.next_offset for place, mark in marks.items()}
+        gone = [place for place, each in bearings.items() if each.is_gone(offsets.get(place))]
+        only_in_view = bool(gone) or any(
+            each.is_new or (place not in marks and planning.epochs.of(place.topic))
             for place, each in bearings.items()
         )
         if only_in_view:
-            # Neither ledger nor log hold what an older log said: the view alone does.
+            # Neither ledger nor log hold what an older log said, or one that was cut: the view alone does.
             await self._rebuilding.take_over(number, planning)
-        evses = await self._rebuilding.put_back(number, book, planning)
-        something = bool(marks or book.bases or any(each.known is not None for each in bearings.values()))
-        is_new = not something and all(
-            each.commit is None or each.is_set_by_hand for each in bearings.values()
+        something = bool(book.has_history or book.marks) or any(
+            each.known is not None or each.left is not None for each in bearings.values()
         )
-        restored = Restored({}, lost=bool(gone) and something, evses=evses, is_new=is_new)
+        something |= any(each.commit is not None and not each.is_set_by_hand for each in bearings.values())
+        restored = Restored({}, evses=len(book.bases), is_new=not something)
+        if gone and something:
+            await self._put_back_what_is_left(number, book, planning, restored, bearings)
+            restored.lost = not all(bearings[place].is_in_view for place in gone)
+        else:
+            await self._rebuilding.put_back(number, book, planning)
         for place, each in bearings.items():
-            start = max(each.begin, _reach(each, marks.get(place)))
-            if is_new and each.committed is not None:
+            start = max(each.begin, each.known or 0, offsets.get(place, 0))
+            if restored.is_new and each.committed is not None:
                 start = max(start, min(each.committed, each.end))  # where an operator wants it to begin
             restored.seek[place] = start
             checkpoint = self._checkpoint(start, each, marks.get(place), planning.epochs)
-            if only_in_view:  # no mark until the bases of all are written, which is due at once
+            if restored.lost or restored.unseen or restored.behind:
+                losses = (Ingest(self._silent_after, len(self._inputs)), restored.unseen, restored.behind)
+                ingest = with_losses(checkpoint.ingest, *losses, lost=restored.lost)
+                checkpoint = replace(checkpoint, ingest=ingest)
+            if only_in_view and something:  # no mark until the bases of all are written, which is due at once
                 checkpoint = replace(checkpoint, mark=None)
             restored.checkpoints[place] = checkpoint
-        await self._begin_ledger(number, restored, marks, planning.epochs)
         restored.must_resend, restored.until = _must_resend(bearings, restored.seek), _done_before(bearings)
         await self._commit(bearings, restored, planning.epochs.generation)
+        await self._begin_ledger(number, restored, marks, planning.epochs)
         await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(restored.checkpoints))
         return restored
+
+    async def _refuse_another_log(
+        self,
+        number: int,
+        bearings: Mapping[TopicPartition, Bearings],
+        marks: Mapping[TopicPartition, LedgerMark],
+        book: Book,
+        planning: Planning,
+    ) -> None:
+        """
+        Raise `Unusable` where ledger or snapshots contradict that this is the log that was processed.
+
+        A topic that is deleted takes the group's offsets with it; where the view is lost, too, nothing else
+        tells. The snapshots are asked where the ledger says nothing.
+        """
+        forgets = any(each.is_forgotten for each in bearings.values())
+        last = await self._remnants.reached(number) if forgets else None
+        for index, (place, each) in enumerate(bearings.items()):
+            epoch = planning.epochs.of(place.topic)
+            reached = book.reached(index, epoch)
+            if place in marks:
+                reached = max(reached, marks[place].mark.next_offset)
+            if last is not None and last.epoch >= epoch and index < len(last.offsets):
+                reached = max(reached, last.offsets[index] + 1)
+            each.refuse(place, reached)
+            if each.is_forgotten and (reached or (book.has_history and len(bearings) == 1)):
+                raise forgotten(place)
+
+    async def _put_back_what_is_left(
+        self,
+        number: int,
+        book: Book,
+        planning: Planning,
+        restored: Restored,
+        bearings: Mapping[TopicPartition, Bearings],
+    ) -> None:
+        """Restore EVSEs of which the log does not hold what their bases do not, or that have none."""
+        left = await self._remnants.read(number, book)
+        outcomes = await self._rebuilding.put_back(number, book, planning, left.word)
+        written = [uid for uid, outcome in outcomes.items() if outcome is not SaveOutcome.STALE]
+        await self._remnants.drop_stale(number, left, written)
+        restored.unseen = await self._remnants.put_back(number, left, planning)
+        restored.evses += len(restored.unseen)
+        view_is_lost = all(each.known is None and each.left is None for each in bearings.values())
+        restored.behind = {
+            uid: book.edges[uid].as_of
+            for uid, outcome in outcomes.items()
+            if outcome is SaveOutcome.SAVED or (view_is_lost and outcome is SaveOutcome.ALREADY)
+        }
 
     def _checkpoint(
         self, start: int, bearings: Bearings, marked: LedgerMark | None, epochs: Epochs
@@ -367,8 +399,3 @@ def _done_before(bearings: Mapping[TopicPartition, Bearings]) -> dict[TopicParti
         place: 0 if each.is_new else max(each.known or 0, each.committed or 0)
         for place, each in bearings.items()
     }
-
-
-def _reach(bearings: Bearings, mark: LedgerMark | None) -> int:
-    """Give the offset before which the view or the bases hold everything."""
-    return max(bearings.known or 0, 0 if mark is None else mark.mark.next_offset)

@@ -37,6 +37,7 @@ from service.processing.ports import (
     SaveOutcome,
     StoredEvse,
     TopicPartition,
+    Torn,
     Unusable,
 )
 from service.processing.rejection import Rejection, skipped
@@ -184,13 +185,18 @@ class Steps:
         """
         Bring the states into memory that are not there.
 
-        Raises `Renewed` where the view is of a newer generation than this worker knows.
+        Raises `Renewed` where the view is of a newer generation than this worker knows, and `Torn` where
+        closed history is gone from it.
         """
         missing = self._states.missing(uids)
         if not missing:
             return
         with self._timed(Step.LOAD):
             found = await self._retrying(Part.STORE, lambda: self._ports.store.load(missing))
+        generation = self.planning.epochs.generation
+        torn = [uid for uid, each in found.items() if not each.is_whole and each.position.epoch >= generation]
+        if torn:
+            raise Torn(torn)
         for uid in missing:
             self._states.put(uid, self._held(uid, found.get(uid)))
 
@@ -211,7 +217,7 @@ class Steps:
             self._home,
             lambda partition: progress.get(partition, gone).run,
             self._options.max_rejections_in_a_row,
-            self._options.accepted | self._options.skipped,
+            (*self._options.accepted, *self._options.skipped),
         )
 
     def _home(self, uid: str) -> int | None:

@@ -6,6 +6,7 @@ Closed days and spans are read from where dashboards read them: they stand in th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from itertools import islice
 from typing import Any
@@ -32,7 +33,7 @@ from service.processing.ports import StoredEvse
 from service.processing.trimming import trimmed
 from service.processing.wording import BUCKET_NAMES, COUNTER_NAMES
 
-__all__ = ["UnknownVersion", "pack_state", "restore"]
+__all__ = ["UnknownVersion", "pack_state", "read_days", "read_span", "restore"]
 
 _EPOCH = date(1970, 1, 1)
 _NUMBER_OF_BUCKET = {name: number for number, name in enumerate(BUCKET_NAMES)}
@@ -111,9 +112,18 @@ def _listed(value: object) -> list[object]:
 
 def restore(stored: StoredEvse) -> EvseState:
     """Make an EVSE's state from what the view holds; raise `UnknownVersion` if another version wrote it."""
+    days, port_days = read_days(stored.days)
+    spans = [read_span(value) for value in stored.outages]
+    return unpack(orjson.loads(stored.state), make_history(days, spans), port_days)
+
+
+def read_days(
+    fields: Mapping[str, bytes],
+) -> tuple[list[tuple[str, int, dict[int, int]]], dict[int, dict[TimeClass, Micros]]]:
+    """Read closed days by their fields: (connector, day, amounts) of each, and the amounts of the port."""
     days: list[tuple[str, int, dict[int, int]]] = []
     port_days: dict[int, dict[TimeClass, Micros]] = {}
-    for name, value in stored.days.items():
+    for name, value in fields.items():
         uid, moment = parse_day_field(name)
         day = (moment - _EPOCH).days
         amounts: dict[str, float] = orjson.loads(value)
@@ -121,8 +131,7 @@ def restore(stored: StoredEvse) -> EvseState:
             port_days[day] = {TimeClass(word): _micros(seconds) for word, seconds in amounts.items()}
         else:
             days.append((uid, day, _buckets(amounts)))
-    spans = [_span(orjson.loads(value)) for value in stored.outages]
-    return unpack(orjson.loads(stored.state), make_history(days, spans), port_days)
+    return days, port_days
 
 
 def _buckets(amounts: dict[str, float]) -> dict[int, int]:
@@ -141,7 +150,9 @@ def _micros(seconds: float) -> Micros:
     return round(seconds * SECOND)
 
 
-def _span(plain: dict[str, Any]) -> tuple[str, Span]:
+def read_span(value: bytes) -> tuple[str, Span]:
+    """Read a closed span as the view holds it: its connector, and the span."""
+    plain: dict[str, Any] = orjson.loads(value)
     status = None if plain["status"] is None else Status(plain["status"])
     return plain["connector_uid"], Span(
         micros_of_text(plain["from"]),

@@ -13,12 +13,13 @@ from functools import partial
 import structlog
 
 from service.processing.assignment import partition_of
+from service.processing.bearings import beyond
 from service.processing.health import Health
 from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.owned import Owned
 from service.processing.ports import Record, TopicPartition, Unavailable
-from service.processing.restoring import Renewed, beyond
+from service.processing.restoring import Renewed
 from service.processing.retry import Retrying
 
 _log = structlog.get_logger()
@@ -97,7 +98,7 @@ class Survey:
         Ask how far the log goes, and less often whether the view is as it was left, if it is time.
 
         `all_is_processed`: no fetched record waits. Raises `Behind`, `Renewed` where the view is of a newer
-        generation than this one, and `Unusable` where the log is another one.
+        generation than this one, and `Unusable` where the log is another one, or the view would lose data.
         """
         now = self._ports.clock.monotonic()
         if now >= self._log_at:
@@ -109,6 +110,7 @@ class Survey:
 
     async def _look_at_the_log(self, *, all_is_processed: bool) -> None:
         log, asked_at = self._ports.log, self._ports.clock.now()
+        self._health.misses(log.unknown_topics())
         try:
             ends = await log.end_offsets(self._assignment.owned)
         except Unavailable as error:
@@ -128,6 +130,7 @@ class Survey:
         store = self._ports.store
         try:
             await store.ping()
+            await store.inspect()
             epochs = await store.load_epochs()
         except Unavailable as error:
             self._retrying.unanswered(Part.STORE, error)

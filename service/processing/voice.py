@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from service.domain.time import rfc3339
-from service.processing.ingest import gap_event
+from service.processing.ingest import gap_event, loss_event
 from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outbox import Outbox
@@ -49,7 +49,7 @@ class Voice:
         self._instruments = instruments
 
     async def tell_gaps(self) -> None:
-        """Write the gaps that were found, for every EVSE of their partitions."""
+        """Write the gaps that were found, for every EVSE of their partitions or for single ones."""
         for number, gaps in self._watching.unwritten_gaps().items():
             uids = await self._retrying(Part.STORE, partial(self._members, number))
             for gap in gaps:
@@ -63,6 +63,20 @@ class Voice:
                     **{"from": rfc3339(gap.from_), "until": rfc3339(gap.until)},
                 )
             self._watching.gaps_written(number)
+        for number, losses in self._watching.unwritten_losses().items():
+            await self._say(number, (loss_event(uid, gap) for uid, gap in losses))
+            self._instruments.gaps(len(losses))
+            _log.warning(
+                "Records of EVSEs are gone: that time is unobserved.",
+                action="gap_written",
+                partition=number,
+                evses=len(losses),
+                **{
+                    "from": rfc3339(min(gap.from_ for _, gap in losses)),
+                    "until": rfc3339(max(gap.until for _, gap in losses)),
+                },
+            )
+            self._watching.losses_written(number)
 
     async def tell_silences(self, number: int, overdue: Sequence[Overdue]) -> None:
         """Write that nothing was heard of these EVSEs for too long."""

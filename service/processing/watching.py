@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
-from service.domain.time import CLOCK_TOLERANCE, Micros
+from service.domain.time import CLOCK_TOLERANCE, EARLIEST, Micros
 from service.domain.vitals import unpack_vitals, vitals
 from service.processing.ingest import Gap, Ingest, is_from_charger
 from service.processing.planning import EPOCH_SHIFT, TOPIC_SHIFT, Plan
@@ -34,9 +35,54 @@ class _Watch:
     """Every EVSE that is known to live here, and whether it was heard since the watch began."""
     census: list[str] | None = None
     """EVSEs whose vitals are still to be looked up; None: nobody has asked who there is."""
+    missing: list[str] = field(default_factory=list)
+    """Of these, those that had no state when they were looked up."""
     gaps: list[Gap] = field(default_factory=list)
+    unseen: dict[str, Micros] = field(default_factory=dict)
+    """EVSEs of which records are gone, and from when on, until the next record of a charger."""
+    unseen_until: Micros | None = None
+    """Until when they have been told so, though no record came."""
+    losses: list[tuple[str, Gap]] = field(default_factory=list)
     look: tuple[Micros, Mapping[TopicPartition, int]] | None = None
     caught_up_through: Micros | None = None
+
+
+def with_losses(
+    ingest: bytes,
+    like: Ingest,
+    unseen: Mapping[str, Micros],
+    behind: Mapping[str, Micros],
+    *,
+    lost: bool,
+) -> bytes:
+    """
+    Give what is kept of a partition's ingest, with what is still to be told of records that are gone.
+
+    It is part of the checkpoint, so that no crash forgets it. `like` is an ingest of the same settings that
+    has observed nothing. `lost`: records of the whole partition are
+    gone, from the last that was observed on. `unseen` are EVSEs of which nothing is known from their own time
+    on, `behind` those whose base is all there is: the gap of the partition covers these, if it has a begin.
+    """
+    plain = _parts_of(ingest)
+    kept = like if not plain["ingest"] else like.unpacked(plain["ingest"])
+    told = {**plain.get("unseen", {}), **unseen}
+    if not (lost and kept.is_known):
+        told |= behind
+    if lost:
+        kept.lost_until_next()
+    return _packed(kept, told, None if unseen or behind else plain.get("unseen_until"))
+
+
+def _parts_of(ingest: bytes) -> dict[str, Any]:
+    plain = orjson.loads(ingest) if ingest else None
+    return plain if isinstance(plain, dict) else {"ingest": plain}
+
+
+def _packed(ingest: Ingest, unseen: Mapping[str, Micros], until: Micros | None) -> bytes:
+    plain = ingest.pack()
+    if unseen:
+        plain = {"ingest": plain, "unseen": unseen, "unseen_until": until}
+    return orjson.dumps(plain)
 
 
 class Watching:
@@ -48,22 +94,19 @@ class Watching:
         self._topics = tuple(topics)
         self._watches: dict[int, _Watch] = {}
 
-    def begin(self, number: int, ingest: bytes, *, lost: bool) -> None:
-        """Watch a partition from what is kept of its ingest; `lost`: records before what comes are gone."""
-        kept = self._unpacked(ingest)
-        if lost:
-            kept.lost_until_next()
-        self._watches[number] = _Watch(kept, Watchdog(self._rules))
+    def begin(self, number: int, ingest: bytes) -> None:
+        """Watch a partition from what is kept of its ingest, and of what is to be told (`with_losses`)."""
+        plain = _parts_of(ingest)
+        watch = self._watches[number] = _Watch(self._unpacked(plain["ingest"]), Watchdog(self._rules))
+        watch.unseen, watch.unseen_until = plain.get("unseen", {}), plain.get("unseen_until")
 
     def drop(self, number: int) -> None:
         """Watch a partition no longer."""
         self._watches.pop(number, None)
 
-    def _unpacked(self, ingest: bytes) -> Ingest:
+    def _unpacked(self, plain: Any) -> Ingest:
         silent_after, topics = self._ingest_silent_after, len(self._topics)
-        if not ingest:
-            return Ingest(silent_after, topics)
-        return Ingest.unpack(orjson.loads(ingest), silent_after, topics)
+        return Ingest(silent_after, topics) if not plain else Ingest.unpack(plain, silent_after, topics)
 
     def lost(self, number: int) -> None:
         """Note that records before those that come now are gone: nobody read them."""
@@ -72,7 +115,7 @@ class Watching:
     def ingest_of(self, number: int) -> bytes:
         """Give what is kept of a partition's ingest, as of the records observed."""
         watch = self._watches.get(number)
-        return b"" if watch is None else orjson.dumps(watch.ingest.pack())
+        return b"" if watch is None else _packed(watch.ingest, watch.unseen, watch.unseen_until)
 
     def uids(self) -> Iterator[str]:
         """Give every EVSE that is known to live in the partitions."""
@@ -93,21 +136,43 @@ class Watching:
             watch = self._watches.get(item.record.partition)
             if watch is None:
                 continue
+            at = item.record.timestamp if 0 < item.record.timestamp <= now + CLOCK_TOLERANCE else None
+            is_charger = is_from_charger(item.event)
             watch.gaps += watch.ingest.observe(
                 self._topics.index(item.record.topic),
                 item.event.position & _ORDINAL,
-                item.record.timestamp if 0 < item.record.timestamp <= now + CLOCK_TOLERANCE else None,
-                is_charger=is_from_charger(item.event),
+                at,
+                is_charger=is_charger,
             )
+            if watch.unseen and is_charger and at is not None and at >= EARLIEST:
+                self._lose(watch, at)
+                watch.unseen, watch.unseen_until = {}, None
 
     def unwritten_gaps(self) -> dict[int, list[Gap]]:
         """Give the gaps to be written, by partition, until they are."""
         return {number: list(watch.gaps) for number, watch in self._watches.items() if watch.gaps}
 
+    def unwritten_losses(self) -> dict[int, list[tuple[str, Gap]]]:
+        """Give the gaps of single EVSEs to be written, by partition, until they are."""
+        return {number: list(watch.losses) for number, watch in self._watches.items() if watch.losses}
+
     def gaps_written(self, number: int) -> None:
         """Note that the gaps of a partition are in the log."""
         if number in self._watches:
             self._watches[number].gaps.clear()
+
+    def losses_written(self, number: int) -> None:
+        """Note that the gaps of single EVSEs of a partition are in the log."""
+        if number in self._watches:
+            self._watches[number].losses.clear()
+
+    @staticmethod
+    def _lose(watch: _Watch, until: Micros) -> None:
+        """Note the gaps up to `until`, from where they were told before, if they were."""
+        for uid, since in watch.unseen.items():
+            start = since if watch.unseen_until is None else watch.unseen_until
+            if start < until:
+                watch.losses.append((uid, Gap(start, until)))
 
     def heard(self, plans: Iterable[Plan]) -> None:
         """Take note of EVSEs that were saved."""
@@ -142,14 +207,23 @@ class Watching:
                 return number, some
         return None
 
-    def looked(self, number: int, found: Mapping[str, Seen]) -> None:
+    def looked(self, number: int, found: Mapping[str, Seen], asked: Iterable[str] = ()) -> None:
         """Take vitals as they are stored; of an EVSE heard meanwhile they are the older ones."""
         watch = self._watches.get(number)
         if watch is None:
             return
+        watch.missing += [uid for uid in asked if uid not in found]
         for uid, seen in found.items():
             if not watch.members.setdefault(uid, False) and seen.vitals:
                 watch.watchdog.heard(uid, unpack_vitals(seen.vitals))
+
+    def unlocated(self, number: int) -> list[str]:
+        """Give those who should live in a partition and had no state there, once all it held is read."""
+        watch = self._watches.get(number)
+        if watch is None or watch.census != [] or watch.caught_up_through is None:
+            return []
+        missing, watch.missing = watch.missing, []
+        return [uid for uid in missing if uid not in watch.members]
 
     def is_counted(self, number: int) -> bool:
         """Tell whether every EVSE of a partition is known."""
@@ -176,6 +250,10 @@ class Watching:
         """Note that all that was in the partition at a moment has been processed."""
         watch.caught_up_through, watch.look = at, None
         watch.gaps += watch.ingest.looked(at)
+        if watch.unseen and watch.unseen_until is None:
+            # No record came that would end it: what is known to be lost is not left to count as what it was.
+            self._lose(watch, at)
+            watch.unseen_until = at
 
     def due(self, now: Micros) -> Iterator[tuple[int, list[Overdue]]]:
         """Give those to be declared offline at `now` (wall clock), by partition."""

@@ -19,7 +19,7 @@ from service.processing.instruments import Instruments, NoInstruments, Part, Ste
 from service.processing.options import Options, Ports
 from service.processing.owned import Owned
 from service.processing.planning import Defect
-from service.processing.ports import Behind, Hole, Record, TopicPartition
+from service.processing.ports import Behind, Hole, Record, TopicPartition, Torn
 from service.processing.restoring import Renewed, Restoring
 from service.processing.retry import Abandoned, Retrying, Stopping
 from service.processing.states import States
@@ -87,6 +87,7 @@ class Worker:
         self._in_hand: frozenset[TopicPartition] = frozenset()
         self._held_back: list[Record] = []
         self._void = self._has_hole = False
+        self._torn: Sequence[str] = ()
         self._went = False
         self._paused = False
         self._reading = False
@@ -186,6 +187,14 @@ class Worker:
                 self._give_up(records, reason)
             except (Behind, Renewed) as reason:
                 self._begin_again(reason)
+            except Torn as torn:
+                self._instruments.behind()
+                self._torn = torn.uids
+                self._give_up(records, Abandoned(str(torn)))
+            except Defect as defect:
+                if not await self._was_skipped(defect):
+                    raise
+                self._give_up(records, Abandoned("an operator had a record of it skipped before"))
             self._in_hand = frozenset()
             self._resume()
             self._forget_what_went()
@@ -210,6 +219,9 @@ class Worker:
 
         Records of these that are in hand come again, or are in the view.
         """
+        if self._torn:
+            await self._restoring.mend(self._torn, self._steps.planning)
+            self._torn = ()
         unrestored = self._assignment.unrestored()
         if not unrestored and not self._void:
             return frozenset()
@@ -234,11 +246,18 @@ class Worker:
                     moved[place] = restored.seek[place]
                 self.health.restored(place)
             ingest = next((one.ingest for one in restored.checkpoints.values()), b"")
-            self._watching.begin(number, ingest, lost=restored.lost)
+            self._watching.begin(number, ingest)
         self._survey.reads_from(moved)
         self._has_hole = False
         self._held_back = [record for record in self._held_back if partition_of(record) not in moved]
         return frozenset(moved)
+
+    async def _was_skipped(self, defect: Defect) -> bool:
+        """Tell whether an operator had skipped the record that our own code fails on, or it went."""
+        try:
+            return await self._restoring.skipping.knows(defect.record, self._steps.planning.epochs)
+        except Abandoned:
+            return True
 
     def _begin_again(self, reason: Exception) -> None:
         """Take all that is held for void, and restore every partition in the next turn."""

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import redis
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from tests.acceptance.processes import Running, command, until_committed, worker
 from tests.builders import Json
@@ -193,6 +194,74 @@ async def test_a_topic_made_anew_stops_the_worker_until_rebuild_begins_a_new_epo
     assert (snapshot["revision"], connector["status"]) == (22, STATUSES[21 % len(STATUSES)])
     published = newest_snapshots(await read(kafka, settings["TOPIC_PREFIX"] + "snapshots"))
     assert published["e1"] == snapshot
+
+
+async def test_what_the_log_no_longer_holds_is_said_and_the_rest_goes_on(
+    kafka: Kafka, settings: dict[str, str], redis_url: str
+) -> None:
+    """View lost, log cut before any base: `check` warns, `rebuild` names the EVSEs, revisions go on."""
+    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
+    ends = await tell(kafka, topic, story(20))
+    async with worker(settings=settings) as running:
+        await caught_up(running, kafka, settings, ends)
+    before = await shown(settings, "e1")
+    async with kafka.admin() as admin:
+        await admin.delete_records(
+            {TopicPartition(topic, number): RecordsToDelete(end) for number, end in ends.items()}
+        )
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+
+    checked = await command("check", settings=settings)
+    done = await command("rebuild", "--yes", settings=settings)
+    after = await shown(settings, "e1")
+    explained = await command("explain", "e1", settings=settings)
+
+    assert "a worker restores it from ledger and log" in checked.out
+    assert done.code == 0, done.err
+    assert "The view is there, but not whole: of 6 EVSEs (e0, e1," in done.err.replace("\n", " ")
+    assert (after["revision"], after["status"]) == (before["revision"], before["status"])
+    assert explained.code == 0, explained.out
+    assert "these are the published numbers, to the microsecond" in explained.out
+
+
+@pytest.mark.allow_error_logs  # the client of the test logs that the topic it asks for is not there yet
+async def test_view_and_topic_lost_at_once_stop_the_worker_until_rebuild(
+    kafka: Kafka, settings: dict[str, str], redis_url: str
+) -> None:
+    """The group's offsets go with the topic; ledger and snapshots say that it is another one."""
+    name = settings["TOPIC_PREFIX"] + "events"
+    topic = await kafka.create_topic(name, partitions=PARTITIONS)
+    ends = await tell(kafka, topic, story(20))
+    async with worker(settings=settings) as running:
+        await caught_up(running, kafka, settings, ends)
+    await make_anew(kafka, name)
+    with redis.Redis.from_url(redis_url) as client:
+        client.flushdb()
+    await tell(kafka, topic, story(2, first=20))
+
+    async with worker(settings=settings) as running:
+        assert await running.end() == 1
+    [last] = [line for line in running.lines if line.get("action") == "worker_failed"]
+    done = await command("rebuild", "--yes", settings=settings)
+
+    assert "evse-status rebuild" in last["message"]
+    assert done.code == 0, done.err
+    assert f"{name} is another log" in done.err
+    assert (await shown(settings, "e1"))["revision"] == 22
+
+
+async def test_a_place_that_does_not_exist_is_refused(kafka: Kafka, settings: dict[str, str]) -> None:
+    """`run --skip` with an offset that is still to come: one line says what there is."""
+    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
+    await tell(kafka, topic, story(1))
+
+    async with worker("--skip", f"{topic}:1:500", settings=settings) as running:
+        assert await running.end() == 1
+
+    [last] = [line for line in running.lines if line.get("action") == "worker_failed"]
+    assert f"--skip {topic}:1:500: " in last["message"]
+    assert "its last record is 2" in last["message"]
 
 
 async def make_anew(kafka: Kafka, topic: str) -> None:

@@ -61,6 +61,8 @@ class Look(Protocol):
 
     async def wipe(self) -> None: ...
 
+    async def lose_history(self, uid: str, *, days: bool) -> None: ...
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -78,6 +80,10 @@ class Subject:
     async def wipe(self) -> None:
         """Let the server forget everything, as one that restarts without its disk."""
         await self.look.wipe()
+
+    async def lose_history(self, uid: str, *, days: bool) -> None:
+        """Delete the closed days of an EVSE, or its closed spans, as somebody may by hand."""
+        await self.look.lose_history(uid, days=days)
 
 
 class MemoryLook:
@@ -111,6 +117,10 @@ class MemoryLook:
     async def wipe(self) -> None:
         self._store.server.go_back()
 
+    async def lose_history(self, uid: str, *, days: bool) -> None:
+        evse = self._store.evses[uid]
+        (evse.days if days else evse.outages).clear()
+
 
 class RedisLook:
     """Looks into Redis as a dashboard would, by the keys of `schemas.view` alone."""
@@ -143,6 +153,9 @@ class RedisLook:
 
     async def wipe(self) -> None:
         await self._client.flushdb()
+
+    async def lose_history(self, uid: str, *, days: bool) -> None:
+        await self._client.delete(self._keys.days(uid) if days else self._keys.outages(uid))
 
 
 def _decoded(mapping: dict[bytes, bytes]) -> dict[str, bytes]:

@@ -69,6 +69,7 @@ async def test_an_empty_topic_gives_nothing_and_does_not_hang(world: World) -> N
     await member.until_assigned(TopicPartition(topic, 0))
 
     assert await member.log.fetch(0.05, 10) == []
+    assert member.log.unknown_topics() == []
 
 
 async def test_reading_goes_on_where_it_was_committed(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis, RedisCluster
@@ -453,6 +454,28 @@ async def test_a_write_after_what_the_writer_knew_or_newer_is_judged(
     await subject.store.save([write("a", position(5))])
 
     assert await subject.store.save([write("a", position(8), previous=previous)]) == [SAVED]
+
+
+@pytest.mark.parametrize("days", [True, False])
+async def test_closed_history_that_somebody_deleted_shows(subject: Subject, days: bool) -> None:
+    """At the next load, and before more of it is written, which would hide it."""
+    store = subject.store
+    closed: dict[str, Any] = {
+        "closed_days": {"c1/2026-01-01": b"{}", "/2026-01-01": b"{}"},
+        "closed_outages": [(1, b"x")],
+    }
+    await store.save([write("a", position(1), **closed), write("b", position(1), **closed)])
+    whole = await store.load(["a", "b"])
+    await subject.lose_history("a", days=days)
+
+    torn = await store.load(["a", "b"])
+    assert [each.is_whole for each in (whole["a"], whole["b"], torn["a"], torn["b"])] == [1, 1, 0, 1]
+    assert await store.save([write("a", position(2))]) == [SAVED], "what closes nothing costs nothing"
+    with pytest.raises(Behind):
+        await store.save([write("a", position(3), closed_days={"c1/2026-01-02": b"{}"})])
+    await store.stage("t", [ClosedHistory("a", {"c1/2026-01-01": b"{}", "/2026-01-01": b"{}"}, [(1, b"x")])])
+    await store.save([write("a", position(4), replace=True, staged="t")])
+    assert (await store.load(["a"]))["a"].is_whole
 
 
 async def test_what_is_staged_takes_the_place_of_what_is_stored(subject: Subject) -> None:

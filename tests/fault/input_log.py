@@ -94,9 +94,9 @@ class InputLog:
         return {place.partition: end for place, end in ends.items() if end}
 
     async def committed(self, admin: AIOKafkaAdminClient) -> Offsets:
-        """Give what the group has committed."""
+        """Give what the group has committed, where it has read any."""
         offsets = await admin.list_consumer_group_offsets(self._group)
-        return {place.partition: said.offset for place, said in offsets.items()}
+        return {place.partition: said.offset for place, said in offsets.items() if said.offset}
 
     def _place(self, number: int) -> KafkaPartition:
         return KafkaPartition(self._topic, number)

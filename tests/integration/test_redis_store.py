@@ -141,8 +141,21 @@ async def test_an_evicting_server_is_refused_with_the_remedy(redis_url: str, cli
                 pass
         async with started(redis_url, allow_eviction=True) as store:
             assert await store.save([write()]) == [SaveOutcome.SAVED]
+            await store.inspect()
     finally:
         await client.config_set("maxmemory-policy", "noeviction")
+
+
+async def test_a_server_that_begins_to_evict_is_noticed(redis_url: str, client: Any) -> None:
+    """The policy is changed while the store is in use."""
+    async with started(redis_url) as store:
+        await store.inspect()
+        await client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            with pytest.raises(Unusable, match="set maxmemory-policy noeviction"):
+                await store.inspect()
+        finally:
+            await client.config_set("maxmemory-policy", "noeviction")
 
 
 async def test_staged_history_that_is_lost_is_noticed(redis_url: str, client: Any) -> None:

@@ -75,6 +75,7 @@ async def test_a_worker_ends_as_if_nothing_had_been(replicated: LocalCluster) ->
         store,
         clock,
         MemoryLedger(broker, "evse.ledger"),
+        MemoryLedger(broker, "evse.snapshots"),
     )
     worker = Worker(ports, options, Rules(allowed_lateness=micros_of(LATENESS)), instruments)
     await worker.start()

@@ -35,6 +35,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "service.reading": CORE | EDGES | {"service"},
     # Without the page: a worker starts sooner.
     "service.app": CORE | EDGES - {"service.dashboard"} | {"service", "service.reading", "service.replay"},
+    "service.maintenance": CORE | EDGES - {"service.dashboard"} | {"service", "service.app"},
     "service.page": CORE | EDGES | {"service", "service.reading"},
     "service.supervision": CORE | {"service", "service.adapters", "service.app"},
     "service.demo": CORE | EDGES | {"service", "service.app", "service.page"},
@@ -43,6 +44,7 @@ ALLOWED: Mapping[str, set[str]] = {
     | {
         "service",
         "service.app",
+        "service.maintenance",
         "service.page",
         "service.reading",
         "service.replay",

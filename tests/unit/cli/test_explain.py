@@ -11,7 +11,13 @@ from rich.console import Console
 from schemas.explanation import Explanation
 from service.commands.explained import Omitted, laid_out, shortened
 from service.commands.wording import exact_length, exactly
+from service.domain.definitions import OBSERVED
+from service.domain.remains import Remains, revive
+from service.domain.rules import Rules
 from service.domain.time import DAY, HOUR, micros_from
+from service.explanation.account import Question, explained
+from service.processing.remnants import last_word
+from service.processing.rendering import snapshot
 from tests.builders import (
     MIDNIGHT,
     Json,
@@ -22,7 +28,7 @@ from tests.builders import (
     status_reported,
     time_of,
 )
-from tests.evidence import explanation
+from tests.evidence import PARTITION, evidence_of, explanation, told
 from tests.readme import README, explained_in_readme
 
 DAY_ONE = (micros_from(MIDNIGHT), micros_from(MIDNIGHT) + DAY)
@@ -124,6 +130,31 @@ def test_exclusions_and_gaps_stand_at_their_moments_and_below_the_sums() -> None
         "gap 2026-01-05 18:00:00Z to 2026-01-05 19:00:00Z, 01:00:00 in the window, unobserved instead of up",
     ):
         assert words in text
+
+
+def test_an_event_of_which_only_the_last_snapshot_told_is_said_to_be_gone() -> None:
+    """It has no place in the log any more."""
+    using = Rules()
+    state, _ = told(A_DAY[:2], using)
+    word = last_word(snapshot(state, state.as_of, using))
+    revived = revive(Remains("e1", PARTITION, word=word), using)
+    question = Question((DAY_ONE[0], revived.as_of + HOUR), OBSERVED, ("evse.events",), "c1")
+    text = seen(explained(evidence_of(revived, using), question), 120)
+
+    assert "an event that is gone; the last snapshot (revision 2) told of it" in text
+
+
+def test_a_gap_takes_nothing_of_what_is_out_of_service() -> None:
+    """It covers every status but PLANNED and REMOVED (settled reading 9), and says so of both at once."""
+    unseen: Json = {"from": time_of("18:00"), "until": time_of("21:00")}
+    gap = event("observation.gap", "21:00", **unseen)
+    planned = status_reported("PLANNED", "05:00")
+    partly = seen(day_one(*A_DAY, status_reported("PLANNED", "19:00"), gap), 200)
+    wholly = seen(day_one(planned, gap), 200)
+
+    assert "unobserved instead of up 01:00:00, 02:00:00 out of service, which it does not cover" in partly
+    assert "03:00:00 in the window, 03:00:00 out of service, which it does not cover" in wholly
+    assert "unobserved instead of out of service" not in partly + wholly
 
 
 def test_what_began_before_the_window_says_since_when() -> None:

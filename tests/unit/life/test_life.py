@@ -44,8 +44,9 @@ class Standing(MemoryLog):
 
 def worker_on(log: MemoryLog, broker: MemoryBroker, clock: ManualClock) -> Worker:
     """Build a worker in memory."""
-    ledger = MemoryLedger(broker, "evse.ledger")
-    return Worker(Ports(log, MemoryPublisher(broker), MemoryViewStore(), clock, ledger), Options())
+    ledger, snapshots = MemoryLedger(broker, "evse.ledger"), MemoryLedger(broker, "evse.snapshots")
+    ports = Ports(log, MemoryPublisher(broker), MemoryViewStore(), clock, ledger, snapshots)
+    return Worker(ports, Options())
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pytest
 from hypothesis import given
@@ -12,13 +13,14 @@ from schemas.snapshot import DeadLetterHeaders
 from schemas.vocabulary import RejectionReason
 from service.processing.dead_letters import (
     KEPT_BYTES,
+    Allowance,
     OffsetRange,
     RejectionRun,
     TooManyRejections,
     dead_letter,
     is_accepted,
 )
-from service.processing.ports import Headers, Message, Record
+from service.processing.ports import Headers, Message, Record, TopicPartition, Unusable
 from service.processing.rejection import Rejection
 
 REJECTION = Rejection(RejectionReason.INVALID_FIELD, "status must be a string, is 3", "status")
@@ -39,6 +41,30 @@ def letter(of: Record, rejection: Rejection = REJECTION, max_bytes: int = 1 << 2
 def words(message: Message) -> dict[str, str]:
     """Give a message's headers as text."""
     return {name: value.decode() for name, value in message.headers}
+
+
+@pytest.mark.parametrize(
+    ("place", "problem"),
+    [
+        ("evse.events:7:1", "evse.events has no partition 7, only 0 to 1"),
+        ("evse.event:0:1", "evse.event is no input topic (INPUT_TOPICS: evse.events)"),
+        ("evse.events:0:10", "partition 0 has no record 10: its last record is 9"),
+        ("evse.events:0:8-12", "partition 0 has no record 12: its last record is 9"),
+        ("evse.events:1:0", "partition 1 has no record 0: it holds none yet"),
+    ],
+)
+def test_a_place_that_is_none_is_refused(place: str, problem: str) -> None:
+    """Both options name the option, the place and what is wrong with it; what exists is taken."""
+    ends = {TopicPartition("evse.events", 0): 10, TopicPartition("evse.events", 1): 0}
+    named, good = frozenset([OffsetRange.parse(place)]), frozenset([OffsetRange.parse("evse.events:0:0-9")])
+
+    Allowance(good, good).refuse_unknown(ends)
+    for option, allowance in (
+        ("--accept-rejections", Allowance(accepted=named)),
+        ("--skip", Allowance(skipped=named)),
+    ):
+        with pytest.raises(Unusable, match=re.escape(f"{option} {place}: ") + ".*" + re.escape(problem)):
+            allowance.refuse_unknown(ends)
 
 
 def test_a_dead_letter_keeps_key_value_and_headers() -> None:

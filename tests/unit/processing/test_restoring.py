@@ -462,6 +462,49 @@ def test_an_evse_that_somebody_deleted_is_whole_again_with_its_next_event(uid: s
     assert visible(driver) == visible(expected)
 
 
+@pytest.mark.parametrize("key", ["days", "outages"])
+def test_history_that_somebody_deleted_is_put_back_when_the_state_is_loaded(key: str) -> None:
+    """Of one EVSE alone; the log is not read again for it."""
+    driver, expected = of_a_week(), of_a_week()
+    driver.restart()
+    getattr(driver.store.evses["e1"], key).clear()
+    cut_before_the_mark(driver)
+    for each in (driver, expected):
+        each.pipe(status_reported("CHARGING", "05:00", day=DAYS))
+        settle_and_survey(each)
+
+    kept, wanted = driver.store.evses["e1"], expected.store.evses["e1"]
+    assert (kept.days, kept.outages, kept.gaps) == (wanted.days, wanted.outages, wanted.gaps)
+    assert driver.view()["connectors"] == expected.view()["connectors"]
+    assert driver.ledger() == expected.ledger()
+
+
+def test_an_evse_deleted_while_no_worker_held_it_is_noticed_by_the_next_one() -> None:
+    """It stands in the list of its partition, and has no state: nothing has to arrive for it."""
+    driver, expected = of_a_week(), of_a_week()
+    driver.stop()
+    cut_before_the_mark(driver)
+    del driver.store.evses["e1"]
+    driver.restart()
+    for _ in range(3):
+        settle_and_survey(driver)
+
+    assert driver.store.evses["e1"].days == expected.store.evses["e1"].days
+    assert driver.view() == expected.view()
+
+
+def test_history_that_was_deleted_under_a_loaded_state_is_put_back_when_more_closes() -> None:
+    """What is written then would hide what is gone."""
+    driver, expected = of_a_week(), of_a_week()
+    driver.store.evses["e1"].days.clear()
+    for each in (driver, expected):
+        one_day(each, DAYS)
+        settle_and_survey(each)
+
+    assert driver.store.evses["e1"].days == expected.store.evses["e1"].days
+    assert driver.ledger() == expected.ledger()
+
+
 def test_a_crash_while_a_hole_is_mended_leaves_none() -> None:
     """The commit remembers from where the log has to be read again."""
     driver, expected = told(1), undisturbed(1)

@@ -12,7 +12,7 @@ from service.processing import planning
 from service.processing.dead_letters import KEPT_BYTES, OffsetRange, TooManyRejections
 from service.processing.instruments import OutputKind, Step
 from service.processing.planning import Defect
-from service.processing.ports import TooLarge, TopicPartition
+from service.processing.ports import TooLarge, TopicPartition, Unusable
 from tests.builders import heartbeat, online_reported, removed, status_reported
 from tests.compiled import puts_a_bug_in
 from tests.driver import Driver, with_options
@@ -234,7 +234,7 @@ def test_a_snapshot_too_large_for_the_topic_stops_the_worker() -> None:
 
     with pytest.raises(TooLarge):
         driver.settle()
-    assert driver.committed() == {}
+    assert driver.committed() == {0: 0}
 
 
 def test_an_evse_out_of_its_partition_is_a_dead_letter() -> None:
@@ -316,6 +316,29 @@ def test_a_bug_of_ours_stops_the_worker_with_the_record_uncommitted(
     [last_words] = [each.getMessage() for each in caplog.records if each.levelname == "CRITICAL"]
     for word in ("evse_uid='e1'", "topic='evse.events'", "partition=0", "offset=1", "key=b'e1'"):
         assert word in last_words
+
+
+def test_a_view_that_may_evict_meanwhile_stops_the_worker() -> None:
+    """As it would at the start: a key that is gone without a word would be a new EVSE."""
+    driver = Driver()
+    driver.pipe(status_reported("AVAILABLE", "12:00"))
+    driver.server.evicts = True
+
+    with pytest.raises(Unusable, match="evict"):
+        driver.advance(timedelta(seconds=10))
+
+
+def test_a_missing_input_topic_shows_in_readiness(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The group then assigns nothing, which is valid elsewhere."""
+    driver = Driver()
+    driver.pipe(status_reported("AVAILABLE", "12:00"))
+    assert driver.worker.health.ready(driver.clock.monotonic()).ok
+    monkeypatch.setattr(driver.log, "unknown_topics", lambda: ["evse.events"])
+    driver.advance(timedelta(seconds=2))
+
+    assert driver.worker.health.ready(driver.clock.monotonic()).reasons == (
+        "the input topic evse.events is not there: create it again",
+    )
 
 
 def test_run_returns_after_stop() -> None:

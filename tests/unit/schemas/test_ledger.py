@@ -10,8 +10,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from schemas import ledger, view
+from service.processing.dead_letters import OffsetRange, Skips
 from tests.builders import event, online_reported, removed, status_reported
-from tests.driver import Driver
+from tests.driver import Driver, with_options
 
 MODELS: dict[str, Any] = {
     "day": view.Day,
@@ -21,13 +22,14 @@ MODELS: dict[str, Any] = {
     "removal": ledger.LedgerRemoval,
     "base": ledger.LedgerBase,
     "mark": ledger.LedgerMark,
+    "skip": ledger.LedgerSkip,
 }
 
 
 @pytest.fixture(scope="module")
 def told() -> Driver:
     """Give a driver whose ledger has records of every kind."""
-    driver = Driver()
+    driver = Driver(options=with_options(skipped=Skips([OffsetRange("evse.events", 0, 500, 501)])))
     span = {"from": "2026-01-05T10:00:00Z", "until": "2026-01-05T11:00:00Z"}
     driver.pipe(
         status_reported("AVAILABLE", "06:00"),
