@@ -7,6 +7,7 @@ This module knows neither the command line nor the environment.
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -162,6 +163,7 @@ def build_worker(
         accepted=allowance.accepted,
         skipped=skips,
         states_limit=settings.state_limit,
+        states_idle_after_s=settings.state_idle_after.total_seconds() or math.inf,
         tick_interval_s=settings.tick_interval.total_seconds(),
         silence=settings.silence_rules(),
         ingest_silent_after=micros_of(settings.ingest_silent_after),

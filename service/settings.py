@@ -191,6 +191,11 @@ class Settings(BaseSettings):
         ge=1,
         description="States of EVSEs kept in memory; beyond it the least recently heard are read again.",
     )
+    state_idle_after: Duration = Field(
+        default=timedelta(minutes=30),
+        description="The state of an EVSE that was not heard for so long is put out of memory, and "
+        "read again when it is; 0: never.",
+    )
     tick_interval: Duration = Field(
         default=timedelta(hours=1),
         description="How often every snapshot is published anew, since numbers drift with time; 0: never.",

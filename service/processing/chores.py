@@ -174,7 +174,7 @@ class Chores:
         """Write the bases of those of these EVSEs that changed since the marks."""
         seen = await self._retrying(Part.STORE, partial(self._ports.store.look, uids))
         changed = [uid for uid, each in seen.items() if changed_since(each.position, marks)]
-        await self._steps.load(changed)
+        await self._steps.load(changed, heard=False)
         saved_at = self._ports.clock.monotonic()
         held = ((uid, self._states.peek(uid)) for uid in changed)
         plans = [self._closing.base(uid, each) for uid, each in held if each is not None]

@@ -39,6 +39,7 @@ class Options:
     `survey_interval_s`: how often the view is looked at, and `watch_interval_s` the log and the deadlines.
     `silence` and `ingest_silent_after`: when silence is noticed, of an EVSE and of a partition (promise P5).
     `states_limit`: states kept in memory; the least recently heard go first and are loaded again when needed.
+    `states_idle_after_s`: states of EVSEs that were not heard for so long go, too; infinite for never.
     `tick_interval_s`: how often every snapshot is published anew; 0 for never.
     `tick_share`: EVSEs that one turn of the loop refreshes at most, and whose bases it writes at most.
     """
@@ -60,6 +61,7 @@ class Options:
     ingest_silent_after: Micros = 5 * MINUTE
     watch_interval_s: float = 1.0
     states_limit: int = 200_000
+    states_idle_after_s: float = 1800.0
     tick_interval_s: float = 3600.0
     tick_share: int = 200
     backoff: Backoff = field(default_factory=Backoff)

@@ -219,10 +219,11 @@ def tick(uid: str, held: Held, now: Micros, planning: Planning) -> Plan | None:
     """
     Plan the refresh of an EVSE's numbers as of `now`, under the same revision; None where nothing is newer.
 
-    Also None for a removed EVSE, which has no snapshot, and while outputs of its last save may be unwritten.
+    Also None for a removed EVSE, which has no snapshot, and while outputs of its last save may be unwritten:
+    `is_unsure` tells, and `outputs_again` plans to write them.
     """
     as_of = max(now, held.state.as_of)
-    if held.state.removed or not held.acknowledged or as_of <= held.position.as_of_us:
+    if held.state.removed or is_unsure(held) or as_of <= held.position.as_of_us:
         return None
     position = Position(held.position.epoch, held.position.offsets, as_of)
     made = Plan(uid, held, ())
@@ -232,6 +233,18 @@ def tick(uid: str, held: Held, now: Micros, planning: Planning) -> Plan | None:
         made.messages = _snapshots(uid, held, made.rendered, position, planning.topics, removed_now=False)
     except Exception as error:  # as in `plan`
         raise Defect(uid, None) from error
+    return made
+
+
+def is_unsure(held: Held) -> bool:
+    """Tell whether outputs that are kept with the last save may be unwritten, as after loading."""
+    return not held.acknowledged and bool(held.pending)
+
+
+def outputs_again(uid: str, held: Held, planning: Planning) -> Plan:
+    """Plan to publish the outputs that are kept with the last save once more, and no snapshot."""
+    made = Plan(uid, held, ())
+    made.messages = planning.topics.kept_from(uid, _home(held), held.pending)
     return made
 
 

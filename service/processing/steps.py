@@ -28,7 +28,17 @@ from service.processing.options import Options, Ports
 from service.processing.outbox import Outbox
 from service.processing.outputs import Topics
 from service.processing.owned import Owned
-from service.processing.planning import Defect, Plan, Planning, grouped, plan, resend, tick
+from service.processing.planning import (
+    Defect,
+    Plan,
+    Planning,
+    grouped,
+    is_unsure,
+    outputs_again,
+    plan,
+    resend,
+    tick,
+)
 from service.processing.ports import (
     Epochs,
     OwnershipLost,
@@ -103,6 +113,7 @@ class Steps:
         """
         clock = self._ports.clock
         began = clock.monotonic()
+        self._states.hear(began)
         with self._timed(Step.DECODE):
             decoded = self._decode(records)
         await self.load(entry.event.evse_uid for entry in decoded if isinstance(entry, Item))
@@ -130,7 +141,8 @@ class Steps:
         wanted = list(uids)
         if not wanted:
             return
-        await self.load(wanted)
+        await self.load(wanted, heard=False)
+        await self._make_sure(wanted)
         now, saved_at = self._ports.clock.now(), self._ports.clock.monotonic()
         held = ((uid, self._states.peek(uid)) for uid in wanted)
         made = (tick(uid, each, now, self.planning) for uid, each in held if each is not None)
@@ -143,10 +155,17 @@ class Steps:
         self._instruments.ticked(len(plans))
         self._states.shrink()
 
+    async def _make_sure(self, uids: Iterable[str]) -> None:
+        """Write once more what the last save of these EVSEs asked for, where nobody here knows it written."""
+        held = ((uid, self._states.peek(uid)) for uid in uids)
+        unsure = [(uid, each) for uid, each in held if each is not None and is_unsure(each)]
+        plans = [outputs_again(uid, each, self.planning) for uid, each in unsure]
+        await self.publish(plans, (), saved_at=-math.inf)
+
     async def resend(self, uids: Iterable[str]) -> None:
         """Publish all that the output topics should end with of these EVSEs."""
         wanted = list(uids)
-        await self.load(wanted)
+        await self.load(wanted, heard=False)
         held = ((uid, self._states.peek(uid)) for uid in wanted)
         plans = [resend(uid, each, self.planning) for uid, each in held if each is not None and each.stored]
         # No save has shown that these states are still what the view holds: it is asked in any case.
@@ -181,9 +200,9 @@ class Steps:
             _log.debug(warning.message, action="field_left_out", evse_uid=uid, field=warning.field)
         return decoded
 
-    async def load(self, uids: Iterable[str]) -> None:
+    async def load(self, uids: Iterable[str], *, heard: bool = True) -> None:
         """
-        Bring the states into memory that are not there.
+        Bring the states into memory that are not there; `heard`: because there is something of the EVSEs.
 
         Raises `Renewed` where the view is of a newer generation than this worker knows, and `Torn` where
         closed history is gone from it.
@@ -198,7 +217,7 @@ class Steps:
         if torn:
             raise Torn(torn)
         for uid in missing:
-            self._states.put(uid, self._held(uid, found.get(uid)))
+            self._states.put(uid, self._held(uid, found.get(uid)), heard=heard)
 
     def _held(self, uid: str, stored: StoredEvse | None) -> Held:
         inputs, generation = len(self._options.topics), self.planning.epochs.generation
@@ -208,7 +227,8 @@ class Steps:
         if stored.position.epoch > generation:
             raise Renewed
         position = position_of(stored, inputs)
-        return Held(_restored(uid, stored), position, stored.pending, acknowledged=False, stored=True)
+        written = self._states.were_written(uid)
+        return Held(_restored(uid, stored), position, stored.pending, acknowledged=written, stored=True)
 
     def _sifting(self, progress: Mapping[TopicPartition, Progress]) -> Sifting:
         """Sift for the owner of these partitions; of one that went meanwhile nobody keeps the run."""
@@ -259,11 +279,11 @@ class Steps:
                 return done, displaced
             self._states.forget(stale)
             await self.load(stale)
-            again = [item for uid in groups if uid in stale for item in groups[uid]]
+            once_more = [item for uid in groups if uid in stale for item in groups[uid]]
             items = [
-                item for item in again if self._home(item.event.evse_uid) in (None, item.record.partition)
+                item for item in once_more if self._home(item.event.evse_uid) in (None, item.record.partition)
             ]
-            displaced += [self._displaced(item) for item in again if item not in items]
+            displaced += [self._displaced(item) for item in once_more if item not in items]
             groups = grouped(items)
         raise Abandoned("another worker writes the same EVSEs")
 

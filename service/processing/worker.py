@@ -56,7 +56,7 @@ class Worker:
         now = self._clock.monotonic()
         self.health = Health(self._options.health, now)
         self._assignment = Assignment()
-        self._states = States(self._options.states_limit)
+        self._states = States(self._options.states_limit, self._options.states_idle_after_s)
         self._watching = Watching(
             self._options.silence, self._options.ingest_silent_after, self._options.topics
         )
@@ -199,6 +199,8 @@ class Worker:
             self._resume()
             self._forget_what_went()
         now = self._clock.monotonic()
+        self._states.hear(now)
+        self._states.shrink()
         self.health.turned(now)
         self._instruments.turned(self._clock.now(), now - began)
         return len(fetched) or len(moved)
@@ -268,7 +270,7 @@ class Worker:
             action="view_behind",
         )
         self._void, self._has_hole = True, isinstance(reason, Hole)
-        self._states.forget(list(self._states))
+        self._states.keep_partitions(())
         self._held_back = []
         self._assignment.begin_again()
         for number in {place.partition for place in self._assignment.owned}:
@@ -310,7 +312,7 @@ class Worker:
         _log.warning(
             f"The batch in hand is given up: {reason}.", action="batch_abandoned", records=len(records)
         )
-        self._states.forget(list(self._states))
+        self._states.keep_partitions(())
         first: dict[TopicPartition, int] = {}
         for record in records:
             first.setdefault(partition_of(record), record.offset)

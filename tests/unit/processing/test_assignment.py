@@ -123,6 +123,26 @@ def test_the_least_recently_heard_go_first() -> None:
     assert states.missing(["a", "b", "b", "d"]) == ["b", "d"]
 
 
+def test_what_says_nothing_goes_out_of_memory_and_what_was_only_looked_at_goes_first() -> None:
+    """Idle since before the bound, when asked to shrink; of what nobody heard nothing stays."""
+    states = States(limit=10, idle_after_s=100.0)
+    for now, uid in ((0.0, "a"), (60.0, "b"), (90.0, "c")):
+        states.hear(now)
+        states.put(uid, held(0))
+    states.hear(100.0)
+    states.get("a")
+    states.put("d", held(0), heard=False)
+    states.shrink()
+    assert list(states) == ["b", "c", "a"]
+
+    states.hear(161.0)
+    states.shrink()
+    assert list(states) == ["c", "a"]
+    states.hear(1_000.0)
+    states.shrink()
+    assert not list(states)
+
+
 def test_states_go_with_their_partition() -> None:
     """Those that never found a partition, too."""
     states = States(limit=10)

@@ -370,6 +370,24 @@ def test_states_beyond_the_limit_are_loaded_again() -> None:
     assert driver.transitions()[-1]["lasted_seconds"] == 300
 
 
+def test_the_state_of_an_evse_that_says_nothing_is_out_of_memory_until_it_speaks() -> None:
+    """The tick that looks at it in between brings nothing back for good."""
+    driver = Driver(options=with_options(states_idle_after_s=600.0, tick_interval_s=900.0))
+    driver.pipe(status_reported("AVAILABLE", "12:00"))
+    assert len(driver.worker._states) == 1
+    driver.clock.advance(601)
+    driver.settle()
+    assert len(driver.worker._states) == 0
+    driver.clock.advance(900)
+    driver.settle()
+    assert len(driver.worker._states) == 0
+    driver.pipe(status_reported("CHARGING", "12:05"))
+
+    assert len(driver.worker._states) == 1
+    assert driver.view("e1")["revision"] == 2
+    assert driver.transitions()[-1]["lasted_seconds"] == 300
+
+
 def test_several_topics_make_one_evse() -> None:
     """Status from one topic, online from another; each has its offsets, both are committed."""
     driver = Driver(options=with_options(topics=("statuses", "onlines")))
@@ -399,6 +417,22 @@ def test_the_later_topic_wins_a_tie() -> None:
             driver.settle()
 
         assert driver.view()["evse"]["connectors"][0]["status"] == "CHARGING"
+
+
+def test_the_slow_tick_reaches_what_nobody_heard_since_the_start() -> None:
+    """What its last save asked for may be unwritten: it is written once more, and then no more."""
+    driver = Driver(options=with_options(tick_interval_s=3600))
+    driver.pipe(status_reported("AVAILABLE", "12:00"), status_reported("CHARGING", "12:05"))
+    driver.crash()
+    driver.restart()
+    for _ in range(3):
+        driver.advance(timedelta(minutes=61))
+
+    assert driver.instruments.ticks >= 2
+    newest = driver.snapshots("e1")[-1]
+    assert newest is not None
+    assert newest["as_of"] == driver.view()["as_of"]
+    assert len(driver.transitions()) == 2 + 2
 
 
 def test_the_slow_tick_publishes_every_snapshot_anew() -> None:
