@@ -17,6 +17,7 @@ from service.processing.ports import (
     Record,
     SaveOutcome,
     Seen,
+    Standing,
     StoredEvse,
     TopicPartition,
     ViewWrite,
@@ -130,6 +131,9 @@ class FaultyStore:
 
     async def members(self, partition: int) -> list[str]:
         return await self._faults.call("store.members", lambda: self._inner.members(partition))
+
+    async def standings(self, uids: Sequence[str]) -> dict[str, Standing]:
+        return await self._faults.call("store.standings", lambda: self._inner.standings(uids))
 
     async def stage(self, token: str, histories: Sequence[ClosedHistory]) -> None:
         await self._faults.call("store.stage", lambda: self._inner.stage(token, histories))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
-from schemas.vocabulary import RejectionReason, Verdict
-from service.processing.instruments import OutputKind, Part, Step
+from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
+from service.processing.instruments import Online, OutputKind, Part, Step, UptimeBand
 from service.processing.ports import TopicPartition
 
 
@@ -36,6 +37,11 @@ class RecordingInstruments:
         self.revocations: list[int] = []
         self.given_up = 0
         self.lags: dict[TopicPartition, int] = {}
+        self.positions: dict[TopicPartition, int] = {}
+        self.waiting_for_restoration = 0
+        self.standings: dict[tuple[Status, Online], int] = {}
+        self.uptimes: dict[tuple[str, UptimeBand], int] = {}
+        self.window_micros: dict[tuple[str, TimeClass], int] = {}
         self.states = 0
         self.turns = 0
 
@@ -109,8 +115,25 @@ class RecordingInstruments:
     def lag(self, partition: TopicPartition, records: int) -> None:
         self.lags[partition] = records
 
-    def forget_lag(self, partition: TopicPartition) -> None:
+    def position(self, partition: TopicPartition, next_offset: int) -> None:
+        self.positions[partition] = next_offset
+
+    def forget_partition(self, partition: TopicPartition) -> None:
         self.lags.pop(partition, None)
+        self.positions.pop(partition, None)
+
+    def unrestored(self, partitions: int) -> None:
+        self.waiting_for_restoration = partitions
+
+    def fleet_stands(self, evses: Mapping[tuple[Status, Online], int]) -> None:
+        self.standings = dict(evses)
+
+    def fleet_is_up(
+        self,
+        evses: Mapping[tuple[str, UptimeBand], int],
+        micros: Mapping[tuple[str, TimeClass], int],
+    ) -> None:
+        self.uptimes, self.window_micros = dict(evses), dict(micros)
 
     def states_held(self, count: int) -> None:
         self.states = count

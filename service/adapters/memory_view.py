@@ -22,6 +22,7 @@ from service.processing.ports import (
     Position,
     SaveOutcome,
     Seen,
+    Standing,
     StoredEvse,
     TopicPartition,
     Unavailable,
@@ -168,6 +169,11 @@ class MemoryViewStore:
     async def members(self, partition: int) -> list[str]:
         self._require()
         return sorted(self.server.view.members[partition])
+
+    async def standings(self, uids: Sequence[str]) -> dict[str, Standing]:
+        self._require()
+        status, online = self.lists.status, self.lists.online
+        return {uid: Standing(status[uid], online.get(uid, "null")) for uid in uids if uid in status}
 
     async def save(self, writes: Sequence[ViewWrite]) -> list[SaveOutcome]:
         self._step()

@@ -24,9 +24,9 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from schemas.vocabulary import RejectionReason, Verdict
+from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
 from service.domain.time import SECOND
-from service.processing.instruments import OutputKind, Part, Step
+from service.processing.instruments import Online, OutputKind, Part, Step, UptimeBand
 from service.processing.ports import TopicPartition
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -50,8 +50,9 @@ class Metric:
     """
     One row of the table.
 
-    `labels` maps each label to the enum of its values, or to None where they are topics or partitions: series
-    of an enum exist from the start, so that an alert on their rate works before the first occurrence.
+    `labels` maps each label to the enum of its values, or to None where they are topics, partitions or
+    definitions. Where an enum is the only label its series exist from the start, so that an alert on their
+    rate works before the first occurrence.
     """
 
     name: str
@@ -110,7 +111,29 @@ RETRIES = _counter("retries_total", "Calls tried again because a part did not an
 BLOCKED = _gauge("blocked", "1 while this part does not answer.", part=Part)
 REBALANCES = _counter("rebalances_total", "Assignments of partitions to this worker.")
 PARTITIONS = _gauge("partitions", "Partitions that this worker owns.")
+UNRESTORED = _gauge("unrestored_partitions", "Owned partitions that wait to be restored.")
 LAG = _gauge("lag_records", "Records that wait in an owned partition.", topic=None, partition=None)
+POSITION = _gauge(
+    "next_offset", "The offset that is read next in an owned partition.", topic=None, partition=None
+)
+EVSES = _gauge(
+    "evses",
+    "EVSEs of the owned partitions, twice a minute, from the view's lists.",
+    status=Status,
+    online=Online,
+)
+UPTIMES = _gauge(
+    "evses_by_uptime",
+    "EVSEs held in memory by the uptime of their published window, as ports; every 15 minutes.",
+    definition=None,
+    uptime=UptimeBand,
+)
+WINDOWS = _gauge(
+    "window_seconds",
+    "The published windows of these EVSEs, added up: up, down, excluded and unobserved.",
+    definition=None,
+    time=TimeClass,
+)
 STATES = _gauge("states", "States of EVSEs held in memory.")
 LAST_TURN = _gauge("last_turn_timestamp_seconds", "When the loop last turned, in seconds since 1970.")
 TURNS = _histogram("turn_seconds", "One turn of the loop.", _WORK_SECONDS)
@@ -142,7 +165,12 @@ TABLE: tuple[Metric, ...] = (
     BLOCKED,
     REBALANCES,
     PARTITIONS,
+    UNRESTORED,
     LAG,
+    POSITION,
+    EVSES,
+    UPTIMES,
+    WINDOWS,
     STATES,
     LAST_TURN,
     TURNS,
@@ -176,15 +204,15 @@ class PrometheusInstruments:
         self._counters: dict[tuple[str, str], Counter] = {}
         self._gauges: dict[tuple[str, str], Gauge] = {}
         self._histograms: dict[tuple[str, str], Histogram] = {}
-        self._lag = Gauge(LAG.name, LAG.help, tuple(LAG.labels), registry=self._registry)
         for metric in TABLE:
-            if metric is not LAG:
-                self._build(metric)
+            self._build(metric)
 
     def _build(self, metric: Metric) -> None:
         """Make the series of one row; children are kept, as `labels()` takes longer than counting."""
         names = tuple(metric.labels)
-        values = [value.value for enum in metric.labels.values() if enum is not None for value in enum]
+        # Of what has more labels than one only the counting knows which series there are.
+        alone = next(iter(metric.labels.values())) if len(names) == 1 else None
+        values = [value.value for value in alone or ()]
         match metric.kind:
             case Kind.COUNTER:
                 counter = Counter(metric.name, metric.help, names, registry=self._registry)
@@ -276,12 +304,37 @@ class PrometheusInstruments:
         self._count(ABANDONED)
 
     def lag(self, partition: TopicPartition, records: int) -> None:
-        self._lag.labels(partition.topic, str(partition.partition)).set(records)
+        self._labelled(LAG, partition.topic, partition.partition).set(records)
 
-    def forget_lag(self, partition: TopicPartition) -> None:
-        # remove() raises for a series that never was: a partition may go before its lag was first told.
-        self._lag.labels(partition.topic, str(partition.partition))
-        self._lag.remove(partition.topic, str(partition.partition))
+    def position(self, partition: TopicPartition, next_offset: int) -> None:
+        self._labelled(POSITION, partition.topic, partition.partition).set(next_offset)
+
+    def forget_partition(self, partition: TopicPartition) -> None:
+        # remove() raises for a series that never was: a partition may go before it was first told of.
+        for metric in (LAG, POSITION):
+            self._labelled(metric, partition.topic, partition.partition)
+            self._gauges[metric.name, ""].remove(partition.topic, str(partition.partition))
+
+    def unrestored(self, partitions: int) -> None:
+        self._gauges[UNRESTORED.name, ""].set(partitions)
+
+    def fleet_stands(self, evses: Mapping[tuple[Status, Online], int]) -> None:
+        for status in Status:
+            for online in Online:
+                self._labelled(EVSES, status, online).set(evses.get((status, online), 0))
+
+    def fleet_is_up(
+        self,
+        evses: Mapping[tuple[str, UptimeBand], int],
+        micros: Mapping[tuple[str, TimeClass], int],
+    ) -> None:
+        self._gauges[UPTIMES.name, ""].clear()
+        for definition in {name for name, _ in evses}:
+            for band in UptimeBand:
+                self._labelled(UPTIMES, definition, band).set(evses.get((definition, band), 0))
+        self._gauges[WINDOWS.name, ""].clear()
+        for (definition, time_class), amount in micros.items():
+            self._labelled(WINDOWS, definition, time_class).set(amount / SECOND)
 
     def states_held(self, count: int) -> None:
         self._gauges[STATES.name, ""].set(count)
@@ -289,6 +342,9 @@ class PrometheusInstruments:
     def turned(self, now: int, seconds: float) -> None:
         self._gauges[LAST_TURN.name, ""].set(now / SECOND)
         self._observe(TURNS, seconds)
+
+    def _labelled(self, metric: Metric, *values: object) -> Gauge:
+        return self._gauges[metric.name, ""].labels(*map(str, values))
 
     def _count(self, metric: Metric, amount: int = 1, *, label: str = "") -> None:
         self._counters[metric.name, label].inc(amount)

@@ -15,7 +15,7 @@ from typing import Any
 from schemas.view import Keys
 from service.adapters.redis_calls import Call, call
 from service.adapters.redis_connection import RedisSettings
-from service.adapters.view_words import seen_from
+from service.adapters.view_words import seen_from, standing_from
 from service.processing.ports import (
     Behind,
     Checkpoint,
@@ -24,6 +24,7 @@ from service.processing.ports import (
     Hole,
     SaveOutcome,
     Seen,
+    Standing,
     TopicPartition,
     ViewWrite,
 )
@@ -96,6 +97,14 @@ class RedisStore(ABC):
     async def members(self, partition: int) -> list[str]:
         [found] = await self._ask([call("smembers", self._keys.members(partition))])
         return sorted(uid.decode() for uid in found)
+
+    async def standings(self, uids: Sequence[str]) -> dict[str, Standing]:
+        if not uids:
+            return {}
+        [replies] = await self._ask([call("hmget", self._keys.states, list(uids))])
+        return {
+            uid: standing_from(reply) for uid, reply in zip(uids, replies, strict=True) if reply is not None
+        }
 
     async def save(self, writes: Sequence[ViewWrite]) -> list[SaveOutcome]:
         await self._enlist(writes)

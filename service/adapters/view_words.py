@@ -14,7 +14,7 @@ from typing import Any
 from schemas.view import Keys
 from schemas.vocabulary import Status
 from service.adapters.view_limits import on_the_map, pruning_day
-from service.processing.ports import Checkpoint, Mark, Position, Seen, StoredEvse, ViewWrite
+from service.processing.ports import Checkpoint, Mark, Position, Seen, Standing, StoredEvse, ViewWrite
 
 # One call blocks the server for everybody while it runs: a few milliseconds at these sizes (measured).
 MOST_EVSES_A_CALL = 200
@@ -227,6 +227,12 @@ def seen_from(fields: Sequence[bytes | None]) -> Seen | None:
     """Read `position` and `vitals` of the private hash."""
     position, vitals = fields
     return None if position is None else Seen(position_from(position), vitals or b"")
+
+
+def standing_from(reply: bytes) -> Standing:
+    """Read how an EVSE stands in the lists, `STATUS/online`; one that was removed is nowhere by online."""
+    status, _, online = reply.decode().partition("/")
+    return Standing(status, "null" if status == Status.REMOVED else online)
 
 
 def pieces(items: Iterable[str], size: int) -> Iterator[list[str]]:

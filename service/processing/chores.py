@@ -1,5 +1,6 @@
 """
-What a worker does between two batches: the census of its partitions, silences, bases and the slow tick.
+What a worker does between two batches: the census of its partitions, silences, bases, the slow tick and the
+fleet in numbers.
 
 Each is done a bounded share at a time, so that no batch waits for long.
 """
@@ -12,6 +13,7 @@ from functools import partial
 import structlog
 
 from service.processing.closing import Closing, changed_since
+from service.processing.fleet import Fleet
 from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
@@ -48,6 +50,7 @@ class Chores:
         self._states = owned.states
         self._instruments = instruments
         self._retrying = retrying
+        self._fleet = Fleet(ports, options, steps.planning.rules, owned, retrying, instruments)
         self._tick = SlowTick(options.tick_interval_s, options.tick_share, now)
         self._closing = Closing(Topics.with_prefix(options.topic_prefix, options.source))
         self._resending: dict[int, list[str]] = {}
@@ -58,6 +61,7 @@ class Chores:
     def drop(self, number: int) -> None:
         """Give up what was begun for a partition."""
         self._closing.drop(number)
+        self._fleet.drop(number)
         self._resending.pop(number, None)
 
     async def do(self) -> None:
@@ -74,6 +78,7 @@ class Chores:
         await self._resend()
         await self._close()
         await self._steps.refresh(self._tick.due(now, self._watching.uids))
+        await self._fleet.count()
 
     async def _take_census(self) -> None:
         """Find out who lives in a partition that came, and when each was last heard."""

@@ -7,10 +7,11 @@ metrics library; an adapter names the series.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Protocol
 
-from schemas.vocabulary import RejectionReason, Verdict
+from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
 from service.processing.ports import TopicPartition
 
 
@@ -46,6 +47,28 @@ class OutputKind(StrEnum):
     LEDGER = "ledger"
     EVENT = "event"
     """What the worker itself says in the input log: a silence, a gap in the observation."""
+
+
+class Online(StrEnum):
+    """Whether an EVSE is online, as the view spells it."""
+
+    TRUE = "true"
+    FALSE = "false"
+    NULL = "null"
+    """Its operator does not tell."""
+
+
+class UptimeBand(StrEnum):
+    """How much of its window an EVSE was up; a band begins with its lower bound, in percent."""
+
+    NONE = "none"
+    """It has no number: too little was seen of it."""
+    BELOW_90 = "below_90"
+    FROM_90 = "from_90"
+    FROM_95 = "from_95"
+    FROM_97 = "from_97"
+    FROM_99 = "from_99"
+    FROM_99_9 = "from_99_9"
 
 
 class Instruments(Protocol):
@@ -121,8 +144,24 @@ class Instruments(Protocol):
     def lag(self, partition: TopicPartition, records: int) -> None:
         """So many records of an assigned partition wait to be fetched."""
 
-    def forget_lag(self, partition: TopicPartition) -> None:
-        """The partition is no longer assigned: its series ends."""
+    def position(self, partition: TopicPartition, next_offset: int) -> None:
+        """An assigned partition has been read up to this offset."""
+
+    def forget_partition(self, partition: TopicPartition) -> None:
+        """The partition is no longer assigned: its series end."""
+
+    def unrestored(self, partitions: int) -> None:
+        """So many assigned partitions wait to be restored."""
+
+    def fleet_stands(self, evses: Mapping[tuple[Status, Online], int]) -> None:
+        """The EVSEs of the assigned partitions by status and online; what is not named is 0."""
+
+    def fleet_is_up(
+        self,
+        evses: Mapping[tuple[str, UptimeBand], int],
+        micros: Mapping[tuple[str, TimeClass], int],
+    ) -> None:
+        """EVSEs by definition and band of uptime, and their windows in microseconds by class."""
 
     def states_held(self, count: int) -> None:
         """So many states are in memory."""
@@ -178,7 +217,19 @@ class NoInstruments:
 
     def lag(self, partition: TopicPartition, records: int) -> None: ...
 
-    def forget_lag(self, partition: TopicPartition) -> None: ...
+    def position(self, partition: TopicPartition, next_offset: int) -> None: ...
+
+    def forget_partition(self, partition: TopicPartition) -> None: ...
+
+    def unrestored(self, partitions: int) -> None: ...
+
+    def fleet_stands(self, evses: Mapping[tuple[Status, Online], int]) -> None: ...
+
+    def fleet_is_up(
+        self,
+        evses: Mapping[tuple[str, UptimeBand], int],
+        micros: Mapping[tuple[str, TimeClass], int],
+    ) -> None: ...
 
     def states_held(self, count: int) -> None: ...
 

@@ -41,6 +41,8 @@ class Options:
     `states_limit`: states kept in memory; the least recently heard go first and are loaded again when needed.
     `states_idle_after_s`: states of EVSEs that were not heard for so long go, too; infinite for never.
     `tick_interval_s`: how often every snapshot is published anew; 0 for never.
+    `standings_interval_s`, `windows_interval_s`: how often the fleet is counted by status and by uptime, for
+    metrics alone; 0 for never. `windows_first_after_s`: so long after the start by uptime for the first time.
     `tick_share`: EVSEs that one turn of the loop refreshes at most, and whose bases it writes at most.
     """
 
@@ -64,5 +66,8 @@ class Options:
     states_idle_after_s: float = 1800.0
     tick_interval_s: float = 3600.0
     tick_share: int = 200
+    standings_interval_s: float = 30.0
+    windows_interval_s: float = 900.0
+    windows_first_after_s: float = 120.0
     backoff: Backoff = field(default_factory=Backoff)
     health: HealthLimits = field(default_factory=HealthLimits)

@@ -296,6 +296,13 @@ class Seen:
     vitals: bytes
 
 
+class Standing(NamedTuple):
+    """How an EVSE stands in the lists: its status and whether it is online, as `ViewWrite` has them."""
+
+    status: str
+    online: str
+
+
 @dataclass(slots=True)
 class ViewWrite:
     """
@@ -396,6 +403,13 @@ class ViewStore(Protocol):
 
     async def members(self, partition: int) -> list[str]:
         """Give every EVSE that was ever saved in the partition of this number, and maybe some more."""
+
+    async def standings(self, uids: Sequence[str]) -> dict[str, Standing]:
+        """
+        Give how those stand that are in the lists, in one round trip that touches no EVSE.
+
+        The lists may lag behind the documents. A removed EVSE is online `null`.
+        """
 
     async def save(self, writes: Sequence[ViewWrite]) -> list[SaveOutcome]:
         """Write each EVSE atomically under its guard, many in one script call on one node; then the lists."""

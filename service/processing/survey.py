@@ -123,6 +123,8 @@ class Survey:
             position = reached[partition]
             self._health.seen(partition, position, end, self._ports.clock.monotonic())
             self._instruments.lag(partition, max(0, end - (position or 0)))
+            if position is not None:
+                self._instruments.position(partition, position)
         if all_is_processed:
             self._watching.surveyed(asked_at, ends, reached)
 

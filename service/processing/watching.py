@@ -225,6 +225,10 @@ class Watching:
         missing, watch.missing = watch.missing, []
         return [uid for uid in missing if uid not in watch.members]
 
+    def counted(self) -> list[int]:
+        """Give the partitions of which every EVSE is known."""
+        return [number for number, watch in self._watches.items() if watch.census == []]
+
     def is_counted(self, number: int) -> bool:
         """Tell whether every EVSE of a partition is known."""
         watch = self._watches.get(number)

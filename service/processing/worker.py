@@ -247,6 +247,7 @@ class Worker:
                     self._ports.log.seek(place, restored.seek[place])
                     moved[place] = restored.seek[place]
                 self.health.restored(place)
+            self._tell_unrestored()
             ingest = next((one.ingest for one in restored.checkpoints.values()), b"")
             self._watching.begin(number, ingest)
         self._survey.reads_from(moved)
@@ -277,6 +278,10 @@ class Worker:
             self._watching.drop(number)
             self._chores.drop(number)
         self.health.assigned(self._assignment.owned, self._clock.monotonic())
+        self._tell_unrestored()
+
+    def _tell_unrestored(self) -> None:
+        self._instruments.unrestored(sum(map(len, self._assignment.unrestored().values())))
 
     async def _hold(self) -> None:
         """
@@ -326,6 +331,7 @@ class Worker:
         new = self._assignment.assign(partitions)
         self.health.assigned(new, self._clock.monotonic())
         self._instruments.assigned(len(new))
+        self._tell_unrestored()
         _log.info("Partitions were assigned.", action="partitions_assigned", partitions=_names(partitions))
 
     async def _on_revoked(self, partitions: frozenset[TopicPartition]) -> None:
@@ -340,8 +346,9 @@ class Worker:
         self.health.revoked(partitions)
         self._survey.forget(partitions)
         self._instruments.revoked(len(partitions))
+        self._tell_unrestored()
         for partition in partitions:
-            self._instruments.forget_lag(partition)
+            self._instruments.forget_partition(partition)
             self._watching.drop(partition.partition)
             self._chores.drop(partition.partition)
         _log.info(

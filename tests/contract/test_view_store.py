@@ -20,6 +20,7 @@ from service.processing.ports import (
     Position,
     SaveOutcome,
     Seen,
+    Standing,
     StoredEvse,
     TopicPartition,
 )
@@ -405,6 +406,19 @@ async def test_members_and_vitals_are_known_by_partition(subject: Subject) -> No
         "a": Seen(position(1), b"vitals a"),
         "b": Seen(position(2), b"vitals b"),
     } == await subject.store.look(["a", "b", "nobody"])
+
+
+async def test_how_evses_stand_is_known_without_their_documents(subject: Subject) -> None:
+    """By the lists, many at once: whom they lack is left out, and who was removed is nowhere by online."""
+    offline = write("b{}", status="OUTOFORDER", online="false")
+    await subject.store.save([write("a"), offline, write("c", status="REMOVED", removed=True)])
+
+    assert {
+        "a": Standing("AVAILABLE", "true"),
+        "b{}": Standing("OUTOFORDER", "false"),
+        "c": Standing("REMOVED", "null"),
+    } == await subject.store.standings(["a", "nobody", "b{}", "c"])
+    assert await subject.store.standings([]) == {}
 
 
 async def test_a_write_after_an_older_position_than_the_writer_knew_is_behind(subject: Subject) -> None:
