@@ -1,0 +1,119 @@
+"""The alerts: they name what exists, each has its cases and its runbook, and Prometheus' own tool agrees."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from service.adapters.prometheus import TABLE, PrometheusInstruments
+from service.cli import app
+from tests.deploy.files import (
+    DEPLOY,
+    FOREIGN,
+    ROOT,
+    RULES,
+    existing_series,
+    known_labels,
+    labels_in,
+    load,
+    names_in,
+    rules,
+    run,
+    tool,
+)
+
+CASES = sorted((DEPLOY / "prometheus" / "tests").glob("*.yaml"))
+RUNBOOKS = DEPLOY / "runbooks"
+ALERTS = {rule["alert"]: rule for rule in rules() if "alert" in rule}
+each_rule = pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.get("alert") or rule["record"])
+
+
+@each_rule
+def test_a_rule_names_series_that_exist(rule: dict[str, Any]) -> None:
+    """A renamed metric must not leave an alert that never fires."""
+    named = names_in(rule["expr"])
+
+    assert named
+    assert named - existing_series() == set()
+
+
+@each_rule
+def test_a_rule_selects_by_labels_that_exist(rule: dict[str, Any]) -> None:
+    """Nor must a renamed label."""
+    known = known_labels()
+
+    assert [pair for pair in labels_in(rule["expr"]) if pair[1] not in known.get(pair[0], set())] == []
+
+
+def test_what_is_scraped_of_every_process_is_scraped() -> None:
+    """The names that the client library brings are not in our table."""
+    exposition = PrometheusInstruments().exposition().decode()
+
+    assert {name for name in FOREIGN if f"\n{name} " not in exposition} == set()
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_an_alert_says_what_is_wrong_and_leads_to_its_runbook(alert: str) -> None:
+    """Whoever is paged gets a sentence and a page."""
+    rule = ALERTS[alert]
+    page = ROOT / rule["annotations"]["runbook_url"]
+
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert rule["annotations"]["summary"].endswith(".")
+    assert page == RUNBOOKS / f"{alert}.md"
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert lines[0] == f"# {alert}"
+    assert lines[2].startswith("**Look at** ")
+    assert lines[2].endswith("**Type:**")
+    assert lines[4] == "```"
+    assert [line for line in lines if line.startswith("## ")] == ["## What it means", "## What to do"]
+
+
+def test_every_runbook_has_its_alert() -> None:
+    """A page for an alert that is gone would be read by nobody, or in vain."""
+    assert {page.stem for page in RUNBOOKS.glob("*.md")} == set(ALERTS)
+
+
+@pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("*.md")), ids=lambda page: page.stem)
+def test_a_runbook_names_commands_options_and_pages_that_exist(page: Path) -> None:
+    """At night nobody wants to find out that an option was renamed."""
+    text = page.read_text(encoding="utf-8")
+
+    missing = []
+    for command, words in re.findall(r"evse-status ((?:dead-letters )?[a-z][a-z-]+)([^`\n#]*)", text):
+        helped = CliRunner().invoke(app, [*command.split(), "--help"], env={"COLUMNS": "200"})
+        options = re.findall(r"--[a-z-]+", words)
+        missing += [f"{command} {each}" for each in options if each not in helped.output]
+        missing += [command] if helped.exit_code else []
+    assert missing == []
+    begun = {"evse_status_"}  # of a pattern for grep
+    assert names_in(text) - existing_series() - {metric.name for metric in TABLE} - begun == set()
+    assert [link for link in re.findall(r"\]\(([^)]+)\)", text) if not (page.parent / link).exists()] == []
+
+
+def test_every_alert_is_tried_firing_and_not_firing() -> None:
+    """A rule that always fires and one that never does are both found."""
+    tried = Counter(
+        (case["alertname"], bool(case["exp_alerts"]))
+        for path in CASES
+        for test in load(path)["tests"]
+        for case in test.get("alert_rule_test", [])
+    )
+
+    assert {(alert, fires) for alert in ALERTS for fires in (True, False)} - set(tried) == set()
+
+
+def test_the_rules_do_what_their_cases_say() -> None:
+    """By Prometheus' own engine."""
+    promtool = tool("promtool", "Debian's package prometheus brings it")
+
+    checked = run(promtool, "check", "rules", str(RULES))
+    tested = run(promtool, "test", "rules", *map(str, CASES))
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert tested.returncode == 0, tested.stdout + tested.stderr
