@@ -1,7 +1,7 @@
 # The commands of this project. `make` alone lists them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install lock validator compiled test test-compiled quick test-faults bench lint format types schemas check-generated demo clean
+.PHONY: help install lock validator compiled test test-compiled quick test-faults bench lint format types schemas dashboards check-generated demo clean
 
 # The first interpreter that runs and is new enough; PYTHON=… chooses another.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
@@ -96,6 +96,9 @@ types: install  ## Check types with mypy --strict
 
 schemas: install  ## Generate JSON Schema and AsyncAPI from the models into schemas/json
 	$(BIN)/evse-status schemas --output schemas/json
+
+dashboards: install  ## Generate the Grafana dashboards into deploy/grafana
+	$(BIN)/python -m deploy.grafana.generate
 
 check-generated: install  ## Fail if a generated file is not what its models give
 	$(BIN)/evse-status schemas --check
