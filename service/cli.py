@@ -39,6 +39,7 @@ _COMMANDS = {
     "dead-letters": "commands",
     "rebuild": "rebuild",
     "replay": "replay",
+    "simulate": "simulate",
     "schemas": "schemas",
 }
 """What each command is called in its module, which is named like the command."""

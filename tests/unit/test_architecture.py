@@ -38,6 +38,7 @@ ALLOWED: Mapping[str, set[str]] = {
     "service.maintenance": CORE | EDGES - {"service.dashboard"} | {"service", "service.app"},
     "service.page": CORE | EDGES | {"service", "service.reading"},
     "service.supervision": CORE | {"service", "service.adapters", "service.app"},
+    "service.simulating": CORE | EDGES - {"service.dashboard"} | {"service", "service.app"},
     "service.demo": CORE | EDGES | {"service", "service.app", "service.page"},
     "service.commands": CORE
     | EDGES - {"service.adapters"}
@@ -49,6 +50,7 @@ ALLOWED: Mapping[str, set[str]] = {
         "service.reading",
         "service.replay",
         "service.demo",
+        "service.simulating",
         "service.supervision",
     },
     "service.cli": CORE | {"service", "service.app", "service.commands"},
