@@ -1,7 +1,7 @@
 # The commands of this project. `make` alone lists them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install lock validator compiled test test-compiled quick test-faults bench lint format types schemas dashboards check-generated demo clean
+.PHONY: help install lock validator compiled test test-compiled quick test-faults bench lint format types schemas dashboards check-generated image demo clean
 
 # The first interpreter that runs and is new enough; PYTHON=… chooses another.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
@@ -24,6 +24,8 @@ COMPILED ?=
 WORKERS ?= 1
 LOCKED := .venv/.locked
 INSTALLED := .venv/.installed
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+	--no-emit-index-url --no-header --no-annotate
 VALIDATOR := tests/asyncapi/node_modules/.package-lock.json
 TREE := build/compiled
 
@@ -44,9 +46,10 @@ $(INSTALLED): $(LOCKED) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-lock: install  ## Resolve the dependencies anew and write requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --group dev --universal --python-version 3.11 \
-		--generate-hashes --no-strip-extras --no-emit-index-url --no-header --no-annotate --output-file requirements.lock
+lock: install  ## Resolve the dependencies anew and write requirements.lock, and what of it the image needs
+	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra uvloop --constraint requirements.lock --output-file deploy/locks/run.lock
+	echo hatchling | $(COMPILE) - --constraint requirements.lock --output-file deploy/locks/build.lock
 	$(MAKE) install
 
 validator: $(VALIDATOR)  ## Fetch the validator of AsyncAPI documents; needs npm, and only a test uses it
@@ -102,6 +105,9 @@ dashboards: install  ## Generate the Grafana dashboards into deploy/grafana
 
 check-generated: install  ## Fail if a generated file is not what its models give
 	$(BIN)/evse-status schemas --check
+
+image:  ## Build the container image evse-status
+	docker build --file deploy/Dockerfile --tag evse-status --build-arg REVISION="$$(git rev-parse HEAD)" .
 
 demo: install  ## Show the whole: a simulated fleet, the worker and its page, on this machine
 	$(BIN)/evse-status demo
