@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +38,11 @@ def series_of(metric: Metric) -> set[str]:
     return {metric.name}
 
 
-def existing_series() -> set[str]:
+@cache
+def existing_series() -> frozenset[str]:
     """Give every name that a query may use: what is scraped, and what the rules record."""
     scraped = {name for metric in TABLE for name in series_of(metric)}
-    return scraped | FOREIGN | {rule["record"] for rule in rules() if "record" in rule}
+    return frozenset(scraped | FOREIGN | {rule["record"] for rule in rules() if "record" in rule})
 
 
 def names_in(query: str) -> set[str]:
@@ -64,6 +66,7 @@ def known_labels() -> dict[str, set[str]]:
     }
 
 
+@cache
 def rules() -> list[dict[str, Any]]:
     """Give every rule, alerts and recordings."""
     return [rule for group in load(RULES)["groups"] for rule in group["rules"]]

@@ -1,0 +1,245 @@
+"""The Helm chart: what it gives is valid, safe to roll out, and refuses what would hurt."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from kubernetes_validate.utils import validate
+
+from service.durations import parse_duration
+from service.settings import Settings
+from tests.deploy.files import DEPLOY, RULES, load, run, tool
+from tests.deploy.render import CHART, KUBERNETES, RENDERED, VALUES, documents, source_hash, template, written
+
+HELM = "it can be built from the Go module helm.sh/helm/v3/cmd/helm"
+SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+DEFAULTS = load(CHART / "values.yaml")
+FOREIGN = ("keda.sh/", "monitoring.coreos.com/")
+each_name = pytest.mark.parametrize("name", VALUES)
+
+
+@cache
+def rendered(name: str) -> list[dict[str, Any]]:
+    """Give what was written down of the chart."""
+    return documents((RENDERED / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def one(name: str, kind: str, suffix: str = "") -> dict[str, Any]:
+    """Give the only manifest of a kind, or the one with this end of its name."""
+    [found] = [
+        each for each in rendered(name) if each["kind"] == kind and each["metadata"]["name"].endswith(suffix)
+    ]
+    return found
+
+
+def container(workload: dict[str, Any]) -> dict[str, Any]:
+    """Give the one container of a workload."""
+    [found] = workload["spec"]["template"]["spec"]["containers"]
+    return dict(found)
+
+
+def environment(workload: dict[str, Any]) -> dict[str, Any]:
+    """Give a container's variables: texts, or where they come from."""
+    return {each["name"]: each.get("value", each.get("valueFrom")) for each in container(workload)["env"]}
+
+
+@each_name
+def test_what_is_written_down_is_of_this_chart(name: str) -> None:
+    """`python -m tests.deploy.render` writes it, with Helm at hand."""
+    first = (RENDERED / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
+
+    assert source_hash() in first
+
+
+@each_name
+def test_helm_gives_what_is_written_down(name: str) -> None:
+    """By Helm itself, which holds the values to their schema, too."""
+    done = template(tool("helm", HELM), name)
+
+    assert done.returncode == 0, done.stderr
+    assert written(done.stdout) == (RENDERED / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def test_helm_finds_nothing_to_complain_about() -> None:
+    """With the defaults, and with everything."""
+    done = run(tool("helm", HELM), "lint", "--strict", str(CHART), "--values", str(VALUES["everything"]))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_and_dashboards_go_along_whole() -> None:
+    """With the address of the runbooks that an installation names."""
+    found = {each["kind"]: each for each in documents(template(tool("helm", HELM), "everything").stdout)}
+
+    rules = found["PrometheusRule"]["spec"]
+    text = yaml.safe_dump(rules)
+    assert "deploy/runbooks/" not in text
+    assert text.count("https://wiki.example/evse/") == RULES.read_text(encoding="utf-8").count("runbook_url")
+    names = [rule.get("alert") or rule["record"] for group in rules["groups"] for rule in group["rules"]]
+    wanted = [
+        rule.get("alert") or rule["record"] for group in load(RULES)["groups"] for rule in group["rules"]
+    ]
+    assert names == wanted
+    data = found["ConfigMap"]["data"]
+    for which in ("worker", "fleet"):
+        file = DEPLOY / "grafana" / f"{which}.json"
+        assert json.loads(data[f"evse-status-{which}.json"]) == json.loads(file.read_text(encoding="utf-8"))
+
+
+def test_the_charts_files_are_the_projects() -> None:
+    """Links, so that there is one text of each."""
+    assert (CHART / "files" / "rules.yaml").resolve() == RULES
+    for which in ("worker.json", "fleet.json"):
+        assert (CHART / "files" / which).resolve() == DEPLOY / "grafana" / which
+
+
+@each_name
+def test_every_manifest_is_valid(name: str) -> None:
+    """By Kubernetes' own schemas, strictly; kinds of others have none there."""
+    ours = [each for each in rendered(name) if not each["apiVersion"].startswith(FOREIGN)]
+
+    assert ours
+    for manifest in ours:
+        validate(manifest, KUBERNETES, strict=True)
+
+
+@each_name
+def test_no_pod_may_do_more_than_its_work(name: str) -> None:
+    """Not root, no capabilities, a read-only file system, no token of Kubernetes."""
+    for kind in ("StatefulSet", "Deployment"):
+        pod = one(name, kind)["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        assert container(one(name, kind))["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+
+
+@each_name
+def test_a_worker_is_a_static_member_by_the_name_of_its_pod(name: str) -> None:
+    """And its replacement is the same member, without a surge."""
+    workers = one(name, "StatefulSet")
+
+    assert environment(workers)["EVSE_STATUS_INSTANCE_ID"] == {"fieldRef": {"fieldPath": "metadata.name"}}
+    assert workers["spec"]["updateStrategy"] == {"type": "RollingUpdate"}
+    assert one(name, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    assert one(name, "Service", "-worker")["spec"]["clusterIP"] == "None"
+
+
+@each_name
+def test_the_batch_in_hand_has_its_time(name: str) -> None:
+    """A worker drains for half of its session timeout at most."""
+    workers = one(name, "StatefulSet")
+    grace = workers["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+    session = parse_duration(environment(workers)["EVSE_STATUS_SESSION_TIMEOUT"])
+
+    assert grace > session.total_seconds() / 2
+
+
+@each_name
+def test_probes_ask_the_worker_what_they_mean(name: str) -> None:
+    """Liveness is progress and readiness is processing; a part outside that is away restarts nobody."""
+    worker = container(one(name, "StatefulSet"))
+
+    assert worker["startupProbe"]["httpGet"]["path"] == "/health/live"
+    assert worker["livenessProbe"]["httpGet"]["path"] == "/health/live"
+    assert worker["readinessProbe"]["httpGet"]["path"] == "/health/ready"
+    assert worker["ports"] == [
+        {"name": "metrics", "containerPort": Settings.model_fields["http_port"].default}
+    ]
+
+
+@each_name
+def test_every_variable_is_a_setting(name: str) -> None:
+    """A misspelt one would be ignored without a word."""
+    known = {f"EVSE_STATUS_{field.upper()}" for field in Settings.model_fields}
+
+    for kind in ("StatefulSet", "Deployment"):
+        assert set(environment(one(name, kind))) - known == set()
+
+
+def test_secrets_come_by_reference() -> None:
+    """The page has a user of its own."""
+    worker, page = environment(one("everything", "StatefulSet")), environment(one("everything", "Deployment"))
+
+    assert worker["EVSE_STATUS_REDIS_URL"] == {"secretKeyRef": {"name": "view-writer", "key": "url"}}
+    assert page["EVSE_STATUS_REDIS_URL"] == {"secretKeyRef": {"name": "view-reader", "key": "url"}}
+    assert worker["EVSE_STATUS_KAFKA_SASL_PASSWORD"] == {
+        "secretKeyRef": {"name": "kafka-user", "key": "password"}
+    }
+    assert "EVSE_STATUS_KAFKA_SASL_PASSWORD" not in page
+
+
+def test_lag_that_stays_asks_for_no_worker() -> None:
+    """One trigger a topic; a partition that stands pages somebody instead."""
+    scaled = one("everything", "ScaledObject")["spec"]
+
+    assert scaled["scaleTargetRef"]["kind"] == "StatefulSet"
+    assert [each["metadata"]["topic"] for each in scaled["triggers"]] == ["evse.status", "evse.online"]
+    assert {each["metadata"]["excludePersistentLag"] for each in scaled["triggers"]} == {"true"}
+    assert {each["metadata"]["sasl"] for each in scaled["triggers"]} == {"scram_sha512"}
+    assert {each["authenticationRef"]["name"] for each in scaled["triggers"]} == {
+        one("everything", "TriggerAuthentication")["metadata"]["name"]
+    }
+    assert "replicas" not in one("everything", "StatefulSet")["spec"]
+
+
+def test_the_worker_is_reached_by_prometheus_and_reaches_kafka_and_redis() -> None:
+    """And nobody else, where that is said."""
+    policy = one("everything", "NetworkPolicy", "-worker")["spec"]
+    monitor = one("everything", "ServiceMonitor")["spec"]
+    service = one("everything", "Service", "-worker")
+
+    assert policy["ingress"][0]["from"] == [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}]
+    assert [port["port"] for rule in policy["egress"] for port in rule.get("ports", [])] == [
+        53,
+        53,
+        9094,
+        6379,
+    ]
+    assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["endpoints"][0]["port"] == service["spec"]["ports"][0]["name"]
+
+
+def test_the_defaults_are_what_their_schema_wants() -> None:
+    """As Helm checks them."""
+    jsonschema.validate(DEFAULTS, SCHEMA)
+
+
+def test_the_schema_knows_every_setting() -> None:
+    """But for those that have a value of their own, or are the pod's."""
+    own = {
+        *("kafka_bootstrap_servers", "kafka_security_protocol", "kafka_ca_file", "kafka_sasl_mechanism"),
+        *("kafka_sasl_username", "kafka_sasl_password", "instance_id", "session_timeout"),
+        *("redis_url", "redis_cluster", "http_host", "http_port"),
+    }
+
+    taken = set(SCHEMA["properties"]["settings"]["properties"])
+
+    assert taken == {field.upper() for field in Settings.model_fields if field not in own}
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [
+        ("redis", {"url": "redis://user:secret@redis:6379/0"}),
+        ("settings", {**DEFAULTS["settings"], "KAFKA_SASL_PASSWORD": "secret"}),
+        ("settings", {**DEFAULTS["settings"], "OFLINE_AFTER": "30m"}),
+        ("kafka", {**DEFAULTS["kafka"], "securityProtocol": "SASL_SSL"}),
+        ("kafka", {**DEFAULTS["kafka"], "securityProtocol": "TLS"}),
+        ("worker", {**DEFAULTS["worker"], "replica": 3}),
+        ("image", {"repository": ""}),
+    ],
+)
+def test_the_schema_refuses_secrets_in_the_open_and_misspellings(part: str, wrong: dict[str, Any]) -> None:
+    """Before anything is installed."""
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**DEFAULTS, part: wrong}, SCHEMA)
