@@ -1,0 +1,53 @@
+"""The texts for operators name what exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.settings import PREFIX, Settings
+from tests.deploy.files import DEPLOY, ROOT, rules
+
+TEXTS = [DEPLOY / "README.md", ROOT / "SECURITY.md"]
+each_text = pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
+
+
+@each_text
+def test_links_lead_somewhere(path: Path) -> None:
+    """Relative to the page they stand on."""
+    links = re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8"))
+
+    assert links
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+@each_text
+def test_commands_exist(path: Path) -> None:
+    """With or without the short name that the run-through gives the command."""
+    text = path.read_text(encoding="utf-8")
+    named = set(re.findall(r"(?:`evse-status|\bevse) ([a-z][a-z-]+)", text)) - {"create"}
+
+    assert named
+    assert {each for each in named if CliRunner().invoke(app, [each, "--help"]).exit_code} == set()
+
+
+def test_settings_and_alerts_exist() -> None:
+    """What the run-through sets is set, and what it says will fire can."""
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    alerts = {rule["alert"] for rule in rules() if "alert" in rule}
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+
+    assert set(re.findall(r"EVSE_STATUS_[A-Z_]*[A-Z]", text)) - known == set()
+    assert set(re.findall(r"EvseStatus[A-Z]\w+", text)) - alerts - {"EvseStatusDelayBudgetBurns"} == set()
+
+
+def test_the_examples_are_yaml() -> None:
+    """What is copied from them can be read."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (DEPLOY / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+    assert len([yaml.safe_load(block) for block in blocks]) == 2
