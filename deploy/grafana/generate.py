@@ -13,6 +13,7 @@ from deploy.grafana.panels import Dashboard, Panel, Row, more, of_workers, quant
 HERE = Path(__file__).parent
 
 _DELAY, _AGE = "evse_status_receipt_delay_seconds", "evse_status_event_delay_seconds"
+_EACH = "{{instance}} {{worker}}"
 _BATCH, _STEP = "evse_status_batch_seconds", "evse_status_step_seconds"
 
 WORKER = Dashboard(
@@ -168,18 +169,18 @@ WORKER = Dashboard(
                 Panel(
                     "Processors used",
                     "short",
-                    {"{{instance}}": of_workers("rate(process_cpu_seconds_total[$__rate_interval])")},
+                    {_EACH: of_workers("rate(process_cpu_seconds_total[$__rate_interval])")},
                 ),
                 Panel(
                     "Memory",
                     "bytes",
-                    {"{{instance}}": of_workers("process_resident_memory_bytes")},
+                    {_EACH: of_workers("process_resident_memory_bytes")},
                 ),
-                Panel("States of EVSEs in memory", "short", {"{{instance}}": "evse_status_states"}),
+                Panel("States of EVSEs in memory", "short", {_EACH: "evse_status_states"}),
                 Panel(
                     "One turn of the loop, 99 %",
                     "s",
-                    {"{{instance}}": quantile(0.99, "evse_status_turn_seconds", "instance")},
+                    {_EACH: quantile(0.99, "evse_status_turn_seconds", "instance, worker")},
                 ),
                 Panel(
                     "Bases written, EVSEs restored",
@@ -190,9 +191,15 @@ WORKER = Dashboard(
                     },
                 ),
                 Panel(
+                    "Started again by their parent",
+                    "short",
+                    {_EACH: "increase(evse_status_worker_restarts_total[$__rate_interval])"},
+                    about="Where `run --workers` keeps several on one machine.",
+                ),
+                Panel(
                     "Started",
                     "s",
-                    {"{{instance}}": of_workers("time() - process_start_time_seconds")},
+                    {_EACH: of_workers("time() - process_start_time_seconds")},
                     about="How long each worker has been running.",
                 ),
             ),

@@ -75,8 +75,8 @@ def more(metric: str) -> str:
 
 
 def of_workers(query: str) -> str:
-    """Leave of what every process has the workers alone."""
-    return f"{query} and on (instance) evse_status_partitions"
+    """Leave of what every process has the workers alone: of several on one machine each has its own label."""
+    return f"{query} and on (instance, worker) evse_status_partitions"
 
 
 def quantile(share: float, histogram: str, by: str = "") -> str:

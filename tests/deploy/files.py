@@ -28,6 +28,9 @@ FOREIGN = {
 }
 """What the client library tells of every process; `test_rules` sees that it does."""
 
+PARENT = {"evse_status_worker_up", "evse_status_worker_restarts_total"}
+"""What the parent of several workers tells; `test_rules` sees that it does."""
+
 _NAME = re.compile(r"\b(?:evse_status[a-z0-9_:]*|process_[a-z_]+)\b")
 
 
@@ -42,7 +45,7 @@ def series_of(metric: Metric) -> set[str]:
 def existing_series() -> frozenset[str]:
     """Give every name that a query may use: what is scraped, and what the rules record."""
     scraped = {name for metric in TABLE for name in series_of(metric)}
-    return frozenset(scraped | FOREIGN | {rule["record"] for rule in rules() if "record" in rule})
+    return frozenset(scraped | FOREIGN | PARENT | {rule["record"] for rule in rules() if "record" in rule})
 
 
 def names_in(query: str) -> set[str]:

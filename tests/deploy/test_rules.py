@@ -11,10 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from service.adapters.prometheus import TABLE, PrometheusInstruments
+from service.adapters.prometheus_workers import WorkersMetrics
 from service.cli import app
 from tests.deploy.files import (
     DEPLOY,
     FOREIGN,
+    PARENT,
     ROOT,
     RULES,
     existing_series,
@@ -54,7 +56,10 @@ def test_what_is_scraped_of_every_process_is_scraped() -> None:
     """The names that the client library brings are not in our table."""
     exposition = PrometheusInstruments().exposition().decode()
 
+    parents = WorkersMetrics([1]).exposition({1: None}).decode()
+
     assert {name for name in FOREIGN if f"\n{name} " not in exposition} == set()
+    assert {name for name in PARENT if f"\n{name}{{" not in parents} == set()
 
 
 @pytest.mark.parametrize("alert", ALERTS)
