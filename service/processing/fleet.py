@@ -189,6 +189,8 @@ class Fleet:
 
     def _measure(self, share: Share) -> None:
         """Add the windows of those whose states are in memory: for numbers alone nothing is loaded."""
+        # XXX: EVSEs that were not heard for long are put out of memory, and so in no window here. The slow
+        # tick loads them all, and could tell theirs.
         if share.begins:
             self._windows = Windows()
         now = self._ports.clock.now()
