@@ -50,7 +50,8 @@ class Chores:
         self._states = owned.states
         self._instruments = instruments
         self._retrying = retrying
-        self._fleet = Fleet(ports, options, steps.planning.rules, owned, retrying, instruments)
+        look_at = partial(steps.load, heard=False)
+        self._fleet = Fleet(ports, options, steps.planning.rules, look_at, owned, retrying, instruments)
         self._tick = SlowTick(options.tick_interval_s, options.tick_share, now)
         self._closing = Closing(Topics.with_prefix(options.topic_prefix, options.source))
         self._resending: dict[int, list[str]] = {}

@@ -8,7 +8,7 @@ are kept, so an idle EVSE costs no memory either. Several workers add up, as eac
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from schemas.vocabulary import Status, TimeClass
@@ -132,6 +132,7 @@ class Fleet:
         ports: Ports,
         options: Options,
         rules: Rules,
+        load: Callable[[Iterable[str]], Awaitable[None]],
         owned: Owned,
         retrying: Retrying,
         instruments: Instruments,
@@ -139,12 +140,13 @@ class Fleet:
         now = ports.clock.monotonic()
         self._ports = ports
         self._definitions = rules.definitions
+        self._load = load
         self._watching = owned.watching
         self._states = owned.states
         self._retrying = retrying
         self._instruments = instruments
         self._standing = Round(now, options.standings_interval_s, _STANDINGS_SHARE)
-        # After a start the states come as they are heard: the first windows wait for them, the next longer.
+        # After a start there is enough to do: the first windows wait.
         first_windows_at = now + min(options.windows_interval_s, options.windows_first_after_s)
         self._measuring = Round(first_windows_at, options.windows_interval_s, _WINDOWS_SHARE)
         self._standings_of: dict[int, Standings] = {}
@@ -169,7 +171,7 @@ class Fleet:
             await self._count_standings(share)
         share = self._measuring.due(now, self._watching.counted, self._watching.uids_of)
         if share is not None:
-            self._measure(share)
+            await self._measure(share)
 
     async def _count_standings(self, share: Share) -> None:
         try:
@@ -187,10 +189,9 @@ class Fleet:
             self._standings_of[share.number] = self._standings
             self._tell_standings()
 
-    def _measure(self, share: Share) -> None:
-        """Add the windows of those whose states are in memory: for numbers alone nothing is loaded."""
-        # XXX: EVSEs that were not heard for long are put out of memory, and so in no window here. The slow
-        # tick loads them all, and could tell theirs.
+    async def _measure(self, share: Share) -> None:
+        """Add the windows of these; the states of those that say nothing come from the view for it, and go."""
+        await self._load(share.uids)
         if share.begins:
             self._windows = Windows()
         now = self._ports.clock.now()

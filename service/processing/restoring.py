@@ -43,6 +43,7 @@ _log = structlog.get_logger()
 
 _LOOKS = 3
 _BETWEEN_LOOKS_S = 2.0
+_MORE_LOOKS, _BETWEEN_MORE_LOOKS_S = 5, 1.0
 
 
 class Renewed(Exception):
@@ -323,7 +324,21 @@ class Restoring:
                 reached = max(reached, last.offsets[index] + 1)
             each.refuse(place, reached)
             if each.is_forgotten and (reached or (book.has_history and len(bearings) == 1)):
+                await self._ask_again(place)
                 raise forgotten(place)
+
+    async def _ask_again(self, place: TopicPartition) -> None:
+        """
+        Ask for the group's offset a few times more; raise `Renewed` where there is one after all.
+
+        A broker that has just started may answer that there is none: it does not know the topic yet, and the
+        client takes that for nothing committed (seed 6017).
+        """
+        for _ in range(_MORE_LOOKS):
+            await self._ports.clock.sleep(_BETWEEN_MORE_LOOKS_S)
+            committed = await self._retrying(Part.LOG, lambda: self._ports.log.committed([place]))
+            if committed[place] is not None:
+                raise Renewed("the broker did not know the group's offsets yet")
 
     async def _put_back_what_is_left(
         self,

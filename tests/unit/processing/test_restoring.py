@@ -8,7 +8,7 @@ dumps keep the order of writes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 import orjson
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from service.adapters.memory import MemoryPublisher
 from service.adapters.memory_view import MemoryView
 from service.processing.ledger import epoch_entry, packed_key
-from service.processing.ports import Behind, Epochs, Message, TopicPartition, Unavailable, Unusable
+from service.processing.ports import Behind, Commit, Epochs, Message, TopicPartition, Unavailable, Unusable
 from service.processing.worker import Worker
 from tests.builders import Json, event, heartbeat, online_reported, status_reported
 from tests.driver import Driver, with_options
@@ -118,6 +118,26 @@ def test_a_view_lost_while_no_worker_runs_is_restored_at_the_start(batch: int) -
 
     assert driver.instruments.behinds > 0
     assert outcome(driver) == outcome(undisturbed(batch))
+
+
+def test_a_broker_that_does_not_know_the_offsets_yet_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that has just started: what was committed is there a moment later, and no log is another one."""
+    driver = told(3)
+    driver.settle()
+    driver.stop()
+    lose(driver)
+    driver.restart()
+    ask, refusals = driver.log.committed, iter(range(5))
+
+    async def not_yet(places: Iterable[TopicPartition]) -> dict[TopicPartition, Commit | None]:
+        known = await ask(places)
+        return known if next(refusals, None) is None else dict.fromkeys(known)
+
+    monkeypatch.setattr(driver.log, "committed", not_yet)
+    settle_and_survey(driver)
+
+    assert next(refusals, None) is None
+    assert outcome(driver) == outcome(undisturbed(3))
 
 
 DAYS = 5
