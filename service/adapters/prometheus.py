@@ -124,7 +124,7 @@ EVSES = _gauge(
 )
 UPTIMES = _gauge(
     "evses_by_uptime",
-    "EVSEs held in memory by the uptime of their published window, as ports; every 15 minutes.",
+    "EVSEs by the uptime of their published window, as ports; counted every hour.",
     definition=None,
     uptime=UptimeBand,
 )

@@ -190,7 +190,7 @@ class Fleet:
             self._tell_standings()
 
     async def _measure(self, share: Share) -> None:
-        """Add the windows of these; the states of those that say nothing come from the view for it, and go."""
+        """Add the windows of these; the states of those that say nothing come from the view for it."""
         await self._load(share.uids)
         if share.begins:
             self._windows = Windows()

@@ -67,7 +67,7 @@ class Options:
     tick_interval_s: float = 3600.0
     tick_share: int = 200
     standings_interval_s: float = 30.0
-    windows_interval_s: float = 900.0
+    windows_interval_s: float = 3600.0
     windows_first_after_s: float = 120.0
     backoff: Backoff = field(default_factory=Backoff)
     health: HealthLimits = field(default_factory=HealthLimits)
