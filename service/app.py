@@ -188,6 +188,12 @@ async def run(
     With a parent it is the parent that asks, and that may stop it, too. Raises what ends the worker:
     `TooManyRejections`, `Defect`, `Stuck` or a `PortError`.
     """
+
+    async def look_first() -> TopicsReport:
+        nonlocal allowance
+        report, allowance = await _look_first(settings, allowance, check)
+        return report
+
     clock, instruments, life = SystemClock(), PrometheusInstruments(), Life()
     stop_at_signals(life)
     server: HttpServer | Answers | None = None
@@ -200,7 +206,7 @@ async def run(
         await server.start()
     try:
         with LoopGuard():
-            report = await _checked(lambda: _look_first(settings, allowance, check), life, instruments)
+            report = await _checked(look_first, life, instruments)
             if report is not None:
                 if parent is not None:
                     parent.compares(report.partitions)
@@ -221,17 +227,30 @@ async def run(
             await server.stop()
 
 
-async def _look_first(settings: Settings, allowance: Allowance, check: TopicsCheck) -> TopicsReport:
-    """Check the topics, and what an operator names in them."""
+async def _look_first(
+    settings: Settings, allowance: Allowance, check: TopicsCheck
+) -> tuple[TopicsReport, Allowance]:
+    """Check the topics, and what an operator names in them; give what of that is still to come."""
     report = await check(topics_settings(settings))
-    if allowance != NOTHING and not report.problems:
-        group = KafkaGroup(reader_settings(settings), settings.group_id)
-        try:
-            await group.start()
-            allowance.refuse_unknown(await group.ends(await group.partitions(settings.input_topics)))
-        finally:
-            await group.stop()
-    return report
+    if allowance == NOTHING or report.problems:
+        return report, allowance
+    group = KafkaGroup(reader_settings(settings), settings.group_id)
+    try:
+        await group.start()
+        places = await group.partitions(settings.input_topics)
+        allowance.refuse_unknown(await group.ends(places))
+        done = await group.begins(places)
+        for place, commit in (await group.committed()).items():
+            done[place] = max(done.get(place, 0), commit.next_offset)
+    finally:
+        await group.stop()
+    allowance, late = allowance.without_done(done)
+    for span in late:
+        _log.warning(
+            f"--skip {span} is left out: that record is processed, or no longer in the log.",
+            action="skip_left_out",
+        )
+    return report, allowance
 
 
 @asynccontextmanager

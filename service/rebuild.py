@@ -130,13 +130,19 @@ class Rebuild:
         """Find out what is there, and which logs are not those that were processed."""
         epochs = await self._store.load_epochs()
         places = await self._group.partitions(self._inputs)
-        begins, ends = await self._group.begins(places), await self._group.ends(places)
+        begins = await self._group.begins(places)
+        known_of = {
+            number: await self._known(number, epochs)
+            for number in sorted({place.partition for place in places})
+        }
+        checkpoints = {place: await self._store.load_checkpoint(place) for place in places}
         committed = await self._group.committed()
+        # Asked last: what workers have processed meanwhile lies below it, or else their log is another one.
+        ends = await self._group.ends(places)
         new_logs, by_hand, unobserved = set(), {}, set()
-        for number in sorted({place.partition for place in places}):
-            known = await self._known(number, epochs)
+        for number, known in known_of.items():
             for place in (one for one in places if one.partition == number):
-                checkpoint, commit = await self._store.load_checkpoint(place), committed.get(place)
+                checkpoint, commit = checkpoints[place], committed.get(place)
                 is_signed = commit is not None and commit.generation is not None
                 if commit is not None and not is_signed and commit.next_offset > ends[place]:
                     by_hand[place] = commit.next_offset

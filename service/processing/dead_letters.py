@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.domain.time import Micros, rfc3339
 from service.processing.ports import Headers, Message, Record, TopicPartition, Unusable
@@ -119,6 +119,19 @@ class Allowance:
                 problem = _problem_of(span, end, ends)
                 if problem is not None:
                     raise Unusable(f"{option} {span}: {problem}")
+
+    def without_done(self, done: Mapping[TopicPartition, int]) -> tuple[Allowance, list[OffsetRange]]:
+        """
+        Leave out records to be skipped that lie before what is done: processed, or gone from the log.
+
+        Remembered, they would be taken for skipped when the log is read again. Gives those left out, too.
+        """
+        late = {
+            span
+            for span in self.skipped
+            if span.last < done.get(TopicPartition(span.topic, span.partition), 0)
+        }
+        return replace(self, skipped=self.skipped - late), sorted(late)
 
 
 def _problem_of(span: OffsetRange, end: int | None, ends: Mapping[TopicPartition, int]) -> str | None:

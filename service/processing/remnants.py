@@ -15,6 +15,7 @@ from itertools import islice, pairwise
 from typing import Any
 
 import orjson
+import structlog
 
 from schemas.vocabulary import ExclusionReason, Status
 from service.domain.inventory import Exclusion, Gap
@@ -31,6 +32,8 @@ from service.processing.ports import Message, Position, Record, SaveOutcome, Vie
 from service.processing.rebuilding import Book
 from service.processing.retry import Retrying
 from service.processing.states import Held, new_position
+
+_log = structlog.get_logger()
 
 _EVSES_AT_ONCE = 100
 
@@ -192,10 +195,22 @@ class Remnants:
             for uid, each, outcome in zip(uids, made, outcomes, strict=True):
                 if outcome is not SaveOutcome.STALE:
                     await self._publish(each.messages)
+                    self._tell_dropped(uid, each.messages)
                     if each.since is not None:
                         lost[uid] = each.since
             await self._hold()
         return lost
+
+    def _tell_dropped(self, uid: str, messages: list[Message]) -> None:
+        """Say which closed history goes: it lies behind the last whole day, where nothing is certain."""
+        dropped = [ledger.parsed_key(each.key) for each in messages if each.value is None]
+        if dropped:
+            _log.warning(
+                "Outages after the last closed day of an EVSE are dropped: that time is unobserved.",
+                action="history_dropped",
+                evse_uid=uid,
+                outages=[words[2:] for words in dropped if words[0] == Kind.OUTAGE],
+            )
 
     async def _publish(self, messages: list[Message]) -> None:
         if messages:

@@ -5,6 +5,7 @@ outputs are acknowledged. This module knows neither assignment changes nor when 
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -63,7 +64,7 @@ SAVE_ROUNDS = 3
 """How often a batch gives way to a view that is ahead of it, before it is left to whoever writes there."""
 
 EVSES_AT_ONCE = 1_000
-"""So many are folded and saved before others get their turn: some tens of milliseconds."""
+"""So many are folded and saved, or read, before others get their turn: some hundred milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +217,10 @@ class Steps:
         torn = [uid for uid, each in found.items() if not each.is_whole and each.position.epoch >= generation]
         if torn:
             raise Torn(torn)
-        for uid in missing:
-            self._states.put(uid, self._held(uid, found.get(uid)), heard=heard)
+        for number, uid in enumerate(missing, 1):
+            self._states.put(uid, self._held(uid, found.pop(uid, None)), heard=heard)
+            if number % EVSES_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _held(self, uid: str, stored: StoredEvse | None) -> Held:
         inputs, generation = len(self._options.topics), self.planning.epochs.generation

@@ -266,10 +266,12 @@ class Worker:
         """Take all that is held for void, and restore every partition in the next turn."""
         if isinstance(reason, Behind):
             self._instruments.behind()
-        _log.warning(
-            f"All partitions are going to be restored: {str(reason) or type(reason).__doc__}",
-            action="view_behind",
-        )
+            _log.warning(f"All of this worker's partitions are restored: {reason}", action="view_behind")
+        else:
+            _log.info(
+                f"All of this worker's partitions begin anew: {str(reason) or Renewed.__doc__}",
+                action="epoch_renewed",
+            )
         self._void, self._has_hole = True, isinstance(reason, Hole)
         self._states.keep_partitions(())
         self._held_back = []

@@ -27,7 +27,7 @@ _log = structlog.get_logger()
 STOP_BUDGET_S = 25.0
 """Seconds that workers get to end in order; what runs containers commonly kills all of it after 30."""
 
-ANSWER_S = 5.0
+ANSWER_S = 0.9
 """Seconds that a worker may take to answer; its loop may be busy with a batch."""
 
 _COMING_UP_S = 60.0

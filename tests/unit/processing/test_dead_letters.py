@@ -67,6 +67,17 @@ def test_a_place_that_is_none_is_refused(place: str, problem: str) -> None:
             allowance.refuse_unknown(ends)
 
 
+def test_what_is_done_is_not_skipped_any_more() -> None:
+    """A record that was processed, or is gone, would be missing when the log is read again."""
+    done, here, new = (OffsetRange.parse(f"evse.events:0:{at}") for at in ("8", "9", "12"))
+    allowance = Allowance(accepted=frozenset([done]), skipped=frozenset([done, here, new]))
+
+    kept, late = allowance.without_done({TopicPartition("evse.events", 0): 9})
+
+    assert (kept.skipped, late) == (frozenset([here, new]), [done])
+    assert kept.accepted == allowance.accepted
+
+
 def test_a_dead_letter_keeps_key_value_and_headers() -> None:
     """What was written can be written again, byte for byte; ours come behind."""
     original = record(b"\xff{", b"\x00key", (("a", b"1"), ("a", b"\xff")))
