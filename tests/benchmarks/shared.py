@@ -90,8 +90,8 @@ def together(told: Sequence[Json]) -> Json:
     run: Json = {name: sum(one[name] for one in told) for name in _SUMS}
     touched = sum(one["batches"] * one["evses_a_batch"] for one in told)
     run["wall_s"] = max(one["ended_at"] for one in told) - min(one["begun_at"] for one in told)
-    run["records_a_batch"] = run["records"] / run["batches"]
-    run["evses_a_batch"] = touched / run["batches"]
+    run["records_a_batch"] = run["records"] / run["batches"] if run["batches"] else 0.0
+    run["evses_a_batch"] = touched / run["batches"] if run["batches"] else 0.0
     return run
 
 
