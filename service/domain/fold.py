@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from schemas.vocabulary import Status, Verdict
 from service.domain import events, in_order, recent
 from service.domain.inventory import Exclusion, Gap, Inventory
-from service.domain.outcomes import LAST_UPDATED_STEP, Folded, Transition
+from service.domain.outcomes import Folded, Transition
 from service.domain.recent import Placed, Step
 from service.domain.rules import Rules
 from service.domain.state import EvseState
@@ -88,9 +88,7 @@ def fold_at_length(
 def _hear(state: EvseState, event: events.Event, sign: Micros | None) -> None:
     """Note what the watch over silence asks (promise P5); of a late event, too, for it was said."""
     if sign is not None:
-        last = -1 if state.last_seen_at is None else state.last_seen_at
-        if sign > last or (sign == last and event.position > state.last_seen_position):
-            state.last_seen_at, state.last_seen_position, state.source = sign, event.position, event.source
+        state.hear(sign, event.position, event.source)
     if isinstance(event, events.HeartbeatReceived):
         state.has_sent_heartbeat = True
         key = (event.at, event.position)
@@ -151,11 +149,7 @@ def _conclude(
     removed_now = state.removal_key is not None and not before.removed
     if evse_moved or removed_now:
         evse_moved = True
-        state.last_updated = max(state.as_of, state.revision and state.last_updated + LAST_UPDATED_STEP)
-        state.revision += 1
-        for uid in moved:
-            if uid in tracks:
-                state.connectors_updated[uid] = state.last_updated
+        state.step_revision(uid for uid in moved if uid in tracks)
     transitions = tuple(_transition(step, event, change.verdict) for step in change.steps)
     return Folded(change.verdict, change.publish or evse_moved, evse_moved, transitions, removed_now)
 

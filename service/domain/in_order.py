@@ -12,10 +12,10 @@ from __future__ import annotations
 from schemas.vocabulary import Verdict
 from service.domain import recent
 from service.domain.events import SILENCE, Event, OnlineReported, StatusReported, digest_of
-from service.domain.outcomes import LAST_UPDATED_STEP, Folded, Transition
-from service.domain.rules import SETTLING, Rules
+from service.domain.outcomes import Folded, Transition
+from service.domain.rules import Rules
 from service.domain.state import EvseState
-from service.domain.time import HOUR, Micros
+from service.domain.time import Micros
 from service.domain.timeline import Item, ItemKind, OnlineWord
 from service.domain.track import Key, Report
 
@@ -47,12 +47,10 @@ def _take_status(state: EvseState, event: StatusReported, rules: Rules) -> Folde
     if track.since_key == key:
         state.tip.sync_port(at)
     state.tip.see(seen)
-    _advance(state, rules)
+    recent.advance(state, rules)
     if content == (track.status, track.raw_status, track.error_code):
         return _REFRESHED
-    state.last_updated = max(state.as_of, state.last_updated + LAST_UPDATED_STEP)
-    state.revision += 1
-    state.connectors_updated[uid] = state.last_updated
+    state.step_revision((uid,))
     if before is event.status:
         return Folded(Verdict.APPLIED, publish=True, moved=True)
     lasted = None if since is None else at - since
@@ -81,7 +79,7 @@ def _take_online(state: EvseState, event: OnlineReported, rules: Rules) -> Folde
     for track in touched:
         track.online_key = key
     tip.see(seen)
-    _advance(state, rules)
+    recent.advance(state, rules)
     return _REFRESHED
 
 
@@ -129,14 +127,4 @@ def _hear(state: EvseState, event: StatusReported | OnlineReported, rules: Rules
     seen = event.seen
     state.as_of = seen
     state.horizon = max(state.horizon, seen - rules.allowed_lateness)
-    last = state.last_seen_at
-    if last is None or seen > last or (seen == last and event.position > state.last_seen_position):
-        state.last_seen_at, state.last_seen_position, state.source = seen, event.position, event.source
-
-
-def _advance(state: EvseState, rules: Rules) -> None:
-    """Close history where the horizon has passed another hour, or too much is recent."""
-    passed = min(state.horizon - SETTLING, state.as_of) // HOUR * HOUR > state.closed
-    limit = rules.recent_limit
-    if passed or state.reports > limit or len(state.recent) > 2 * limit:
-        recent.advance(state, rules)
+    state.hear(seen, event.position, event.source)

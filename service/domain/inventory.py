@@ -91,6 +91,11 @@ class Declarations:
         """Give the connectors that any inventory named."""
         return set(self.named_before).union(*(each.connectors or () for each in self.inventories))
 
+    @property
+    def takes_time_out(self) -> bool:
+        """Whether there may be exclusions or gaps, so that windows are not what was reported alone."""
+        return bool(self.exclusions or self.merged_gaps)
+
     def is_published(self, connector_uid: str) -> bool:
         """
         Tell whether a connector stands in the published EVSE (settled reading 13).

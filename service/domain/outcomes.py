@@ -7,9 +7,6 @@ from typing import NamedTuple
 from schemas.vocabulary import Status, Verdict
 from service.domain.time import Micros
 
-LAST_UPDATED_STEP: Micros = 1000
-"""By so much at least `last_updated` moves when content does (contract 2.3)."""
-
 
 class Transition(NamedTuple):
     """A change of a connector's status; `lasted` is how long the status before it did, in microseconds."""

@@ -7,7 +7,7 @@ and the tip is folded again from the base. Nothing here judges events: that is `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.vocabulary import TimeClass
@@ -23,6 +23,8 @@ NAMELESS = "\x1f"
 PORT = ""
 """Under this uid stand the closed days of the EVSE as a port."""
 
+LAST_UPDATED_STEP: Micros = 1000
+"""By so much at least `last_updated` moves when content does (contract 2.3)."""
 
 _SUMS_KEPT = 6
 
@@ -168,6 +170,19 @@ class EvseState:
     def removed(self) -> bool:
         """Whether the EVSE was removed: terminal for its uid."""
         return self.removal_key is not None
+
+    def hear(self, sign: Micros, position: int, source: str | None) -> None:
+        """Take a sign of life, and who told it, if none is newer."""
+        last = -1 if self.last_seen_at is None else self.last_seen_at
+        if sign > last or (sign == last and position > self.last_seen_position):
+            self.last_seen_at, self.last_seen_position, self.source = sign, position, source
+
+    def step_revision(self, connectors: Iterable[str]) -> None:
+        """Note that content moved by an event, of these connectors and so of the EVSE (promise P10)."""
+        self.last_updated = max(self.as_of, self.revision and self.last_updated + LAST_UPDATED_STEP)
+        self.revision += 1
+        for uid in connectors:
+            self.connectors_updated[uid] = self.last_updated
 
     def connector_uids(self) -> list[str]:
         """Give the known connectors: the standing inventory's in its order, then the others by uid."""

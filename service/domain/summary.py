@@ -159,7 +159,7 @@ def _account(state: EvseState, uid: str, as_of: Micros) -> tuple[Window, Reliabi
 def _leave_out(state: EvseState, uid: str, sums: Sums, as_of: Micros) -> Micros:
     """Take excluded time and gaps out of the decayed sums, and give their undecayed length."""
     declarations = state.declarations
-    if not declarations.exclusions and not declarations.merged_gaps:
+    if not declarations.takes_time_out:
         return 0
     kept = (max(keep_from(state), 0), as_of)
     gaps = clip(declarations.merged_gaps, *kept)
@@ -215,8 +215,7 @@ def summarize(state: EvseState, as_of: Micros, rules: Rules, period: Interval | 
     """Say everything of an EVSE at `as_of`; `period` asks for other windows than the published ones."""
     uids = state.connector_uids()
     declarations = state.declarations
-    is_plain = period is None and rules.definitions == _PUBLISHED
-    is_plain = is_plain and not declarations.exclusions and not declarations.merged_gaps
+    is_plain = period is None and rules.definitions == _PUBLISHED and not declarations.takes_time_out
     connectors = []
     for uid in uids:
         account = _account(state, uid, as_of) if is_plain else None
@@ -228,7 +227,7 @@ def summarize(state: EvseState, as_of: Micros, rules: Rules, period: Interval | 
             observed = windows[0] if period is None and rules.definitions[0] is OBSERVED else None
             published = observed or connector_window(state, uid, OBSERVED, as_of)
             rating = reliability(state, uid, as_of)
-        track, is_published = state.tip.tracks[uid], uid not in declarations.taken_out
+        track, is_published = state.tip.tracks[uid], declarations.is_published(uid)
         connectors.append(ConnectorSummary(uid, track, is_published, windows, rating, published.uptime))
     tracks = [state.tip.tracks[uid] for uid in uids]
     port = tuple([port_window(state, definition, as_of, period) for definition in rules.definitions])

@@ -146,7 +146,7 @@ def port_window(
     totals = _port_totals(state, seen).get
     amounts.up, amounts.down = totals(TimeClass.UP, 0), totals(TimeClass.DOWN, 0)
     amounts.excluded, amounts.out_of_service = 0, totals(TimeClass.OUT_OF_SERVICE, 0)
-    if not state.declarations.exclusions and not state.declarations.merged_gaps:
+    if not state.declarations.takes_time_out:
         return amounts.window(definition.name, wanted)
     connectors = {uid: spans_of(state, uid, as_of) for uid in state.tip.tracks}
     declared = state.declarations.all_standing().values()
@@ -185,7 +185,7 @@ def counts_for(exclusion: Exclusion, uid: str, definition: Definition) -> bool:
 
 
 def _is_plain(state: EvseState, uid: str, definition: Definition, period: Interval) -> bool:
-    if not state.declarations.exclusions and not state.declarations.merged_gaps:
+    if not state.declarations.takes_time_out:
         return True
     gaps = clip(state.declarations.merged_gaps, *period)
     return not gaps and not clip(exclusions_of(state, uid, definition), *period)

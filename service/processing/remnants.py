@@ -46,7 +46,7 @@ _DERIVED = frozenset({"uid", "status", "online", "uptime", "reliability", "last_
 
 def reached_in(record: Record) -> Position | None:
     """Give the position that a snapshot is of (`outputs.Topics.snapshot`), None where it says none."""
-    said = dict(record.headers).get("ce_id", b"").decode("utf-8", "replace").rsplit(":", 4)
+    said = _id_words(record)
     try:
         _, _, epoch, offsets, as_of = said
         return Position(int(epoch), tuple(map(int, offsets.split("."))), int(as_of))
@@ -54,8 +54,13 @@ def reached_in(record: Record) -> Position | None:
         return None
 
 
+def _id_words(record: Record) -> list[str]:
+    """Give the words of a snapshot's id (`outputs.Topics.snapshot`); the uid may have colons itself."""
+    return dict(record.headers).get("ce_id", b"").decode("utf-8", "replace").rsplit(":", 4)
+
+
 def _revision_in(record: Record) -> int:
-    said = dict(record.headers).get("ce_id", b"").decode("utf-8", "replace").rsplit(":", 4)
+    said = _id_words(record)
     return int(said[1]) if len(said) == 5 and said[1].isdecimal() else 0  # noqa: PLR2004 - the words of the id
 
 

@@ -173,10 +173,8 @@ def test_the_log_says_of_each_evse_what_is_lost() -> None:
     assert restored["lost"] is True
 
 
-def test_a_crash_before_anybody_is_heard_forgets_no_gap() -> None:
-    """What is still to be told is kept with the checkpoint."""
-    driver = before_the_first_base()
-    driver.crash()
+def crash_with_the_checkpoint(driver: Driver) -> None:
+    """Start, crash right after the checkpoint of the restoration, and start again, for an hour."""
     driver.faults.arm_next("store.save_checkpoints", When.AFTER, Crash())
     driver.restart()
     with pytest.raises(Crash):
@@ -184,6 +182,13 @@ def test_a_crash_before_anybody_is_heard_forgets_no_gap() -> None:
     driver.crash()
     driver.restart()
     driver.advance(timedelta(hours=1))
+
+
+def test_a_crash_before_anybody_is_heard_forgets_no_gap() -> None:
+    """What is still to be told is kept with the checkpoint."""
+    driver = before_the_first_base()
+    driver.crash()
+    crash_with_the_checkpoint(driver)
     driver.pipe(status_reported("AVAILABLE", "01:00", day=1))
 
     gaps = gaps_of(driver, "e2")
@@ -198,13 +203,7 @@ def test_a_crash_forgets_no_gap_of_a_whole_partition() -> None:
     driver.broker.cut(P0, driver.broker.end(P0))
     driver.crash()
     lose(driver)
-    driver.faults.arm_next("store.save_checkpoints", When.AFTER, Crash())
-    driver.restart()
-    with pytest.raises(Crash):
-        driver.settle()
-    driver.crash()
-    driver.restart()
-    driver.advance(timedelta(hours=1))
+    crash_with_the_checkpoint(driver)
     driver.pipe(status_reported("AVAILABLE", "09:00", day=1))
 
     assert {uid: len(gaps_of(driver, uid)) for uid in ("e1", "e2")} == {"e1": 1, "e2": 1}
