@@ -2,12 +2,12 @@
 What inventories, exclusions and gaps say of an EVSE: declarations that obey no lateness.
 
 Of several the latest by (effective time, position) holds, whenever it arrives (settled readings 3 and 10).
-What applies after a removal is ignored, so superseded ones are kept until no removal can come between.
+What applies after a removal is ignored, and one may come however late: some superseded ones are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -21,6 +21,9 @@ Document = Mapping[str, Any]
 
 FOREVER: Micros = 1 << 62
 """The end of what is open."""
+
+SUPERSEDED_KEPT = 3
+"""How many superseded versions of one thing outlive the horizon: a removal dated back may bring them back."""
 
 
 def same(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
@@ -174,12 +177,12 @@ class Declarations:
 
     def settle(self, closed: Micros, keep_from: Micros) -> tuple[list[Gap], set[str]]:
         """
-        Drop what nothing can bring back once history is closed up to `closed`, and what is too old.
+        Drop what was superseded long ago once history is closed up to `closed`, and what is too old.
 
         Gives the gaps and the ids of the exclusions that are gone for their age.
         """
         self.packed = None
-        while len(self.inventories) > 1 and self.inventories[1].key[0] < closed:
+        while _are_too_many(self.inventories, closed):
             replaced = self.inventories.pop(0)
             self.named_before.update(replaced.connectors or ())
             successor = self.inventories[0]
@@ -187,7 +190,7 @@ class Declarations:
                 self.inventories[0] = successor._replace(connectors=replaced.connectors)
         too_old: set[str] = set()
         for exclusion_id, versions in list(self.exclusions.items()):
-            while len(versions) > 1 and versions[1].key[0] < closed:
+            while _are_too_many(versions, closed):
                 versions.pop(0)
             if not versions or _has_ended(versions[-1], keep_from):
                 del self.exclusions[exclusion_id]
@@ -212,6 +215,11 @@ class Declarations:
 
     def _merge_gaps(self) -> None:
         self.merged_gaps = merge((gap.from_, gap.until) for gap in self.gaps)
+
+
+def _are_too_many(versions: Sequence[Inventory] | Sequence[Exclusion], closed: Micros) -> bool:
+    """Tell whether the first of some versions is superseded for good, for all that is kept to answer."""
+    return len(versions) > 1 + SUPERSEDED_KEPT and versions[1 + SUPERSEDED_KEPT].key[0] < closed
 
 
 def _has_ended(exclusion: Exclusion, keep_from: Micros) -> bool:

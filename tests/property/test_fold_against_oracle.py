@@ -12,6 +12,7 @@ from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.domain.summary import summarize
 from service.domain.time import HOUR, Micros, rfc3339
+from tests.oracle.builders import at, event, status, upserted
 from tests.oracle.drawn_events import DAY_S, Nastiness
 from tests.oracle.oracle import OracleResult, run
 from tests.oracle.strategies import LATENESS_OF_ALL_S, logs
@@ -113,3 +114,24 @@ def test_a_capped_fold_agrees_with_the_oracle_as_of_that_time(log: list[Json], d
     assume(expected.exists)
 
     assert_agrees(state, as_of, rules(), expected)
+
+
+@given(st.integers(0, 5), st.booleans())
+@tries(0.1)
+def test_a_removal_from_before_the_horizon_takes_back_what_was_declared_after_it(
+    hour: int, again: bool
+) -> None:
+    """Declarations obey no lateness: a withdrawal that applies after the removal is void."""
+    log = [
+        status("OUTOFORDER", at("00:00")),
+        event(
+            "exclusion.declared", at("01:00"), exclusion_id="x", reason="vandalism", **{"from": at("00:00")}
+        ),
+        event("exclusion.withdrawn", at("03:00"), exclusion_id="x"),
+        *([upserted(at("04:00"), c1=None)] if again else []),
+        status("OUTOFORDER", at("12:00", 2)),
+        event("evse.removed", at(f"0{hour}:00")),
+    ]
+    state, _ = folded(decoded(log), rules())
+
+    assert_agrees(state, state.as_of, rules(), run(log))

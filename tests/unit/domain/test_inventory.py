@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.vocabulary import ExclusionReason
-from service.domain.inventory import Declarations, Exclusion, Gap, Inventory
+from service.domain.inventory import SUPERSEDED_KEPT, Declarations, Exclusion, Gap, Inventory
 
 PLUG = {"standard": "IEC_62196_T2"}
 
@@ -44,17 +44,18 @@ def test_the_latest_inventory_stands() -> None:
     assert declarations.connectors == {"c1": PLUG}
 
 
-def test_superseded_inventories_are_dropped_once_history_is_closed() -> None:
+def test_superseded_inventories_beyond_some_are_dropped_once_history_is_closed() -> None:
     """What they said of connectors, and whom they named, is not forgotten."""
     declarations = Declarations()
     declarations.upsert(upserted(1, "c1", "c2"))
     declarations.upsert(upserted(2, "c1"))
-    declarations.upsert(Inventory((3, 3), {"evse_id": "three"}, None))
-    declarations.upsert(upserted(9, "c3"))
+    for time in range(3, 4 + SUPERSEDED_KEPT):
+        declarations.upsert(Inventory((time, time), {"evse_id": str(time)}, None))
+    declarations.upsert(upserted(19, "c3"))
 
-    declarations.settle(5, 0)
+    declarations.settle(15, 0)
 
-    assert [each.key[0] for each in declarations.inventories] == [3, 9]
+    assert [each.key[0] for each in declarations.inventories] == [*range(3, 4 + SUPERSEDED_KEPT), 19]
     assert declarations.inventories[0].connectors == {"c1": PLUG}
     assert declarations.named_before == {"c1", "c2"}
     assert not declarations.is_published("c2")
@@ -62,16 +63,31 @@ def test_superseded_inventories_are_dropped_once_history_is_closed() -> None:
     assert declarations.is_published("never named")
 
 
-@pytest.mark.parametrize(("closed", "left"), [(2, 3), (3, 2), (99, 1)])
-def test_superseded_exclusions_are_dropped_once_history_is_closed(closed: int, left: int) -> None:
-    """Until then a removal may come between them."""
+@pytest.mark.parametrize(("closed", "dropped"), [(2, 0), (5, 0), (6, 1), (99, 2)])
+def test_superseded_exclusions_beyond_some_are_dropped_once_history_is_closed(
+    closed: int, dropped: int
+) -> None:
+    """Those of the time still open are all kept, for a removal may come between them."""
     declarations = Declarations()
-    for time in (1, 2, 3):
+    versions = 3 + SUPERSEDED_KEPT
+    for time in range(1, versions + 1):
         declarations.declare("x", Exclusion((time, time), withdrawn=False, until=50))
 
     declarations.settle(closed, 0)
 
-    assert len(declarations.exclusions["x"]) == left
+    assert len(declarations.exclusions["x"]) == versions - dropped
+
+
+def test_a_removal_dated_back_beyond_the_horizon_takes_a_withdrawal_back() -> None:
+    """What it withdrew holds again: declarations obey no lateness (settled readings 3, 10 and 13)."""
+    declarations = Declarations()
+    declarations.declare("x", Exclusion((1, 1), withdrawn=False, until=None))
+    declarations.declare("x", Exclusion((3, 2), withdrawn=True))
+    declarations.settle(99, 0)
+
+    declarations.remove_after((2, 3))
+
+    assert declarations.standing("x") == Exclusion((1, 1), withdrawn=False, until=None)
 
 
 @pytest.mark.parametrize(
