@@ -15,12 +15,13 @@ from service.adapters.clock import SystemClock
 from service.adapters.kafka_admin import check_topics
 from service.adapters.kafka_group import KafkaGroup
 from service.adapters.kafka_ledger import KafkaLedger
+from service.inspection import Findings, Fit, Inspection
 from service.life import run_watched
 from service.processing.instruments import NoInstruments
 from service.processing.outputs import Topics
-from service.processing.ports import Clock, Epochs
+from service.processing.ports import Clock, Epochs, ViewStore
 from service.processing.worker import Worker
-from service.rebuild import Findings, Fit, Rebuild, Stage, look_at_fit
+from service.rebuild import Rebuild, Stage
 from service.settings import Settings
 
 _FOLLOW_S = 0.5
@@ -34,7 +35,15 @@ async def fit(settings: Settings) -> Fit:
         for part in (store, group):
             stack.push_async_callback(part.stop)
             await part.start()
-        return await look_at_fit(store, group, settings.input_topics)
+        return await _inspection(settings, store, group).fit()
+
+
+def _inspection(settings: Settings, store: ViewStore, group: KafkaGroup) -> Inspection:
+    reading = app.reader_settings(settings)
+    ledger, snapshots = (
+        KafkaLedger(reading, topic) for topic in (settings.ledger_topic, settings.snapshots_topic)
+    )
+    return Inspection(store, group, ledger, snapshots, settings.input_topics)
 
 
 async def rebuild(
@@ -54,8 +63,6 @@ async def rebuild(
     job = Rebuild(
         store,
         group,
-        KafkaLedger(app.reader_settings(settings), settings.ledger_topic),
-        KafkaLedger(app.reader_settings(settings), settings.snapshots_topic),
         publisher,
         Topics.with_prefix(settings.topic_prefix, "evse-status"),
         settings.input_topics,
@@ -64,7 +71,7 @@ async def rebuild(
         for part in (store, publisher, group):
             stack.push_async_callback(part.stop)
             await part.start()
-        findings = await job.look()
+        findings = await _inspection(settings, store, group).findings()
         if not await asyncio.to_thread(confirm, findings):
             return False
         epochs = findings.next_epochs(told)

@@ -214,6 +214,9 @@ class FaultyLog:
     async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         return await self._inner.end_offsets(partitions)
 
+    async def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        return await self._inner.topic_ids(topics)
+
     def unknown_topics(self) -> list[str]:
         return self._inner.unknown_topics()
 

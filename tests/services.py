@@ -156,3 +156,10 @@ class Kafka:
             while topic not in await admin.list_topics():  # noqa: ASYNC110 - the broker tells nobody
                 await asyncio.sleep(_AGAIN_S)
         return topic
+
+    async def delete_topic(self, name: str) -> None:
+        """Delete a topic; return once it is gone."""
+        async with self.admin() as admin:
+            await admin.delete_topics([name])
+            while name in await admin.list_topics():  # noqa: ASYNC110 - the broker tells nobody
+                await asyncio.sleep(_AGAIN_S)

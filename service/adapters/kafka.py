@@ -28,8 +28,9 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 from service.adapters.kafka_decoding import StepOver, decode_tolerantly
 from service.adapters.kafka_errors import Patience, check_tasks, partitions_of, patience_to_start, translated
 from service.adapters.kafka_records import record_from
+from service.adapters.kafka_topic_ids import topic_ids
 from service.processing.dead_letters import OffsetRange
-from service.processing.ports import Commit, OwnershipLost, Record, TopicPartition
+from service.processing.ports import Commit, OwnershipLost, Record, Resend, TopicPartition
 
 Callback = Callable[[frozenset[TopicPartition]], Awaitable[None]]
 
@@ -45,7 +46,8 @@ partition that is restored, and at each look at the log.
 
 _METADATA_MS = 10_000
 _SIGNED = r"evse-status generation (\d+)"
-_RESEND = "resend"
+_RESEND = {"resend": Resend.LAST_WORDS, "resend-history": Resend.HISTORY}
+_LEDGER = "ledger "
 # Seconds that a poll is given beyond its own timeout to come back by itself.
 _GRACE = 0.2
 
@@ -172,6 +174,9 @@ class KafkaLog:
         # From the metadata that the client asks for anew every few seconds; asking by name may create one.
         cluster = self._running._client.cluster  # noqa: SLF001
         return [topic for topic in self._settings.topics if not cluster.partitions_for_topic(topic)]
+
+    async def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        return await topic_ids(self._running._client, self._patience, topics)  # noqa: SLF001
 
     def position(self, partition: TopicPartition) -> int | None:
         if partition not in self._group.assignment:
@@ -319,12 +324,17 @@ def commit_from(said: Any) -> Commit | None:
         return None
     words = said.metadata.split(",")
     signed = re.fullmatch(_SIGNED, words[0])
-    return Commit(said.offset, int(signed[1]) if signed else None, must_resend=_RESEND in words)
+    resend = max((_RESEND.get(word, Resend.NOTHING) for word in words), default=Resend.NOTHING)
+    ledger = next((word.removeprefix(_LEDGER) for word in words if word.startswith(_LEDGER)), "")
+    return Commit(said.offset, int(signed[1]) if signed else None, resend, ledger)
 
 
 def _signature(commit: Commit) -> str:
-    word = f"evse-status generation {commit.generation}"
-    return f"{word},{_RESEND}" if commit.must_resend else word
+    words = [f"evse-status generation {commit.generation}"]
+    words += [word for word, resend in _RESEND.items() if resend is commit.resend]
+    if commit.ledger:
+        words.append(_LEDGER + commit.ledger)
+    return ",".join(words)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -7,7 +7,7 @@ Joins nothing and changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from service.adapters.kafka import commit_from
 from service.adapters.kafka_errors import Patience, patience_to_start, translated
 from service.adapters.kafka_reader import KafkaReaderSettings, pieces
+from service.adapters.kafka_topic_ids import topic_ids
 from service.processing.ports import Commit, TopicPartition
 
 
@@ -93,6 +94,10 @@ class KafkaGroup:
         places = [KafkaPartition(one.topic, one.partition) for one in partitions]
         found = await self._patience.answer(self._consumer.beginning_offsets(places))
         return {TopicPartition(place.topic, place.partition): begin for place, begin in found.items()}
+
+    async def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """Give the ids of those topics that exist (`Log.topic_ids`)."""
+        return await topic_ids(self._consumer._client, self._patience, topics)  # noqa: SLF001
 
     async def has_records(self, partition: TopicPartition, start: int, end: int) -> bool:
         """Tell whether a record lies between two offsets: markers of transactions take offsets, too."""

@@ -7,6 +7,7 @@ For tests and for trying things out in one process. The contract tests hold it t
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -38,6 +39,7 @@ class MemoryBroker:
         self.available = True
         self.clock = clock or ManualClock()
         self._records: dict[TopicPartition, list[Record]] = {}
+        self._ids: dict[str, str] = {}
         self._cut: dict[TopicPartition, int] = {}
         self._groups: defaultdict[str, _Group] = defaultdict(lambda: _Group(self))
         self._waiting: set[asyncio.Future[None]] = set()
@@ -47,6 +49,7 @@ class MemoryBroker:
     def create_topic(self, topic: str, partitions: int = 1) -> None:
         for partition in range(partitions):
             self._records.setdefault(TopicPartition(topic, partition), [])
+        self._ids.setdefault(topic, str(uuid.uuid4()))
 
     def partitions_of(self, topic: str) -> list[TopicPartition]:
         return sorted(partition for partition in self._records if partition.topic == topic)
@@ -85,6 +88,10 @@ class MemoryBroker:
                 f"there is no partition {partition.partition} of topic {partition.topic}"
             ) from None
 
+    def id_of(self, topic: str) -> str | None:
+        """The id of a topic, None where there is none of the name."""
+        return self._ids.get(topic)
+
     def begin(self, partition: TopicPartition) -> int:
         """The offset of the first record kept."""
         return self._cut.get(partition, 0)
@@ -102,6 +109,7 @@ class MemoryBroker:
         """Delete a topic and create it again, empty; groups forget what they committed of it."""
         for partition in self.partitions_of(topic):
             self._records[partition] = []
+            self._ids[topic] = str(uuid.uuid4())
             self._cut.pop(partition, None)
             for group in self._groups.values():
                 group.committed.pop(partition, None)
@@ -269,6 +277,11 @@ class MemoryLog:
 
     def unknown_topics(self) -> list[str]:
         return [topic for topic in self.topics if not self._broker.partitions_of(topic)]
+
+    async def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        self._broker.require()
+        found = {topic: self._broker.id_of(topic) for topic in topics}
+        return {topic: one for topic, one in found.items() if one is not None}
 
     def position(self, partition: TopicPartition) -> int | None:
         return self._positions.get(partition)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from service.adapters.view_limits import on_the_map, pruning_day
@@ -211,8 +211,11 @@ class MemoryViewStore:
 
     async def save_epochs(self, epochs: Epochs) -> None:
         self._require()
-        if epochs.generation > self.server.view.epochs.generation:
-            self.server.view.epochs = epochs
+        stored = self.server.view.epochs
+        if epochs.generation > stored.generation:
+            self.server.view.epochs = replace(epochs, ids={**stored.ids, **epochs.ids})
+        elif epochs.generation == stored.generation:
+            self.server.view.epochs = replace(stored, ids={**epochs.ids, **stored.ids})
 
     def _require(self) -> None:
         if not self.available:

@@ -33,6 +33,8 @@ _OUTCOMES = (SaveOutcome.STALE, SaveOutcome.ALREADY, SaveOutcome.SAVED, SaveOutc
 _LISTS_FOLLOW, _BEHIND = 3, 4
 _TRAIL_LOST = -1
 _STAGED_KEPT_S = 86_400
+_ID = "id:"
+"""Stands before a topic whose id is told, among the epochs; no name of a topic has a colon."""
 
 
 def hole() -> Hole:
@@ -154,14 +156,25 @@ class RedisStore(ABC):
 
     async def load_epochs(self) -> Epochs:
         [found] = await self._ask([call("hgetall", self._keys.epochs)])
-        numbers = {name.decode(): int(number) for name, number in found.items()}
-        return Epochs(numbers.pop("", 0), numbers)
+        words = {name.decode(): word.decode() for name, word in found.items()}
+        ids = {name.removeprefix(_ID): words.pop(name) for name in list(words) if name.startswith(_ID)}
+        since = {name: int(number) for name, number in words.items()}
+        return Epochs(since.pop("", 0), since, ids)
 
     async def save_epochs(self, epochs: Epochs) -> None:
         stored = await self.load_epochs()
+        if stored.generation > epochs.generation:
+            return
+        ids = {f"{_ID}{topic}": each for topic, each in epochs.ids.items()}
+        calls: list[Call] = []
         if stored.generation < epochs.generation:
-            fields = {"": epochs.generation, **epochs.since}
-            await self._ask([call("hset", self._keys.epochs, mapping=fields)])
+            calls.append(
+                call("hset", self._keys.epochs, mapping={"": epochs.generation, **epochs.since, **ids})
+            )
+        else:
+            calls += [call("hsetnx", self._keys.epochs, name, each) for name, each in ids.items()]
+        if calls:
+            await self._ask(calls)
 
     async def _enlist(self, writes: Sequence[ViewWrite]) -> None:
         """Name the EVSEs in their partition's list, before there is anything of them to be forgotten."""

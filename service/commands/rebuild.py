@@ -11,8 +11,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from service import maintenance
 from service.commands.console import CommandError, ConfigOption, notices, printable
+from service.inspection import Findings
 from service.logs import configure_logs
-from service.rebuild import Findings, Stage
+from service.rebuild import Stage
 from service.settings import Settings, load_settings
 
 _SHOWN = 10

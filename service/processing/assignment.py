@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.processing.dead_letters import RejectionRun
-from service.processing.ports import Checkpoint, Commit, Mark, Record, TopicPartition
+from service.processing.ports import Checkpoint, Commit, Mark, Record, Resend, TopicPartition
 
 
 @dataclass(slots=True)
@@ -19,14 +19,15 @@ class Progress:
     How far one owned partition is processed; `restored` once what is kept of it has come back.
 
     Everything before `done` is in the view. `mark` is how far the bases in the ledger reach, `epoch` the
-    generation that all is written in. `must_resend`: the output topics may hold older words than the view;
-    they are sent again when what had been done before, `until`, has been done again.
+    generation that all is written in, `ledger` the id of the ledger. `resend`: what the output topics have to
+    be told again, when what had been done before, `until`, has been done again.
     """
 
     restored: bool = False
     run: RejectionRun = field(default_factory=RejectionRun)
     done: int = 0
-    must_resend: bool = False
+    resend: Resend = Resend.NOTHING
+    ledger: str = ""
     until: int = 0
     mark: Mark | None = None
     epoch: int = 0
@@ -41,7 +42,7 @@ class Progress:
 
     def commit(self, next_offset: int) -> Commit:
         """Give what is committed when everything before `next_offset` is in the view and written."""
-        return Commit(next_offset, self.epoch, self.must_resend)
+        return Commit(next_offset, self.epoch, self.resend, self.ledger)
 
     def checkpoint(self, next_offset: int, ingest: bytes = b"") -> Checkpoint:
         """
@@ -108,14 +109,15 @@ class Assignment:
         partition: TopicPartition,
         checkpoint: Checkpoint | None,
         *,
-        must_resend: bool = False,
+        resend: Resend = Resend.NOTHING,
+        ledger: str = "",
         until: int = 0,
     ) -> None:
         """Note that what is kept of a partition has come back, if it is still owned."""
         progress = self._progress.get(partition)
         if progress is not None:
             progress.restore(checkpoint)
-            progress.must_resend, progress.until = must_resend, until
+            progress.resend, progress.ledger, progress.until = resend, ledger, until
 
     def begin_again(self) -> None:
         """Take all that is owned for not restored: what was known of it is void."""

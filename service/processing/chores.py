@@ -18,7 +18,7 @@ from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.owned import Owned
-from service.processing.ports import Checkpoint, Hole, Mark, OwnershipLost, TopicPartition
+from service.processing.ports import Checkpoint, Hole, Mark, OwnershipLost, Resend, TopicPartition
 from service.processing.retry import Retrying
 from service.processing.steps import Steps
 from service.processing.tick import SlowTick
@@ -112,16 +112,16 @@ class Chores:
                 raise Hole(f"the view has lost {len(gone)} EVSEs of partition {number}, {gone[0]} among them")
 
     async def _resend(self) -> None:
-        """Send a share of what the output topics must be told anew, since the view had gone back."""
+        """Send a share of what the output topics must be told anew, of one partition after the other."""
         progress = self._assignment.progress()
-        for number in sorted({place.partition for place, one in progress.items() if one.must_resend}):
+        for number in sorted({place.partition for place, one in progress.items() if one.resend}):
             here = [one for place, one in progress.items() if place.partition == number]
             if not self._watching.is_counted(number) or any(one.done < one.until for one in here):
                 continue
             left = self._resending.setdefault(number, self._watching.uids_of(number))
             some, self._resending[number] = left[: self._share], left[self._share :]
             if some:
-                await self._steps.resend(some)
+                await self._steps.resend(some, max(one.resend for one in here))
             else:
                 del self._resending[number]
                 await self._sent_again(number)
@@ -132,7 +132,7 @@ class Chores:
         commits = {}
         for place, progress in self._assignment.progress().items():
             if place.partition == number:
-                progress.must_resend = False
+                progress.resend = Resend.NOTHING
                 commits[place] = progress.commit(progress.done)
         try:
             await self._retrying(Part.LOG, partial(self._ports.log.commit, commits))
@@ -143,7 +143,10 @@ class Chores:
         """Begin to write the bases of partitions for which a day has closed on the clock."""
         now, progress = self._ports.clock.now(), self._assignment.progress()
         for number in {place.partition for place in progress}:
-            marks = [one.mark for place, one in progress.items() if place.partition == number]
+            here = [one for place, one in progress.items() if place.partition == number]
+            if any(one.resend is Resend.HISTORY for one in here):
+                continue  # the mark would say that the ledger holds what it does not yet
+            marks = [one.mark for one in here]
             if self._watching.is_counted(number) and self._closing.is_due(number, now, marks):
                 reached = self._reached(number)
                 uids, ingest = self._watching.uids_of(number), self._watching.ingest_of(number)
@@ -165,8 +168,9 @@ class Chores:
             marks = [progress[place].mark if place in progress else None for place in places]
             await self._write_bases(uids, marks)
             return
-        marks_now = self._closing.finish(number, self._steps.planning.epochs)
-        messages = self._closing.marked(number, marks_now)
+        epochs = self._steps.planning.epochs
+        marks_now = self._closing.finish(number, epochs)
+        messages = self._closing.marked(number, marks_now, epochs)
         await self._retrying(Part.PUBLISHER, partial(self._ports.publisher.publish, messages))
         checkpoints: dict[TopicPartition, Checkpoint] = {}
         for place, mark in marks_now.items():

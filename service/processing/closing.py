@@ -79,11 +79,13 @@ class Closing:
         messages = [*kept, self._topics.entry(number, ledger.base_entry(uid, base))]
         return Plan(uid, held, (), messages=messages)
 
-    def marked(self, number: int, marks: Mapping[TopicPartition, LedgerMark]) -> list[Message]:
-        """Make the messages that say how far the bases reach now."""
-        return [
-            self._topics.entry(number, ledger.mark_entry(place.topic, mark)) for place, mark in marks.items()
-        ]
+    def marked(
+        self, number: int, marks: Mapping[TopicPartition, LedgerMark], epochs: Epochs
+    ) -> list[Message]:
+        """Make the messages that say how far the bases reach now, and in which log."""
+        entries = [ledger.epoch_entry(epochs)]
+        entries += [ledger.mark_entry(place.topic, mark) for place, mark in marks.items()]
+        return [self._topics.entry(number, entry) for entry in entries]
 
 
 def changed_since(position: Position, marks: Iterable[Mark | None]) -> bool:

@@ -140,13 +140,17 @@ def read_mark(value: bytes) -> LedgerMark:
 
 def epoch_entry(epochs: Epochs) -> Entry:
     """Make the record of the epochs; it stands in every partition."""
-    return [Kind.EPOCH], {"generation": epochs.generation, "since": dict(epochs.since)}
+    return [Kind.EPOCH], {
+        "generation": epochs.generation,
+        "since": dict(epochs.since),
+        "ids": dict(epochs.ids),
+    }
 
 
 def read_epochs(value: bytes) -> Epochs:
     """Read the value of the epochs."""
     plain = orjson.loads(value)
-    return Epochs(plain["generation"], plain["since"])
+    return Epochs(plain["generation"], plain["since"], plain.get("ids", {}))
 
 
 def skip_entry(span: OffsetRange, epoch: int) -> Entry:

@@ -19,7 +19,7 @@ from service.domain.time import Micros
 from service.domain.vitals import pack_vitals, vitals
 from service.processing import ledger, rendering, storing
 from service.processing.outputs import Kept, Topics, described, unpacked
-from service.processing.ports import Epochs, Message, Position, Record, ViewWrite
+from service.processing.ports import Epochs, Message, Position, Record, Resend, ViewWrite
 from service.processing.sifting import Item
 from service.processing.states import Held
 
@@ -261,10 +261,11 @@ def again(uid: str, held: Held, planning: Planning) -> Plan:
     return made
 
 
-def resend(uid: str, held: Held, planning: Planning) -> Plan:
-    """Plan to publish all that the output topics should end with of an EVSE."""
+def resend(uid: str, held: Held, planning: Planning, what: Resend = Resend.LAST_WORDS) -> Plan:
+    """Plan to publish what the output topics should end with of an EVSE, or all of its history, too."""
     made = again(uid, held, planning)
-    entries = rendering.entries_again(held.state)
+    is_all = what is Resend.HISTORY
+    entries = rendering.all_entries(held.state) if is_all else rendering.entries_again(held.state)
     made.messages += [planning.topics.entry(_home(held), entry) for entry in entries]
     return made
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from itertools import zip_longest
 from typing import NamedTuple, Protocol
 
@@ -87,18 +87,29 @@ class Behind(PortError):
     """
 
 
+class Resend(IntEnum):
+    """What the output topics have to be told again of a partition, from the view; each includes the last."""
+
+    NOTHING = 0
+    LAST_WORDS = 1
+    """The view went back, so they may hold older words than it: what they should end with."""
+    HISTORY = 2
+    """The ledger lost its records: all of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """
     What a group has committed of a partition; `generation` of the view it was for, None: not by a worker.
 
-    `must_resend`: the view went back, so the output topics may hold older words than it until all that it
-    holds of the partition has been sent again.
+    `resend`: what has to be sent again of all that the view holds of the partition. `ledger` is the id of the
+    ledger that the worker wrote to, empty where brokers tell none.
     """
 
     next_offset: int
     generation: int | None
-    must_resend: bool = False
+    resend: Resend = Resend.NOTHING
+    ledger: str = ""
 
 
 class Torn(PortError):
@@ -164,6 +175,13 @@ class Log(Protocol):
 
     def unknown_topics(self) -> list[str]:
         """The input topics that the brokers do not have now, as far as they have told."""
+
+    async def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """
+        The ids of those topics that exist: one that was deleted and created again has another.
+
+        None where the brokers tell no ids (Kafka before 2.8). A broker may lag for a moment.
+        """
 
     def position(self, partition: TopicPartition) -> int | None:
         """The next offset that `fetch` will return, None while unknown."""
@@ -278,14 +296,20 @@ class Epochs:
 
     `generation` is raised by every rebuild; `since` holds for each topic whose log was begun anew (deleted
     and created again) the generation at which it was. What was stored in an older generation is rebuilt.
+    `ids` are those of the topics that are read in this generation, as far as brokers have told them.
     """
 
     generation: int = 0
     since: Mapping[str, int] = field(default_factory=dict)
+    ids: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, topic: str) -> int:
         """Give the epoch of a topic."""
         return self.since.get(topic, 0)
+
+    def identified(self, ids: Mapping[str, str]) -> Epochs:
+        """Give the same, with the ids of those topics of which none was known."""
+        return Epochs(self.generation, self.since, {**ids, **self.ids})
 
 
 @dataclass(frozen=True, slots=True)
@@ -434,7 +458,7 @@ class ViewStore(Protocol):
         """Give the epochs of the input topics."""
 
     async def save_epochs(self, epochs: Epochs) -> None:
-        """Write the epochs; where the stored ones are newer those stay."""
+        """Write the epochs; where the stored ones are newer those stay, of the same generation their ids."""
 
     async def ping(self) -> None:
         """Prove that the store can be written; raise `Unavailable` otherwise."""

@@ -108,7 +108,7 @@ class Book:
             self.marks[words[1]] = ledger.read_mark(value)
         elif kind == Kind.EPOCH:
             epochs = ledger.read_epochs(value)
-            if epochs.generation > self.epochs.generation:
+            if epochs.generation >= self.epochs.generation:
                 self.epochs = epochs
 
     def _take_base(self, uid: str, base: Base) -> None:

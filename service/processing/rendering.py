@@ -254,6 +254,24 @@ def entries_again(state: EvseState) -> Iterator[Entry]:
         yield ledger.day_key(state.uid, _field(PORT, day)), port_day_json(state.port_days[day])
 
 
+def all_entries(state: EvseState) -> Iterator[Entry]:
+    """Give every record that the ledger holds of an EVSE, but its base."""
+    uid = state.uid
+    for owner, history in state.history.items():
+        for day in sorted(history.days):
+            yield ledger.day_key(uid, _field(owner, day)), _day(state, owner, day)
+        for span in history.spans:
+            yield ledger.outage_key(uid, owner, span.start, span.end), outage_json(owner, span)
+    for day in sorted(state.port_days):
+        yield ledger.day_key(uid, _field(PORT, day)), port_day_json(state.port_days[day])
+    for exclusion_id, exclusion in sorted(state.declarations.all_standing().items()):
+        yield ledger.exclusion_key(uid, exclusion_id), exclusion_json(exclusion)
+    for gap in state.declarations.gaps:
+        yield ledger.gap_key(uid, gap.from_, gap.until), gap_json(gap)
+    if state.removal_key is not None:
+        yield ledger.removal_key(uid), {"removed_at": rfc3339(state.removal_key[0])}
+
+
 def _field(uid: str, day: int) -> str:
     return day_field(uid, _EPOCH + timedelta(days=day))
 

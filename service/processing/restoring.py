@@ -17,7 +17,8 @@ import structlog
 
 from service.domain.time import DAY, Micros, rfc3339
 from service.processing import ledger
-from service.processing.bearings import Bearings, forgotten
+from service.processing.bearings import Bearings
+from service.processing.identity import Identified, Identity, others
 from service.processing.ingest import Ingest
 from service.processing.instruments import Instruments, Part
 from service.processing.ledger import LedgerMark
@@ -30,10 +31,12 @@ from service.processing.ports import (
     Epochs,
     Mark,
     OwnershipLost,
+    Resend,
     SaveOutcome,
     TopicPartition,
 )
 from service.processing.rebuilding import Book, Rebuilding
+from service.processing.refusing import Refusing, Renewed
 from service.processing.remnants import Remnants, named
 from service.processing.retry import Retrying
 from service.processing.skipping import Skipping
@@ -43,11 +46,6 @@ _log = structlog.get_logger()
 
 _LOOKS = 3
 _BETWEEN_LOOKS_S = 2.0
-_MORE_LOOKS, _BETWEEN_MORE_LOOKS_S = 5, 1.0
-
-
-class Renewed(Exception):
-    """The log has another epoch than this worker knew: everything is restored anew."""
 
 
 @dataclass(slots=True)
@@ -57,8 +55,8 @@ class Restored:
 
     `lost`: records between what is known and what the log holds are gone. `unseen` are EVSEs that were made
     again of what was left, each with the time from which nothing is known of it; `behind` those whose base
-    is all there is, likewise. `must_resend`: the output topics may end with older words than the view, and
-    have to be told anew.
+    is all there is, likewise. `resend`: what the output topics have to be told anew. `ids` are those of the
+    topics that are read, and `ledger` that of the one written to.
     """
 
     checkpoints: dict[TopicPartition, Checkpoint]
@@ -66,10 +64,12 @@ class Restored:
     lost: bool = False
     unseen: dict[str, Micros] = field(default_factory=dict)
     behind: dict[str, Micros] = field(default_factory=dict)
-    must_resend: bool = False
+    resend: Resend = Resend.NOTHING
     until: dict[TopicPartition, int] = field(default_factory=dict)
     evses: int = 0
     is_new: bool = False
+    ids: Mapping[str, str] = field(default_factory=dict)
+    ledger: str = ""
 
 
 class Restoring:
@@ -91,6 +91,8 @@ class Restoring:
         self._rebuilding = Rebuilding(ports, retrying, hold)
         self.skipping = Skipping(ports, retrying, hold, options.skipped, self._topics)
         self._remnants = Remnants(ports, retrying, hold, self._topics.ledger)
+        self._identity = Identity(ports, retrying, options.topics, self._topics.ledger)
+        self._refusing = Refusing(ports, retrying, self._remnants)
 
     async def partition(self, number: int, planning: Planning, *, has_hole: bool = False) -> Restored:
         """
@@ -104,16 +106,17 @@ class Restoring:
         bearings = await self._bearings(places, planning.epochs)
         for place, each in bearings.items():
             each.refuse(place)
+        topics = await self._identity.of(bearings.values(), planning.epochs)
         if has_hole:
             bearings = {
                 place: replace(each, checkpoint=None, left=each.known or each.left)
                 for place, each in bearings.items()
             }
         await self.skipping.remember(number, planning.epochs)
-        if all(each.serves for each in bearings.values()):
-            return await self._from_the_view(bearings, planning.epochs.generation)
+        if all(each.serves for each in bearings.values()) and not others(planning.epochs.ids, topics.ids):
+            return await self._from_the_view(number, bearings, planning.epochs, topics)
         began = self._ports.clock.monotonic()
-        restored = await self._from_the_ledger(number, bearings, planning)
+        restored = await self._from_the_ledger(number, bearings, planning, topics)
         if restored.is_new:
             _log.info(
                 "A partition is new: nothing is known of it.", action="partition_begun", partition=number
@@ -185,14 +188,20 @@ class Restoring:
             await self._ports.clock.sleep(_BETWEEN_LOOKS_S)
         return bearings
 
-    async def _from_the_view(self, bearings: Mapping[TopicPartition, Bearings], generation: int) -> Restored:
+    async def _from_the_view(
+        self,
+        number: int,
+        bearings: Mapping[TopicPartition, Bearings],
+        epochs: Epochs,
+        topics: Identified,
+    ) -> Restored:
         checkpoints, seek = {}, {}
         for place, each in bearings.items():
             if each.checkpoint is None:  # never: it serves
                 continue
             checkpoints[place] = each.checkpoint
             known = each.checkpoint.next_offset
-            if each.commit is not None and each.commit.must_resend:
+            if each.commit is not None and each.commit.resend:
                 # What was read again may not have come to its end: repeats do no harm.
                 known = max(each.begin, min(known, each.commit.next_offset))
                 checkpoints[place] = replace(each.checkpoint, next_offset=known)
@@ -207,9 +216,18 @@ class Restoring:
                     checkpoint=known,
                     committed=each.committed,
                 )
-        restored = Restored(checkpoints, seek, must_resend=_must_resend(bearings, seek))
-        restored.until = _done_before(bearings)
-        await self._commit(bearings, restored, generation)
+        restored = Restored(checkpoints, seek, ids=topics.ids, ledger=topics.ledger)
+        restored.resend, restored.until = _resend(bearings, seek, topics), _done_before(bearings)
+        if topics.has_lost_ledger:
+            _log.warning(
+                "The ledger was deleted and created again: the view's whole history is written to it anew.",
+                action="ledger_lost",
+                partition=number,
+            )
+            checkpoints |= {place: replace(each, mark=None) for place, each in checkpoints.items()}
+            await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(checkpoints))
+            await self._begin_ledger(number, restored, {}, epochs.identified(topics.ids))
+        await self._commit(bearings, restored, epochs.generation)
         return restored
 
     async def _commit(
@@ -228,7 +246,7 @@ class Restoring:
         commits = {
             place: commit
             for place, at in restored.seek.items()
-            if (commit := Commit(at, generation, restored.must_resend)) != bearings[place].commit
+            if (commit := Commit(at, generation, restored.resend, restored.ledger)) != bearings[place].commit
         }
         try:
             await self._retrying(Part.LOG, lambda: self._ports.log.commit(commits))
@@ -236,7 +254,11 @@ class Restoring:
             _log.warning(str(lost), action="ownership_lost")
 
     async def _from_the_ledger(
-        self, number: int, bearings: Mapping[TopicPartition, Bearings], planning: Planning
+        self,
+        number: int,
+        bearings: Mapping[TopicPartition, Bearings],
+        planning: Planning,
+        topics: Identified,
     ) -> Restored:
         for place, each in bearings.items():
             if each.committed is not None and not each.is_new:
@@ -260,7 +282,7 @@ class Restoring:
             if (mark := book.marks.get(place.topic)) is not None
             and mark.epoch == planning.epochs.of(place.topic)
         }
-        await self._refuse_another_log(number, bearings, marks, book, planning)
+        await self._refusing.another_log(number, bearings, marks, book, planning, topics)
         offsets = {place: mark.mark.next_offset for place, mark in marks.items()}
         gone = [place for place, each in bearings.items() if each.is_gone(offsets.get(place))]
         only_in_view = bool(gone) or any(
@@ -274,7 +296,9 @@ class Restoring:
             each.known is not None or each.left is not None for each in bearings.values()
         )
         something |= any(each.commit is not None and not each.is_set_by_hand for each in bearings.values())
-        restored = Restored({}, evses=len(book.bases), is_new=not something)
+        restored = Restored(
+            {}, evses=len(book.bases), is_new=not something, ids=topics.ids, ledger=topics.ledger
+        )
         if gone and something:
             await self._put_back_what_is_left(number, book, planning, restored, bearings)
             restored.lost = not all(bearings[place].is_in_view for place in gone)
@@ -290,55 +314,17 @@ class Restoring:
                 losses = (Ingest(self._silent_after, len(self._inputs)), restored.unseen, restored.behind)
                 ingest = with_losses(checkpoint.ingest, *losses, lost=restored.lost)
                 checkpoint = replace(checkpoint, ingest=ingest)
-            if only_in_view and something:  # no mark until the bases of all are written, which is due at once
+            if (
+                only_in_view and something
+            ) or topics.has_lost_ledger:  # no mark until the bases of all are written, which is due at once
                 checkpoint = replace(checkpoint, mark=None)
             restored.checkpoints[place] = checkpoint
-        restored.must_resend, restored.until = _must_resend(bearings, restored.seek), _done_before(bearings)
+        restored.resend = _resend(bearings, restored.seek, topics)
+        restored.until = _done_before(bearings)
         await self._commit(bearings, restored, planning.epochs.generation)
-        await self._begin_ledger(number, restored, marks, planning.epochs)
+        await self._begin_ledger(number, restored, marks, planning.epochs.identified(topics.ids), book.epochs)
         await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(restored.checkpoints))
         return restored
-
-    async def _refuse_another_log(
-        self,
-        number: int,
-        bearings: Mapping[TopicPartition, Bearings],
-        marks: Mapping[TopicPartition, LedgerMark],
-        book: Book,
-        planning: Planning,
-    ) -> None:
-        """
-        Raise `Unusable` where ledger or snapshots contradict that this is the log that was processed.
-
-        A topic that is deleted takes the group's offsets with it; where the view is lost, too, nothing else
-        tells. The snapshots are asked where the ledger says nothing.
-        """
-        forgets = any(each.is_forgotten for each in bearings.values())
-        last = await self._remnants.reached(number) if forgets else None
-        for index, (place, each) in enumerate(bearings.items()):
-            epoch = planning.epochs.of(place.topic)
-            reached = book.reached(index, epoch)
-            if place in marks:
-                reached = max(reached, marks[place].mark.next_offset)
-            if last is not None and last.epoch >= epoch and index < len(last.offsets):
-                reached = max(reached, last.offsets[index] + 1)
-            each.refuse(place, reached)
-            if each.is_forgotten and (reached or (book.has_history and len(bearings) == 1)):
-                await self._ask_again(place)
-                raise forgotten(place)
-
-    async def _ask_again(self, place: TopicPartition) -> None:
-        """
-        Ask for the group's offset a few times more; raise `Renewed` where there is one after all.
-
-        A broker that has just started may answer that there is none: it does not know the topic yet, and the
-        client takes that for nothing committed (seed 6017).
-        """
-        for _ in range(_MORE_LOOKS):
-            await self._ports.clock.sleep(_BETWEEN_MORE_LOOKS_S)
-            committed = await self._retrying(Part.LOG, lambda: self._ports.log.committed([place]))
-            if committed[place] is not None:
-                raise Renewed("the broker did not know the group's offsets yet")
 
     async def _put_back_what_is_left(
         self,
@@ -380,9 +366,12 @@ class Restoring:
         restored: Restored,
         marks: Mapping[TopicPartition, LedgerMark],
         epochs: Epochs,
+        said: Epochs | None = None,
     ) -> None:
-        """Say in the ledger from where on its bases will be complete, where it does not say so yet."""
+        """Say in the ledger from where on its bases will be complete, and of which log, where it does not."""
         messages = []
+        if said != epochs:
+            messages.append(self._topics.entry(number, ledger.epoch_entry(epochs)))
         for place, checkpoint in restored.checkpoints.items():
             if place not in marks and checkpoint.mark is not None:
                 mark = LedgerMark(checkpoint.mark, checkpoint.ingest, epochs.of(place.topic))
@@ -391,21 +380,21 @@ class Restoring:
             await self._retrying(Part.PUBLISHER, lambda: self._ports.publisher.publish(messages))
 
 
-def _must_resend(bearings: Mapping[TopicPartition, Bearings], seek: Mapping[TopicPartition, int]) -> bool:
+def _resend(
+    bearings: Mapping[TopicPartition, Bearings], seek: Mapping[TopicPartition, int], topics: Identified
+) -> Resend:
     """
-    Tell whether the output topics may hold older words than the view.
+    Tell what the output topics do not hold of the view, or hold in older words.
 
     While the log is read again, what was published before is published again from then on. Where that is
     interrupted by a view that has more (a replica that was not emptied), nobody would go on with it.
     """
-    return any(
-        each.commit is not None
-        and (
-            each.commit.must_resend
-            or (each.commit.generation is not None and each.commit.next_offset > seek[place])
-        )
-        for place, each in bearings.items()
-    )
+    if topics.has_lost_ledger:
+        return Resend.HISTORY
+    commits = {place: each.commit for place, each in bearings.items() if each.commit is not None}
+    if any(each.generation is not None and each.next_offset > seek[place] for place, each in commits.items()):
+        return max(Resend.LAST_WORDS, *(each.resend for each in commits.values()))
+    return max((each.resend for each in commits.values()), default=Resend.NOTHING)
 
 
 def _done_before(bearings: Mapping[TopicPartition, Bearings]) -> dict[TopicPartition, int]:

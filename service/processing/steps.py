@@ -45,14 +45,15 @@ from service.processing.ports import (
     OwnershipLost,
     Position,
     Record,
+    Resend,
     SaveOutcome,
     StoredEvse,
     TopicPartition,
     Torn,
     Unusable,
 )
+from service.processing.refusing import Renewed
 from service.processing.rejection import Rejection, skipped
-from service.processing.restoring import Renewed
 from service.processing.retry import Abandoned, Retrying
 from service.processing.sifting import Item, Rejected, Sifting, misplaced, sift
 from service.processing.states import Held, new_position, position_of
@@ -163,12 +164,13 @@ class Steps:
         plans = [outputs_again(uid, each, self.planning) for uid, each in unsure]
         await self.publish(plans, (), saved_at=-math.inf)
 
-    async def resend(self, uids: Iterable[str]) -> None:
-        """Publish all that the output topics should end with of these EVSEs."""
+    async def resend(self, uids: Iterable[str], what: Resend) -> None:
+        """Publish once more what the output topics have to be told of these EVSEs."""
         wanted = list(uids)
         await self.load(wanted, heard=False)
         held = ((uid, self._states.peek(uid)) for uid in wanted)
-        plans = [resend(uid, each, self.planning) for uid, each in held if each is not None and each.stored]
+        stored = ((uid, each) for uid, each in held if each is not None and each.stored)
+        plans = [resend(uid, each, self.planning, what) for uid, each in stored]
         # No save has shown that these states are still what the view holds: it is asked in any case.
         await self.publish(plans, (), saved_at=-math.inf)
         self._states.shrink()

@@ -1,8 +1,8 @@
 """
 The look at the log every second and at the view every few, and at where records come from.
 
-It tells health and metrics how far the partitions are, and notices what nobody says: a log that is another
-one or was cut before it was read, a view that has gone back, a rebuild that was asked for.
+It tells health and metrics how far the partitions are, and notices what nobody says: a log or a ledger that
+is another one, a log that was cut before it was read, a view that went back, a rebuild that was asked for.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import structlog
 from service.processing.assignment import partition_of
 from service.processing.bearings import beyond
 from service.processing.health import Health
+from service.processing.identity import another, others
 from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
+from service.processing.outputs import Topics
 from service.processing.owned import Owned
 from service.processing.ports import Record, TopicPartition, Unavailable
-from service.processing.restoring import Renewed
+from service.processing.refusing import Renewed
 from service.processing.retry import Retrying
 
 _log = structlog.get_logger()
@@ -48,6 +50,10 @@ class Survey:
         self._log_at = self._view_at = ports.clock.monotonic()
         self._expected: dict[TopicPartition, int] = {}
         self._shrunk: set[TopicPartition] = set()
+        self._ledger = Topics.with_prefix(options.topic_prefix, options.source).ledger
+        self._topics = (*options.topics, self._ledger)
+        self._ids: dict[str, str] = {}
+        self._changed: dict[str, str] = {}
 
     def reads_from(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Note from where partitions are read on by our own will."""
@@ -98,7 +104,8 @@ class Survey:
         Ask how far the log goes, and less often whether the view is as it was left, if it is time.
 
         `all_is_processed`: no fetched record waits. Raises `Behind`, `Renewed` where the view is of a newer
-        generation than this one, and `Unusable` where the log is another one, or the view would lose data.
+        generation than this one or the ledger is another one, and `Unusable` where the log is another one, or
+        the view would lose data.
         """
         now = self._ports.clock.monotonic()
         if now >= self._log_at:
@@ -106,6 +113,7 @@ class Survey:
             await self._look_at_the_log(all_is_processed=all_is_processed)
         if now >= self._view_at:
             self._view_at = now + self._view_every_s
+            await self._look_at_the_topics()
             await self._look_at_the_view(generation)
 
     async def _look_at_the_log(self, *, all_is_processed: bool) -> None:
@@ -127,6 +135,22 @@ class Survey:
                 self._instruments.position(partition, position)
         if all_is_processed:
             self._watching.surveyed(asked_at, ends, reached)
+
+    async def _look_at_the_topics(self) -> None:
+        """Raise where a topic twice has another id than it had: a broker may be late to know of one."""
+        try:
+            ids = await self._ports.log.topic_ids(self._topics)
+        except Unavailable as error:
+            self._retrying.unanswered(Part.LOG, error)
+            return
+        changed = {topic: ids[topic] for topic in others(self._ids, ids)}
+        again = {topic for topic, each in changed.items() if self._changed.get(topic) == each}
+        self._changed, self._ids = changed, {**ids, **self._ids}
+        for topic in sorted(again - {self._ledger}):
+            raise another(topic)
+        if self._ledger in again:
+            self._ids[self._ledger] = ids[self._ledger]
+            raise Renewed("the ledger was deleted and created again")
 
     async def _look_at_the_view(self, generation: int) -> None:
         store = self._ports.store

@@ -7,7 +7,7 @@ One batch is in hand at a time. This module knows no vendor, and nothing of what
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import structlog
 
@@ -20,7 +20,8 @@ from service.processing.options import Options, Ports
 from service.processing.owned import Owned
 from service.processing.planning import Defect
 from service.processing.ports import Behind, Hole, Record, TopicPartition, Torn
-from service.processing.restoring import Renewed, Restoring
+from service.processing.refusing import Renewed
+from service.processing.restoring import Restoring
 from service.processing.retry import Abandoned, Retrying, Stopping
 from service.processing.states import States
 from service.processing.steps import Steps
@@ -240,7 +241,8 @@ class Worker:
                 self._assignment.restore(
                     place,
                     checkpoint,
-                    must_resend=restored.must_resend,
+                    resend=restored.resend,
+                    ledger=restored.ledger,
                     until=restored.until.get(place, 0),
                 )
                 if place in restored.seek:
@@ -248,12 +250,21 @@ class Worker:
                     moved[place] = restored.seek[place]
                 self.health.restored(place)
             self._tell_unrestored()
+            await self._adopt(restored.ids)
             ingest = next((one.ingest for one in restored.checkpoints.values()), b"")
             self._watching.begin(number, ingest)
         self._survey.reads_from(moved)
         self._has_hole = False
         self._held_back = [record for record in self._held_back if partition_of(record) not in moved]
         return frozenset(moved)
+
+    async def _adopt(self, ids: Mapping[str, str]) -> None:
+        """Keep which topics these are, where that was not known."""
+        known = self._steps.planning.epochs
+        if ids.keys() - known.ids.keys():
+            epochs = known.identified(ids)
+            await self._retrying(Part.STORE, lambda: self._ports.store.save_epochs(epochs))
+            self._steps.renew(epochs)
 
     async def _was_skipped(self, defect: Defect) -> bool:
         """Tell whether an operator had skipped the record that our own code fails on, or it went."""

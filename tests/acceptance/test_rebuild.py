@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import redis
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 
 from tests.acceptance.processes import Running, command, until_committed, worker
 from tests.builders import Json
@@ -266,12 +266,5 @@ async def test_a_place_that_does_not_exist_is_refused(kafka: Kafka, settings: di
 
 async def make_anew(kafka: Kafka, topic: str) -> None:
     """Delete a topic and create it again."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.delete_topics([topic])
-        while topic in await admin.list_topics():
-            pass  # it goes a moment after it was deleted
-    finally:
-        await admin.close()
+    await kafka.delete_topic(topic)
     await kafka.create_topic(topic, partitions=PARTITIONS)

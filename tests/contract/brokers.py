@@ -28,6 +28,8 @@ class Broker(Protocol):
 
     async def topic(self, partitions: int = 1) -> str: ...
 
+    async def recreate(self, topic: str) -> None: ...
+
     def log(self, topics: Sequence[str], group: str) -> Log: ...
 
     def publisher(self) -> Publisher: ...
@@ -43,6 +45,9 @@ class InMemory:
         name = f"topic-{uuid.uuid4().hex[:8]}"
         self._broker.create_topic(name, partitions)
         return name
+
+    async def recreate(self, topic: str) -> None:
+        self._broker.recreate(topic)
 
     def log(self, topics: Sequence[str], group: str) -> Log:
         return MemoryLog(self._broker, topics, group)
@@ -60,6 +65,10 @@ class InKafka:
 
     async def topic(self, partitions: int = 1) -> str:
         return await self._kafka.create_topic(partitions=partitions)
+
+    async def recreate(self, topic: str) -> None:
+        await self._kafka.delete_topic(topic)
+        await self._kafka.create_topic(topic)
 
     def log(self, topics: Sequence[str], group: str) -> Log:
         return KafkaLog(

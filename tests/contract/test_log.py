@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.processing.ports import Commit, Message, OwnershipLost, Record, TopicPartition, Unusable
+from service.processing.ports import Commit, Message, OwnershipLost, Record, Resend, TopicPartition, Unusable
 from tests.contract.brokers import TURNS, Member, World
 
 
@@ -88,6 +88,39 @@ async def test_reading_goes_on_where_it_was_committed(world: World) -> None:
     second = await world.member(topic)
     assert list(range(4, 10)) == values(await second.read(6))
     assert second.log.position(place) == 10
+
+
+async def test_another_topic_of_the_name_has_another_id(world: World) -> None:
+    """A topic keeps its id; deleted and created again it has a new one, and a missing topic has none."""
+    topic, other = await world.broker.topic(), await world.broker.topic()
+    member = await world.member(topic)
+    await member.until_assigned(TopicPartition(topic, 0))
+    first = await member.log.topic_ids([topic, other, "missing"])
+    again = await member.log.topic_ids([topic])
+
+    await world.broker.recreate(other)
+    second = await member.log.topic_ids([topic, other])
+
+    assert first.keys() == {topic, other}
+    assert again == {topic: first[topic]}
+    assert second[topic] == first[topic]
+    assert second[other] not in {first[other], first[topic]}
+
+
+async def test_what_a_commit_says_beside_the_offset_comes_back(world: World) -> None:
+    """The generation, what is to be sent again, and the ledger that was written to."""
+    topic = await world.broker.topic(2)
+    member = await world.member(topic)
+    one, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    await member.until_assigned(one, other)
+    commits = {
+        one: Commit(0, 3, Resend.HISTORY, "2f0c"),
+        other: Commit(0, 0, Resend.LAST_WORDS),
+    }
+
+    await member.log.commit(commits)
+
+    assert await member.log.committed([one, other]) == commits
 
 
 async def test_questions_about_nothing_have_empty_answers(world: World) -> None:

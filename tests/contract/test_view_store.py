@@ -396,6 +396,20 @@ async def test_epochs_are_raised_and_never_lowered(subject: Subject) -> None:
     assert Epochs(2, {"evse.events": 1}) == await subject.store.load_epochs()
 
 
+async def test_an_id_of_a_topic_stands_for_its_generation(subject: Subject) -> None:
+    """The first that is told holds until a rebuild tells another one; an older generation tells none."""
+    store = subject.store
+    await store.save_epochs(Epochs(0, {}, {"evse.events": "one"}))
+    await store.save_epochs(Epochs(0, {}, {"evse.events": "two", "other": "three"}))
+    assert Epochs(0, {}, {"evse.events": "one", "other": "three"}) == await store.load_epochs()
+
+    await store.save_epochs(Epochs(1, {"evse.events": 1}, {"evse.events": "two"}))
+    await store.save_epochs(Epochs(0, {}, {"more": "four"}))
+
+    ids = {"evse.events": "two", "other": "three"}
+    assert Epochs(1, {"evse.events": 1}, ids) == await store.load_epochs()
+
+
 async def test_members_and_vitals_are_known_by_partition(subject: Subject) -> None:
     """Who lives in a partition, how far it is and how it is, without its state."""
     await subject.store.save([write("a", position(1)), write("b", position(2), "b"), write("c", partition=1)])

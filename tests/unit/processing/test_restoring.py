@@ -19,7 +19,16 @@ from hypothesis import strategies as st
 from service.adapters.memory import MemoryPublisher
 from service.adapters.memory_view import MemoryView
 from service.processing.ledger import epoch_entry, packed_key
-from service.processing.ports import Behind, Commit, Epochs, Message, TopicPartition, Unavailable, Unusable
+from service.processing.ports import (
+    Behind,
+    Commit,
+    Epochs,
+    Message,
+    Resend,
+    TopicPartition,
+    Unavailable,
+    Unusable,
+)
 from service.processing.worker import Worker
 from tests.builders import Json, event, heartbeat, online_reported, status_reported
 from tests.driver import Driver, with_options
@@ -415,7 +424,8 @@ def rebuild(driver: Driver, *new_logs: str) -> None:
     """Raise the generation in ledger and view, as the command does."""
     epochs = driver.server.view.epochs
     generation = epochs.generation + 1
-    epochs = Epochs(generation, {**epochs.since, **dict.fromkeys(new_logs, generation)})
+    ids = {topic: driver.broker.id_of(topic) or "" for topic in driver.options.topics}
+    epochs = Epochs(generation, {**epochs.since, **dict.fromkeys(new_logs, generation)}, ids)
     for place in driver.broker.partitions_of("evse.ledger"):
         key, value = epoch_entry(epochs)
         driver.broker.append(place, packed_key(key), orjson.dumps(value))
@@ -685,7 +695,7 @@ def test_what_an_overtaken_worker_sends_again_is_followed_by_the_current_one() -
 
     async def story() -> None:
         await take_over(driver, heir)
-        await driver.worker._steps.resend(["e1"])
+        await driver.worker._steps.resend(["e1"], Resend.LAST_WORDS)
 
     driver.run(story())
 

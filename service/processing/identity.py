@@ -1,0 +1,73 @@
+"""
+Whether the topics are those that were processed before, by the ids that brokers give them.
+
+A topic that is deleted and created again has its name and another id. Where brokers tell no ids the offsets
+alone tell (`bearings`), which takes longer. This module reads no records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from service.processing.bearings import Bearings
+from service.processing.instruments import Part
+from service.processing.options import Ports
+from service.processing.ports import Epochs, Unusable
+from service.processing.retry import Retrying
+
+_LOOKS = 3
+_BETWEEN_LOOKS_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """The ids of the input topics and of the ledger, and whether that is another than was written to."""
+
+    ids: Mapping[str, str]
+    ledger: str
+    has_lost_ledger: bool
+
+
+class Identity:
+    """Asks for the ids of topics."""
+
+    def __init__(self, ports: Ports, retrying: Retrying, inputs: Sequence[str], ledger: str) -> None:
+        self._ports = ports
+        self._retrying = retrying
+        self._topics = (*inputs, ledger)
+        self._ledger = ledger
+
+    async def of(self, bearings: Iterable[Bearings], epochs: Epochs) -> Identified:
+        """Find out which topics these are, and whether the ledger is the one that the group wrote to."""
+        written = {each.commit.ledger for each in bearings if each.commit is not None} - {""}
+        expected = {**epochs.ids, **({self._ledger: min(written)} if written else {})}
+        ids = await self._look(expected)
+        ledger = ids.pop(self._ledger, "")
+        return Identified(ids, ledger, has_lost_ledger=bool(ledger) and bool(written - {ledger}))
+
+    async def _look(self, expected: Mapping[str, str]) -> dict[str, str]:
+        """Give the ids of the topics that exist; where one is not as expected it is asked for again."""
+        for _ in range(_LOOKS - 1):
+            ids = await self._ask()
+            if not others(expected, ids):
+                return ids
+            # A broker may know yet of the one before.
+            await self._ports.clock.sleep(_BETWEEN_LOOKS_S)
+        return await self._ask()
+
+    async def _ask(self) -> dict[str, str]:
+        return await self._retrying(Part.LOG, lambda: self._ports.log.topic_ids(self._topics))
+
+
+def others(expected: Mapping[str, str], ids: Mapping[str, str]) -> list[str]:
+    """Give the topics that have another id than was expected; what is not known is no other."""
+    return [topic for topic, each in expected.items() if ids.get(topic, each) != each]
+
+
+def another(topic: str) -> Unusable:
+    """Say that a topic is not the one that was processed, and what helps."""
+    return Unusable(
+        f"topic {topic} is another one than was processed: it was deleted and created again, or copied to "
+        "another cluster; run `evse-status rebuild`, which begins a new epoch and keeps the history"
+    )

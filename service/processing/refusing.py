@@ -1,0 +1,92 @@
+"""
+When a partition must not be restored: view, ledger, snapshots and log contradict each other (promise P7).
+
+The worker stops then, and `rebuild` helps. This module writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from service.processing.bearings import Bearings, forgotten
+from service.processing.identity import Identified, another, others
+from service.processing.instruments import Part
+from service.processing.ledger import LedgerMark
+from service.processing.options import Ports
+from service.processing.planning import Planning
+from service.processing.ports import TopicPartition, Unusable
+from service.processing.rebuilding import Book
+from service.processing.remnants import Remnants
+from service.processing.retry import Retrying
+
+_LOOKS, _BETWEEN_LOOKS_S = 5, 1.0
+
+
+class Renewed(Exception):
+    """The log has another epoch than this worker knew: everything is restored anew."""
+
+
+class Refusing:
+    """Asked once the ledger of a partition was read."""
+
+    def __init__(self, ports: Ports, retrying: Retrying, remnants: Remnants) -> None:
+        self._ports = ports
+        self._retrying = retrying
+        self._remnants = remnants
+
+    async def another_log(
+        self,
+        number: int,
+        bearings: Mapping[TopicPartition, Bearings],
+        marks: Mapping[TopicPartition, LedgerMark],
+        book: Book,
+        planning: Planning,
+        topics: Identified,
+    ) -> None:
+        """
+        Raise `Unusable` where ledger or snapshots contradict that this is the log that was processed.
+
+        A topic that is deleted takes the group's offsets with it; where the view is lost, too, and brokers
+        tell no ids, nothing else tells. The snapshots are asked where the ledger says nothing.
+        """
+        for topic in others(book.epochs.identified(planning.epochs.ids).ids, topics.ids):
+            raise another(topic)
+        _refuse_lost_generation(bearings, max(planning.epochs.generation, book.epochs.generation))
+        forgets = any(each.is_forgotten for each in bearings.values())
+        last = await self._remnants.reached(number) if forgets else None
+        for index, (place, each) in enumerate(bearings.items()):
+            epoch = planning.epochs.of(place.topic)
+            reached = book.reached(index, epoch)
+            if place in marks:
+                reached = max(reached, marks[place].mark.next_offset)
+            if last is not None and last.epoch >= epoch and index < len(last.offsets):
+                reached = max(reached, last.offsets[index] + 1)
+            each.refuse(place, reached)
+            if each.is_forgotten and (reached or (book.has_history and len(bearings) == 1)):
+                await self._ask_again(place)
+                raise forgotten(place)
+
+    async def _ask_again(self, place: TopicPartition) -> None:
+        """
+        Ask for the group's offset a few times more; raise `Renewed` where there is one after all.
+
+        A broker that has just started may answer that there is none: it does not know the topic yet, and the
+        client takes that for nothing committed (seed 6017).
+        """
+        for _ in range(_LOOKS):
+            await self._ports.clock.sleep(_BETWEEN_LOOKS_S)
+            committed = await self._retrying(Part.LOG, lambda: self._ports.log.committed([place]))
+            if committed[place] is not None:
+                raise Renewed("the broker did not know the group's offsets yet")
+
+
+def _refuse_lost_generation(bearings: Mapping[TopicPartition, Bearings], known: int) -> None:
+    """Raise `Unusable` where a worker has committed in a generation of which neither view nor ledger know."""
+    for place, each in bearings.items():
+        generation = 0 if each.commit is None else each.commit.generation or 0
+        if generation > known:
+            raise Unusable(
+                f"topic {place.topic}, partition {place.partition} was processed after rebuild {generation}, "
+                f"and view and ledger know of {known or 'none'}: the ledger was deleted while the view was "
+                "lost; run `evse-status rebuild`, which goes on from the last snapshots"
+            )

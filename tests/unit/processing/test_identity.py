@@ -1,0 +1,199 @@
+"""
+Topics that were deleted and created again under a worker or between two (promise P7), told by their ids.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import orjson
+import pytest
+
+from service.processing.ports import Commit, Resend, TopicPartition, Unusable
+from tests.builders import event, removed, status_reported
+from tests.driver import Driver, with_options
+from tests.faults import Crash, When
+from tests.unit.processing.test_remnants import PAST, come_back, gaps_of, lose_the_topic
+from tests.unit.processing.test_restoring import lose, of_a_week, one_day, rebuild, settle_and_survey
+
+P0 = TopicPartition("evse.events", 0)
+
+
+def kept(driver: Driver) -> dict[str, object]:
+    """Give what the compacted ledger holds: closed history whole, of bases and marks that there are some."""
+    found: dict[str, object] = {}
+    for record in driver.written("evse.ledger"):
+        key = (record.key or b"").decode()
+        found.pop(key, None)
+        if record.value is not None:
+            is_plain = not key.startswith(('["base"', '["mark"', '["epoch"'))
+            found[key] = orjson.loads(record.value) if is_plain else key
+    return found
+
+
+def commit_of(driver: Driver) -> Commit | None:
+    """Give what the group has committed."""
+    return driver.broker.group("evse-status").commit_of(P0)
+
+
+def full() -> Driver:
+    """Give a driver with nine days of history, a removed EVSE, and bases in the ledger."""
+    driver = Driver(options=with_options(tick_interval_s=0.0))
+    driver.pipe(
+        *PAST,
+        event("observation.gap", "13:00") | {"from": "2026-01-05T12:00:00Z", "until": "2026-01-05T13:00:00Z"},
+    )
+    for day in range(2):
+        one_day(driver, day)
+    return driver
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["under a worker", "between two"])
+def test_a_ledger_that_was_deleted_is_written_anew_from_the_view(runs: bool) -> None:
+    """Closed days and outages, exclusions, gaps, removals, and the base of every EVSE."""
+    driver = full()
+    before, revision = kept(driver), driver.view()["revision"]
+    if not runs:
+        driver.stop()
+    driver.broker.recreate("evse.ledger")
+    if not runs:
+        driver.restart()
+    come_back(driver)
+
+    assert kept(driver) == before
+    assert driver.view()["revision"] == revision
+    found = commit_of(driver)
+    assert found is not None
+    assert (found.resend, found.ledger) == (Resend.NOTHING, driver.broker.id_of("evse.ledger"))
+
+
+def test_a_view_that_is_lost_later_comes_back_from_the_ledger_that_was_written_anew() -> None:
+    """Though the log does not reach back to the first of it."""
+    driver = full()
+    driver.broker.recreate("evse.ledger")
+    come_back(driver)
+    before = {uid: driver.view(uid) for uid in ("e1", "e2")}
+    driver.broker.cut(P0, driver.broker.end(P0))
+    lose(driver)
+    come_back(driver)
+
+    assert {uid: driver.view(uid) for uid in ("e1", "e2")} == before
+    assert gaps_of(driver, "e1") == [("2026-01-05T12:00:00Z", "2026-01-05T13:00:00Z")]
+
+
+@pytest.mark.parametrize("call", range(14))
+@pytest.mark.parametrize("when", [When.BEFORE, When.AFTER])
+def test_a_crash_while_the_ledger_is_written_anew_forgets_nothing(call: int, when: When) -> None:
+    """What was begun is in the commit: the next worker goes on with it, and no mark stands before all of it."""
+    driver = full()
+    before = kept(driver)
+    driver.broker.recreate("evse.ledger")
+
+    async def strike() -> None:
+        await driver.log.expel()
+        raise Crash
+
+    driver.faults.arm(call, when, strike)
+    try:
+        come_back(driver)
+    except Crash:
+        driver.restart()
+    for _ in range(3):
+        come_back(driver)
+
+    assert kept(driver) == before
+
+
+def test_a_ledger_lost_with_the_view_after_a_rebuild_stops_the_worker() -> None:
+    """The group's commits know of a generation that nobody else does; a rebuild goes on above it."""
+    driver = of_a_week()
+    rebuild(driver)
+    come_back(driver)
+    revision = driver.view()["revision"]
+    driver.stop()
+    driver.broker.recreate("evse.ledger")
+    lose(driver)
+    driver.restart()
+
+    with pytest.raises(Unusable, match="rebuild 1.*evse-status rebuild"):
+        driver.settle()
+
+    assert revision > 1
+
+
+def test_a_ledger_lost_with_the_view_costs_nothing_while_the_log_is_whole() -> None:
+    """All of it is folded again."""
+    driver = Driver(options=with_options(tick_interval_s=0.0))
+    driver.pipe(*PAST)
+    before, view = kept(driver), {uid: driver.view(uid) for uid in ("e1", "e2")}
+    driver.stop()
+    driver.broker.recreate("evse.ledger")
+    lose(driver)
+    driver.restart()
+    come_back(driver)
+
+    assert {uid: driver.view(uid) for uid in ("e1", "e2")} == view
+    assert kept(driver) == before
+
+
+def test_another_input_topic_stops_the_worker_though_it_is_longer() -> None:
+    """By its offsets it could be the one that was processed."""
+    driver = Driver()
+    driver.pipe(status_reported("AVAILABLE", "12:00"))
+    driver.stop()
+    driver.broker.recreate("evse.events")
+    driver.broker.group("evse-status").committed[P0] = 1  # the group's offsets have outlived it
+    for minute in range(5):
+        driver.write(status_reported("CHARGING", f"13:0{minute}"))
+    driver.restart()
+
+    with pytest.raises(Unusable, match="evse.events is another one.*evse-status rebuild"):
+        driver.settle()
+
+
+def test_an_input_topic_made_anew_under_a_worker_stops_it() -> None:
+    """Within two looks, whatever its end is."""
+    driver = Driver()
+    driver.pipe(status_reported("AVAILABLE", "12:00"))
+    settle_and_survey(driver)
+    driver.broker.recreate("evse.events")
+    driver.broker.group("evse-status").committed[P0] = 1
+    for minute in range(5):
+        driver.write(status_reported("CHARGING", f"13:0{minute}"))
+
+    with pytest.raises(Unusable, match="evse.events is another one.*evse-status rebuild"):
+        come_back(driver)
+
+
+def test_a_view_from_before_a_rebuild_is_not_taken_for_another_log() -> None:
+    """The dump names the topic that was; the ledger knows of the rebuild."""
+    driver = Driver(options=with_options(tick_interval_s=0.0))
+    driver.pipe(status_reported("AVAILABLE", "12:00"))
+    dump = driver.server.dump()
+    driver.stop()
+    lose_the_topic(driver)
+    rebuild(driver, "evse.events")
+    driver.write(status_reported("CHARGING", "13:00"))
+    driver.restart()
+    come_back(driver)
+    driver.stop()
+    lose(driver, dump)
+    driver.restart()
+    come_back(driver)
+
+    assert driver.view()["status"] == "CHARGING"
+
+
+def test_brokers_that_tell_no_ids_are_no_other_brokers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka before 2.8: the offsets tell, as they did."""
+    driver = Driver()
+    monkeypatch.setattr(type(driver.broker), "id_of", lambda *_: None)
+    driver.pipe(status_reported("AVAILABLE", "12:00"), removed("13:00", uid="e2"))
+    driver.stop()
+    lose(driver)
+    driver.restart()
+    come_back(driver)
+    driver.advance(timedelta(days=1))
+
+    assert driver.view()["revision"] == 1
+    assert commit_of(driver) == Commit(2, 0)
