@@ -179,6 +179,12 @@ class Chores:
                 ingest = self._watching.ingest_of(number)
                 checkpoints[place] = progress[place].checkpoint(progress[place].done, ingest)
         await self._retrying(Part.STORE, partial(self._ports.store.save_checkpoints, checkpoints))
+        _log.info(
+            "The bases of a partition are in the ledger, of every EVSE that changed.",
+            action="bases_written",
+            partition=number,
+            reached={place.topic: one.mark.next_offset for place, one in marks_now.items()},
+        )
 
     async def _write_bases(self, uids: Sequence[str], marks: Sequence[Mark | None]) -> None:
         """Write the bases of those of these EVSEs that changed since the marks."""

@@ -205,10 +205,7 @@ async def test_what_the_log_no_longer_holds_is_said_and_the_rest_goes_on(
     async with worker(settings=settings) as running:
         await caught_up(running, kafka, settings, ends)
     before = await shown(settings, "e1")
-    async with kafka.admin() as admin:
-        await admin.delete_records(
-            {TopicPartition(topic, number): RecordsToDelete(end) for number, end in ends.items()}
-        )
+    await cut(kafka, topic, ends)
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
 
@@ -243,12 +240,43 @@ async def test_view_and_topic_lost_at_once_stop_the_worker_until_rebuild(
     async with worker(settings=settings) as running:
         assert await running.end() == 1
     [last] = [line for line in running.lines if line.get("action") == "worker_failed"]
+    checked = await command("check", settings=settings)
     done = await command("rebuild", "--yes", settings=settings)
 
     assert "evse-status rebuild" in last["message"]
+    assert checked.code == 1
+    assert f"topic {name} is another one than was processed" in " ".join(checked.out.split())
     assert done.code == 0, done.err
     assert f"{name} is another log" in done.err
     assert (await shown(settings, "e1"))["revision"] == 22
+    assert [gaps_of(redis_url, f"e{number}") for number in range(6)] == [1] * 6
+
+
+async def test_a_deleted_ledger_is_written_anew_and_serves_when_the_view_is_lost(
+    kafka: Kafka, settings: dict[str, str], redis_url: str
+) -> None:
+    """The worker that starts next creates it, and writes to it all that the view holds."""
+    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
+    ends = await tell(kafka, topic, story(20))
+    async with worker(settings=settings) as running:
+        await caught_up(running, kafka, settings, ends)
+    before = snapshots(redis_url)
+    await kafka.delete_topic(settings["TOPIC_PREFIX"] + "ledger")
+
+    async with worker(settings=settings) as running:
+        for _ in range(PARTITIONS):
+            await running.logs("ledger_lost")
+        for _ in range(PARTITIONS):
+            await running.logs("bases_written")
+        await cut(kafka, topic, ends)
+        with redis.Redis.from_url(redis_url) as client:
+            client.flushdb()
+        for _ in range(PARTITIONS):
+            restored = await running.logs("partition_restored")
+            assert restored["lost"] is False
+        assert await running.stop() == 0
+
+    assert snapshots(redis_url) == before
 
 
 async def test_a_place_that_does_not_exist_is_refused(kafka: Kafka, settings: dict[str, str]) -> None:
@@ -262,6 +290,19 @@ async def test_a_place_that_does_not_exist_is_refused(kafka: Kafka, settings: di
     [last] = [line for line in running.lines if line.get("action") == "worker_failed"]
     assert f"--skip {topic}:1:500: " in last["message"]
     assert "its last record is 2" in last["message"]
+
+
+async def cut(kafka: Kafka, topic: str, ends: dict[int, int]) -> None:
+    """Delete all records of a topic before these offsets, as retention does."""
+    places = {TopicPartition(topic, number): RecordsToDelete(end) for number, end in ends.items()}
+    async with kafka.admin() as admin:
+        await admin.delete_records(places)
+
+
+def gaps_of(redis_url: str, uid: str) -> int:
+    """Count the times in which nothing could be seen of an EVSE."""
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        return int(client.zcard(f"evse:{{{uid}}}:gaps"))
 
 
 async def make_anew(kafka: Kafka, topic: str) -> None:
