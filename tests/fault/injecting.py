@@ -25,6 +25,7 @@ _LOOKS_FOR_BASES, _BETWEEN_LOOKS_S = 8, 0.4
 _MOST_DELAY_S = 0.25
 
 _STOP_S = 30.0
+_WRITTEN_ANEW_S = 40.0
 
 
 async def prepare(run: Run, fault: Fault) -> None:
@@ -305,6 +306,22 @@ async def _log_cut(run: Run, fault: Fault) -> None:
         await asyncio.sleep(_BETWEEN_LOOKS_S)
 
 
+async def _ledger_deleted(run: Run, fault: Fault) -> None:
+    """Delete the ledger, and wait until it holds all again: else nothing would, if the view were lost."""
+    begun = await run.log.marked()
+    if not begun:
+        return
+    await run.log.delete_ledger()
+    run.count(fault.kind)
+    try:
+        async with asyncio.timeout(_WRITTEN_ANEW_S):
+            while not begun <= await run.log.marked():  # noqa: ASYNC110 - a topic tells nobody
+                await asyncio.sleep(_BETWEEN_LOOKS_S)
+    except TimeoutError:
+        run.differs(f"the ledger was not written anew within {_WRITTEN_ANEW_S:g} s")
+    run.note("the ledger is written anew")
+
+
 Injection = Callable[[Run, Fault], Awaitable[None]]
 
 _INJECT: Mapping[Kind, Injection] = {
@@ -332,4 +349,5 @@ _INJECT: Mapping[Kind, Injection] = {
     Kind.REDIS_FAILED_OVER: _failed_over,
     Kind.SLOTS_MOVED: _slots_moved,
     Kind.LOG_CUT: _log_cut,
+    Kind.LEDGER_DELETED: _ledger_deleted,
 }

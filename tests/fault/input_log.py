@@ -1,4 +1,7 @@
-"""The input of a scenario from the outside: written in portions, cut at its old end, and read back whole."""
+"""
+The input of a scenario from the outside: written in portions, cut at its old end, and read back whole;
+and the ledger, which is deleted.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ class InputLog:
         self._kafka = kafka
         self._prefix = prefix
         self._topic = f"{prefix}events"
+        self._ledger = f"{prefix}ledger"
         self._group = group
         self._cut: dict[tuple[int, int], Record] = {}
 
@@ -71,7 +75,7 @@ class InputLog:
 
         `kept` says how far the view is: what it lacks still comes from the log.
         """
-        marks = marks_of(await read(self._kafka, f"{self._prefix}ledger"), self._topic)
+        marks = marks_of(await read(self._kafka, self._ledger), self._topic)
         records = await read(self._kafka, self._topic)
         async with self._kafka.admin() as admin:
             committed = await self.committed(admin)
@@ -87,6 +91,17 @@ class InputLog:
         gone = [record for record in records if record.offset < begins.get(record.partition, 0)]
         self._cut |= {(record.partition, record.offset): record for record in gone}
         return begins
+
+    async def delete_ledger(self) -> None:
+        """Delete the ledger and create it again, empty."""
+        await self._kafka.delete_topic(self._ledger)
+        await self._kafka.create_topic(
+            self._ledger, partitions=PARTITIONS, config={"cleanup.policy": "compact"}
+        )
+
+    async def marked(self) -> set[int]:
+        """Give the partitions of which the ledger says how far its bases reach."""
+        return set(marks_of(await read(self._kafka, self._ledger), self._topic))
 
     async def ends(self, consumer: AIOKafkaConsumer) -> Offsets:
         """Give where it ends."""

@@ -31,6 +31,9 @@ _SETTLE_S, _STOP_S = 45.0, 30.0
 _BROKER_FAILED = "does not answer: KafkaError: UnknownError()"
 """Of a worker that a broker, just up again, refuses as its own failure: its client is done, and it ends."""
 
+_LEDGER_GONE = "there is no topic evse"
+"""Of a worker that starts while the ledger is deleted."""
+
 _SIGKILLED = -9
 
 
@@ -134,10 +137,9 @@ class Run:
             self.count(Kind.KILL_AT_CALL, f"{worker.name} at {struck['call']}")
         else:
             self.note(f"worker {worker.name} ended by itself")
-            if not any(_BROKER_FAILED in words for words in worker.last_words()):
-                self.differs(
-                    f"worker {worker.name} ended by itself with {worker.code}: {worker.last_words()}"
-                )
+            said = worker.last_words()
+            if not any(known in words for words in said for known in (_BROKER_FAILED, _LEDGER_GONE)):
+                self.differs(f"worker {worker.name} ended by itself with {worker.code}: {said}")
         if not self._ending:
             await asyncio.sleep(self._random.uniform(0.0, 0.3))
             await self.start_worker(place)

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     REDIS_FAILED_OVER = "redis failed over"
     SLOTS_MOVED = "cluster's slots moved"
     LOG_CUT = "log cut behind the bases"
+    LEDGER_DELETED = "ledger deleted"
 
 
 LONG = frozenset({Kind.PAUSE, Kind.WORKER_OUT_OF_SIGHT, Kind.KAFKA_OUT_OF_SIGHT, Kind.REDIS_OUT_OF_SIGHT})
@@ -64,7 +65,7 @@ ONE_SERVER = frozenset(
 
 CLUSTER = frozenset({Kind.SLOTS_MOVED})
 
-_MOST = ((LONG, 2), (BROKER, 1), (VIEW_LOST, 2))
+_MOST = ((LONG, 2), (BROKER, 1), (VIEW_LOST, 2), (frozenset({Kind.LEDGER_DELETED}), 1))
 """So many of a scenario's faults at most, for the sake of time."""
 
 _WEIGHTS: Mapping[Kind, float] = {
@@ -80,6 +81,7 @@ _WEIGHTS: Mapping[Kind, float] = {
     Kind.REDIS_RESTORED: 1.5,
     Kind.REDIS_FAILED_OVER: 2,
     Kind.LOG_CUT: 1.5,
+    Kind.LEDGER_DELETED: 1.5,
     Kind.SLOTS_MOVED: 5,
 }
 """How often a kind is drawn, against the 1 of those left out: what finds most comes most."""
