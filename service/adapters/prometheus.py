@@ -20,17 +20,13 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
-    generate_latest,
 )
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
+from service.adapters.prometheus_formats import Form, written
 from service.domain.time import SECOND
 from service.processing.instruments import Online, OutputKind, Part, Step, UptimeBand
 from service.processing.ports import TopicPartition
-
-CONTENT_TYPE = CONTENT_TYPE_LATEST
-"""What `PrometheusInstruments.exposition` gives, as an HTTP content type."""
 
 _WORK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _DELAY_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 172_800)
@@ -229,9 +225,9 @@ class PrometheusInstruments:
                 self._histograms |= {(metric.name, v): histogram.labels(v) for v in values}
                 self._histograms[metric.name, ""] = histogram
 
-    def exposition(self) -> bytes:
-        """Write all series in the text format of Prometheus."""
-        return generate_latest(self._registry)
+    def exposition(self, form: Form = Form.TEXT) -> bytes:
+        """Write all series."""
+        return written(self._registry, form)
 
     def judged(self, verdict: Verdict, *, clock_corrected: bool) -> None:
         self._count(EVENTS, label=verdict)
