@@ -19,7 +19,6 @@ from schemas.evse import FieldWarning
 from schemas.vocabulary import RejectionReason, Verdict
 from service.domain.rules import Rules
 from service.domain.state import EvseState
-from service.domain.time import SECOND
 from service.processing import storing
 from service.processing.assignment import Progress, partition_of
 from service.processing.dead_letters import is_accepted
@@ -395,13 +394,15 @@ class Steps:
     def _tell(self, plans: Sequence[Plan], rejected: Sequence[Rejected]) -> None:
         """Count what became of every record."""
         now, instruments = self._ports.clock.now(), self._instruments
+        events = []
         for each in plans:
             for item, folded in each.folded:
                 event = item.event
                 instruments.judged(folded.verdict, clock_corrected=event.clock_corrected)
-                instruments.delayed(max(0, now - event.at) / SECOND, max(0, now - event.seen) / SECOND)
+                events.append(event)
             for _ in range(each.repeated):
                 instruments.repeated()
+        instruments.delayed(events, now, None)
         for each_rejected in rejected:
             instruments.judged(Verdict.REJECTED, clock_corrected=False)
             instruments.rejected(each_rejected.rejection.reason)
