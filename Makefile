@@ -48,7 +48,7 @@ $(INSTALLED): $(LOCKED) pyproject.toml
 
 lock: install  ## Resolve the dependencies anew and write requirements.lock, and what of it the image needs
 	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements.lock
-	$(COMPILE) pyproject.toml --extra uvloop --constraint requirements.lock --output-file deploy/locks/run.lock
+	$(COMPILE) pyproject.toml --extra tracing --extra uvloop --constraint requirements.lock --output-file deploy/locks/run.lock
 	echo hatchling | $(COMPILE) - --constraint requirements.lock --output-file deploy/locks/build.lock
 	$(MAKE) install
 

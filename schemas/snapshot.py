@@ -207,6 +207,10 @@ class CloudEventHeaders(_Output):
     """`uid` of the EVSE."""
     ce_time: Time | None = None
     """When it happened; of a snapshot, its `as_of`."""
+    traceparent: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
+    )
+    """W3C Trace Context: the span that wrote it; the worker's own only with `EVSE_STATUS_TRACING`."""
 
 
 class DeadLetterHeaders(_Output):

@@ -39,6 +39,7 @@ from service.processing.options import Options, Ports
 from service.processing.ports import Clock, Unavailable, Unusable, ViewStore
 from service.processing.probing import Probe, keep_asking, stop_asking
 from service.processing.retry import Outages
+from service.processing.tracing import NoTracing, Tracing
 from service.processing.worker import Worker
 from service.reading import redis_settings
 from service.settings import Settings, micros_of
@@ -129,6 +130,7 @@ def build_worker(
     allowance: Allowance = NOTHING,
     largest_input: int = DEFAULT_MESSAGE_BYTES,
     wrap: Wrap = lambda ports: ports,
+    tracing: Tracing | None = None,
 ) -> Worker:
     """Build the worker and the parts it talks to, wrapped as told; nothing connects before it runs."""
     skips = Skips(allowance.skipped)
@@ -147,7 +149,13 @@ def build_worker(
     ledger = KafkaLedger(reader, settings.ledger_topic)
     snapshots = KafkaLedger(reader, settings.snapshots_topic)
     ports = Ports(
-        log, kafka_publisher(settings, largest_input), view_store(settings), clock, ledger, snapshots
+        log,
+        kafka_publisher(settings, largest_input),
+        view_store(settings),
+        clock,
+        ledger,
+        snapshots,
+        tracing or NoTracing(),
     )
     session_s = settings.session_timeout.total_seconds()
     options = Options(
@@ -169,6 +177,30 @@ def build_worker(
         ingest_silent_after=micros_of(settings.ingest_silent_after),
     )
     return Worker(wrap(ports), options, settings.rules(), instruments)
+
+
+def open_tracing(settings: Settings, clock: Clock) -> Tracing:
+    """Build what makes spans, where it is wanted; raise `Unusable` with the remedy where that cannot be."""
+    if not settings.tracing:
+        return NoTracing()
+    try:
+        from service.adapters.tracing import (  # noqa: PLC0415 - optional
+            OpenTelemetryTracing,
+            TracingSettings,
+        )
+    except ImportError as error:
+        raise Unusable(
+            f"EVSE_STATUS_TRACING is on and OpenTelemetry cannot be loaded ({error}): install "
+            "evse-status[tracing], or set it to false"
+        ) from error
+    return OpenTelemetryTracing(
+        clock, TracingSettings(settings.input_topics, settings.group_id, settings.instance_id)
+    )
+
+
+async def look_at_tracing(settings: Settings) -> None:
+    """Try whether spans could be made; raise `Unusable` with the remedy. None is sent."""
+    await open_tracing(settings, SystemClock()).stop()
 
 
 TopicsCheck = Callable[[KafkaTopicsSettings], Awaitable[TopicsReport]]
@@ -195,6 +227,7 @@ async def run(
         return report
 
     clock, instruments, life = SystemClock(), PrometheusInstruments(), Life()
+    tracing = open_tracing(settings, clock)
     stop_at_signals(life)
     server: HttpServer | Answers | None = None
     if parent is not None:
@@ -217,12 +250,14 @@ async def run(
                     allowance=allowance,
                     largest_input=report.max_message_bytes,
                     wrap=wrap,
+                    tracing=tracing,
                 )
                 life.works(worker)
                 outages = Outages(clock, worker.health, instruments, Witness.PROBE)
                 async with _probing(settings, outages, clock) as probes:
                     await run_watched(worker, clock, probes if server is None else [*probes, server.serving])
     finally:
+        await tracing.stop()
         if server is not None:
             await server.stop()
 

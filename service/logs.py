@@ -25,7 +25,7 @@ _MOST_SENTENCES = 1_000
 
 _OWN = "service"
 
-_CHATTY = ("aiokafka", "kafka", "asyncio", "uvicorn")
+_CHATTY = ("aiokafka", "kafka", "asyncio", "urllib3", "uvicorn")
 """Libraries that tell at INFO what only they need; their warnings stay."""
 
 

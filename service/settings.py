@@ -24,7 +24,13 @@ from service.domain.time import Micros
 from service.durations import parse_duration, written_duration
 from service.processing.silence import SilenceRules
 from service.redaction import HIDDEN, redacted_url
-from service.setting_problems import SettingsError, in_words, read_file, unknown_variables
+from service.setting_problems import (
+    SettingsError,
+    in_words,
+    read_file,
+    unknown_variables,
+    unsupported_tracing,
+)
 
 PREFIX = "EVSE_STATUS_"
 
@@ -205,6 +211,12 @@ class Settings(BaseSettings):
         description="Address to serve health and metrics on.",
     )
     http_port: int = Field(default=8080, ge=0, le=65535, description="Port of health and metrics; 0: none.")
+    tracing: bool = Field(
+        default=False,
+        description="Send a span for each batch to OpenTelemetry, by OTLP over HTTP (needs the extra "
+        "`tracing`). The standard variables say where and how many: `OTEL_EXPORTER_OTLP_ENDPOINT`, "
+        "`OTEL_TRACES_SAMPLER`, …",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least level that is logged."
     )
@@ -374,6 +386,8 @@ def load_settings(config: Path | None = None) -> Settings:
         given = {name.upper(): value for name, value in os.environ.items() if value}
         found = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
         raise SettingsError([in_words(one, PREFIX, given, config) for one in found] + problems) from error
+    if settings.tracing:
+        problems += unsupported_tracing(os.environ, PREFIX)
     if problems:
         raise SettingsError(problems)
     return settings

@@ -20,8 +20,9 @@ from service.adapters.memory import MemoryBroker, MemoryLedger, MemoryLog, Memor
 from service.adapters.memory_view import MemoryServer, MemoryViewStore
 from service.domain.rules import Rules
 from service.processing.options import Options, Ports
-from service.processing.ports import Headers, Record, TopicPartition
+from service.processing.ports import Clock, Headers, Record, TopicPartition
 from service.processing.silence import SilenceRules
+from service.processing.tracing import NoTracing, Tracing
 from service.processing.worker import Worker
 from tests.faults import Faults, FaultyLog, FaultyPublisher, FaultyStore
 from tests.recording import RecordingInstruments
@@ -74,9 +75,11 @@ class Driver:
         options: Options | None = None,
         rules: Rules | None = None,
         max_message_bytes: int = 1 << 21,
+        tracing: Callable[[Clock], Tracing] | None = None,
     ) -> None:
         self.options = options or with_options()
         self.clock = ImpatientClock()
+        self.tracing = NoTracing() if tracing is None else tracing(self.clock)
         topics = dict.fromkeys((*self.options.topics, *OUTPUTS), partitions)
         self.broker = MemoryBroker(topics, self.clock)
         self.server = MemoryServer()
@@ -105,6 +108,7 @@ class Driver:
             self.clock,
             MemoryLedger(self.broker, "evse.ledger"),
             MemoryLedger(self.broker, "evse.snapshots"),
+            self.tracing,
         )
         return log, Worker(ports, self.options, self._rules, self.instruments)
 

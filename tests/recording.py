@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
+from service.domain.events import Event
+from service.domain.time import Micros
 from service.processing.instruments import Online, OutputKind, Part, Step, UptimeBand
 from service.processing.ports import TopicPartition
 
@@ -19,7 +21,8 @@ class RecordingInstruments:
         self.left_out = 0
         self.repeats = 0
         self.rejections: Counter[RejectionReason] = Counter()
-        self.delays: list[tuple[float, float]] = []
+        self.delayed_events: list[Event] = []
+        self.traces: list[str | None] = []
         self.steps: Counter[Step] = Counter()
         self.batches: list[tuple[int, int]] = []
         self.outputs: Counter[OutputKind] = Counter()
@@ -58,8 +61,10 @@ class RecordingInstruments:
     def rejected(self, reason: RejectionReason) -> None:
         self.rejections[reason] += 1
 
-    def delayed(self, since_event: float, since_receipt: float) -> None:
-        self.delays.append((since_event, since_receipt))
+    def delayed(self, events: Sequence[Event], now: Micros, trace_id: str | None) -> None:
+        assert now > 0
+        self.delayed_events += events
+        self.traces.append(trace_id)
 
     def step_took(self, step: Step, seconds: float) -> None:
         assert seconds >= 0

@@ -43,12 +43,15 @@ WORKER = Dashboard(
                     "From receipt to acknowledged outputs",
                     "s",
                     {"half": quantile(0.5, _DELAY), "99 %": quantile(0.99, _DELAY)},
+                    about="The points are the slowest events of batches, by name.",
+                    examples=True,
                 ),
                 Panel(
                     "From when it applied to acknowledged outputs",
                     "s",
                     {"half": quantile(0.5, _AGE), "99 %": quantile(0.99, _AGE)},
                     about="What chargers send late is old by nature: compare with the panel beside it.",
+                    examples=True,
                 ),
                 Panel(
                     "Share of late events, by window",

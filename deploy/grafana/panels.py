@@ -21,7 +21,8 @@ class Panel:
     """
     One panel: a title, the unit as Grafana names it, and queries by the legend of their series.
 
-    `width` in twenty-fourths; `kind` as Grafana names it. Without `about` the title says it all.
+    `width` in twenty-fourths; `kind` as Grafana names it. Without `about` the title says it all. `examples`:
+    draw those that stand beside the series, too.
     """
 
     title: str
@@ -31,6 +32,7 @@ class Panel:
     kind: str = "timeseries"
     about: str = ""
     stacked: bool = False
+    examples: bool = False
 
     @property
     def height(self) -> int:
@@ -129,6 +131,8 @@ def _panel_json(number: int, panel: Panel, place: Mapping[str, int]) -> dict[str
                 "expr": query,
                 "legendFormat": legend,
                 **({} if is_curve else {"instant": True, "range": False}),
+                # Of one query: all of a panel have the same, and each would draw them again.
+                **({"exemplar": True} if panel.examples and place_in == 0 else {}),
             }
             for place_in, (legend, query) in enumerate(panel.queries.items())
         ],

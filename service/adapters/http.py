@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from service.adapters.prometheus import CONTENT_TYPE
+from service.adapters.prometheus_formats import Form, wanted
 from service.processing.health import Report
 from service.processing.ports import Clock, PortError
 
@@ -41,7 +41,7 @@ class Probed(Protocol):
         """Tell whether records are processed now."""
 
 
-def build_pages(health: Probed, clock: Clock, exposition: Callable[[], bytes]) -> Starlette:
+def build_pages(health: Probed, clock: Clock, exposition: Callable[[Form], bytes]) -> Starlette:
     """Make the three pages of one worker; a failing probe answers 503 and says why."""
 
     async def live() -> Report:
@@ -50,8 +50,8 @@ def build_pages(health: Probed, clock: Clock, exposition: Callable[[], bytes]) -
     async def ready() -> Report:
         return health.ready(clock.monotonic())
 
-    async def metrics() -> bytes:
-        return exposition()
+    async def metrics(form: Form) -> bytes:
+        return exposition(form)
 
     return pages_of(live, ready, metrics)
 
@@ -59,9 +59,9 @@ def build_pages(health: Probed, clock: Clock, exposition: Callable[[], bytes]) -
 def pages_of(
     live: Callable[[], Awaitable[Report]],
     ready: Callable[[], Awaitable[Report]],
-    exposition: Callable[[], Awaitable[bytes]],
+    exposition: Callable[[Form], Awaitable[bytes]],
 ) -> Starlette:
-    """Make the three pages of what has to ask for its answers."""
+    """Make the three pages of what has to ask for its answers; metrics in the form a scraper accepts."""
 
     async def show_live(_request: Request) -> Response:
         return _answer(await live())
@@ -69,8 +69,9 @@ def pages_of(
     async def show_ready(_request: Request) -> Response:
         return _answer(await ready())
 
-    async def show_metrics(_request: Request) -> Response:
-        return Response(await exposition(), headers={"content-type": CONTENT_TYPE})
+    async def show_metrics(request: Request) -> Response:
+        form = wanted(request.headers.get("accept", ""))
+        return Response(await exposition(form), headers={"content-type": form.content_type})
 
     return Starlette(
         routes=[

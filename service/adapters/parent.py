@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import structlog
 
 from service.adapters.http import Probed
+from service.adapters.prometheus_formats import Form
 from service.processing.health import Report
 from service.processing.ports import Clock
 
@@ -102,7 +103,7 @@ class Answers:
         parent: Parent,
         health: Probed,
         clock: Clock,
-        exposition: Callable[[], bytes],
+        exposition: Callable[[Form], bytes],
         stop: Callable[[], None],
         *,
         alone_s: float = ALONE_S,
@@ -171,8 +172,8 @@ class Answers:
                 return _told(self._health.live(now))
             case "ready":
                 return _told(self._health.ready(now))
-            case _:
-                return {"metrics": self._exposition().decode()}
+            case form:
+                return {"metrics": self._exposition(Form(form)).decode()}
 
 
 def _told(report: Report) -> dict[str, Any]:

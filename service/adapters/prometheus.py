@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 
 from prometheus_client import (
     CollectorRegistry,
@@ -20,17 +21,14 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
-    generate_latest,
 )
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
-from service.domain.time import SECOND
+from service.adapters.prometheus_formats import Form, written
+from service.domain.events import Event
+from service.domain.time import SECOND, Micros
 from service.processing.instruments import Online, OutputKind, Part, Step, UptimeBand
 from service.processing.ports import TopicPartition
-
-CONTENT_TYPE = CONTENT_TYPE_LATEST
-"""What `PrometheusInstruments.exposition` gives, as an HTTP content type."""
 
 _WORK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _DELAY_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 172_800)
@@ -192,6 +190,26 @@ def _labels_in_words(metric: Metric) -> str:
     )
 
 
+_applied = attrgetter("at")
+_received = attrgetter("seen")
+
+_EXEMPLAR_LENGTH = 128
+"""Characters that the labels of an exemplar may have together, names included (OpenMetrics 1.0)."""
+
+
+def _exemplar(event: Event, trace_id: str | None) -> dict[str, str]:
+    """Name an event and its batch's trace; what is too long is left out, since half an id finds nothing."""
+    # The trace first: it has one length, and what draws examples as links to traces looks for it.
+    wanted = {"trace_id": trace_id or "", "event_id": event.event_id, "evse_uid": event.evse_uid}
+    labels: dict[str, str] = {}
+    left = _EXEMPLAR_LENGTH
+    for name, value in wanted.items():
+        if value and len(name) + len(value) <= left:
+            labels[name] = value
+            left -= len(name) + len(value)
+    return labels
+
+
 class PrometheusInstruments:
     """The loop's instruments as Prometheus series, in a registry of their own."""
 
@@ -229,9 +247,9 @@ class PrometheusInstruments:
                 self._histograms |= {(metric.name, v): histogram.labels(v) for v in values}
                 self._histograms[metric.name, ""] = histogram
 
-    def exposition(self) -> bytes:
-        """Write all series in the text format of Prometheus."""
-        return generate_latest(self._registry)
+    def exposition(self, form: Form = Form.TEXT) -> bytes:
+        """Write all series."""
+        return written(self._registry, form)
 
     def judged(self, verdict: Verdict, *, clock_corrected: bool) -> None:
         self._count(EVENTS, label=verdict)
@@ -247,9 +265,15 @@ class PrometheusInstruments:
     def rejected(self, reason: RejectionReason) -> None:
         self._count(REJECTIONS, label=reason)
 
-    def delayed(self, since_event: float, since_receipt: float) -> None:
-        self._observe(EVENT_DELAY, since_event)
-        self._observe(RECEIPT_DELAY, since_receipt)
+    def delayed(self, events: Sequence[Event], now: Micros, trace_id: str | None) -> None:
+        if not events:
+            return
+        for metric, began in ((EVENT_DELAY, _applied), (RECEIPT_DELAY, _received)):
+            observe, slowest = self._histograms[metric.name, ""].observe, min(events, key=began)
+            for each in events:
+                # Kept for the bucket it falls into: what is slow is what somebody asks about.
+                example = _exemplar(each, trace_id) if each is slowest else None
+                observe(max(0, now - began(each)) / SECOND, example)
 
     def step_took(self, step: Step, seconds: float) -> None:
         self._observe(STEPS, seconds, label=step)

@@ -17,8 +17,9 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
-    generate_latest,
 )
+
+from service.adapters.prometheus_formats import END, Form, written
 
 
 class WorkersMetrics:
@@ -49,19 +50,21 @@ class WorkersMetrics:
         """Count one more start of a worker that had ended."""
         self._restarts.labels(str(worker)).inc()
 
-    def exposition(self, told: Mapping[int, str | None]) -> bytes:
-        """Write one page, in the text format of Prometheus, of what each worker told; None: nothing."""
+    def exposition(self, told: Mapping[int, str | None], form: Form = Form.TEXT) -> bytes:
+        """Write one page of what each worker told in that form; None: nothing."""
         for number, text in told.items():
             self._up.labels(str(number)).set(text is not None)
-        own = generate_latest(self._registry).decode()
-        return merged(own, {number: text for number, text in told.items() if text is not None}).encode()
+        own = written(self._registry, form).decode()
+        page = merged(own, {number: text for number, text in told.items() if text is not None})
+        return (page + f"{END}\n" if form is Form.OPENMETRICS else page).encode()
 
 
 def merged(own: str, told: Mapping[int, str]) -> str:
     """
     Put pages together so that all series of a metric stand together, as the format wants it.
 
-    `own` stays as it is; each other page's series get the label `worker` with its number.
+    `own` stays as it is; each other page's series get the label `worker` with its number. The line that ends
+    a page in OpenMetrics is left out.
     """
     heads: dict[str, list[str]] = {}
     series: dict[str, list[str]] = {}
@@ -74,7 +77,7 @@ def merged(own: str, told: Mapping[int, str]) -> str:
                 if line not in head:
                     head.append(line)
                 series.setdefault(metric, [])
-            elif line:
+            elif line and line != END:
                 series.setdefault(metric, []).append(line if number is None else _labelled(line, number))
     return "".join(f"{line}\n" for metric in series for line in [*heads.get(metric, ()), *series[metric]])
 

@@ -49,7 +49,7 @@ def check(config: ConfigOption = None) -> None:
 async def _look(settings: Settings) -> list[Finding]:
     """Try the parts side by side, so that one that is silent does not delay the word of the others."""
     kafka, redis = await asyncio.gather(_look_at_kafka(settings), _look_at_redis(settings))
-    found = [*kafka, *redis]
+    found = [*kafka, *redis, *await _look_at_tracing(settings)]
     if not any(finding.word == "problem" for finding in found):
         found += await _look_at_fit(settings)
     return found
@@ -62,6 +62,17 @@ async def _look_at_kafka(settings: Settings) -> list[Finding]:
         return [Finding("problem", "Kafka", f"{error}; check {_kafka_variables(settings)}")]
     servers = ",".join(settings.kafka_bootstrap_servers)
     return [Finding("ok", "Kafka", f"{servers} answers"), *_topics(found, settings)]
+
+
+async def _look_at_tracing(settings: Settings) -> list[Finding]:
+    """Look whether spans could be sent; whether somebody takes them is told by the worker's log."""
+    if not settings.tracing:
+        return []
+    try:
+        await app.look_at_tracing(settings)
+    except PortError as error:
+        return [Finding("problem", "tracing", str(error))]
+    return [Finding("ok", "tracing", "OpenTelemetry is there, and its variables can be used")]
 
 
 async def _look_at_fit(settings: Settings) -> list[Finding]:

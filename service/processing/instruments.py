@@ -7,11 +7,13 @@ metrics library; an adapter names the series.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
 from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
+from service.domain.events import Event
+from service.domain.time import Micros
 from service.processing.ports import TopicPartition
 
 
@@ -90,8 +92,13 @@ class Instruments(Protocol):
     def rejected(self, reason: RejectionReason) -> None:
         """One record went to the dead letters; counted as the verdict *rejected*, too."""
 
-    def delayed(self, since_event: float, since_receipt: float) -> None:
-        """One event's outputs are acknowledged, so long after it applied and after it was received."""
+    def delayed(self, events: Sequence[Event], now: Micros, trace_id: str | None) -> None:
+        """
+        The outputs of these events of one batch are acknowledged, at wall-clock `now`.
+
+        `trace_id` is the trace of the batch, if it has one. Neither it nor an event is a label: they may
+        stand beside a number as an example of it.
+        """
 
     def step_took(self, step: Step, seconds: float) -> None:
         """One step of one batch is done, waiting for parts outside included."""
@@ -181,7 +188,7 @@ class NoInstruments:
 
     def rejected(self, reason: RejectionReason) -> None: ...
 
-    def delayed(self, since_event: float, since_receipt: float) -> None: ...
+    def delayed(self, events: Sequence[Event], now: Micros, trace_id: str | None) -> None: ...
 
     def step_took(self, step: Step, seconds: float) -> None: ...
 

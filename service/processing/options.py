@@ -10,6 +10,7 @@ from service.processing.health import HealthLimits
 from service.processing.ports import Clock, LedgerReader, Log, Publisher, ViewStore
 from service.processing.retry import Backoff
 from service.processing.silence import SilenceRules
+from service.processing.tracing import NoTracing, Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Ports:
     clock: Clock
     ledger: LedgerReader
     snapshots: LedgerReader
+    tracing: Tracing = field(default_factory=NoTracing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class Outbox:
     ) -> None:
         self._publish = ports.publisher.publish
         self._clock = ports.clock
+        self._tracing = ports.tracing
         self._topics = topics
         self._max_dead_letter_bytes = max_dead_letter_bytes
         self._retrying = retrying
@@ -36,6 +37,7 @@ class Outbox:
         """Write the messages, and the rejected records as dead letters; return when all are acknowledged."""
         if not messages and not rejected:
             return
+        messages = self._traced(messages)
         try:
             await self._send([*messages, *self._letters(rejected, self._max_dead_letter_bytes)])
         except TooLarge:
@@ -48,6 +50,17 @@ class Outbox:
         await self._retrying(Part.PUBLISHER, lambda: self._publish(messages))
         for kind, count in Counter(map(self._topics.kind, messages)).items():
             self._instruments.published(kind, count)
+
+    def _traced(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Give the messages with the trace of their batch; a dead letter keeps that of its own record."""
+        headers, ledger = self._tracing.headers, self._topics.ledger
+        if not headers:
+            return messages
+        # Nobody follows the ledger, and what it holds outlives every trace.
+        return [
+            each if each.topic == ledger else each._replace(headers=each.headers + headers)
+            for each in messages
+        ]
 
     def _letters(self, rejected: Sequence[Rejected], max_bytes: int) -> list[Message]:
         now, topic = self._clock.now(), self._topics.dead_letters

@@ -16,6 +16,7 @@ import structlog
 from service.processing.health import Health, Witness
 from service.processing.instruments import Instruments, Part
 from service.processing.ports import Clock, Unavailable
+from service.processing.tracing import Tracing
 
 _log = structlog.get_logger()
 
@@ -91,12 +92,14 @@ class Retrying:
         instruments: Instruments,
         backoff: Backoff,
         hold: Callable[[], Awaitable[None]],
+        tracing: Tracing,
     ) -> None:
         self._clock = clock
         self._health = health
         self._outages = Outages(clock, health, instruments)
         self._backoff = backoff
         self._hold = hold
+        self._tracing = tracing
         self._random = Random()  # noqa: S311 - jitter, no secret
 
     async def __call__(self, part: Part, call: Callable[[], Awaitable[Result]]) -> Result:
@@ -128,6 +131,7 @@ class Retrying:
 
     def _note(self, part: Part, error: Unavailable, attempt: int) -> None:
         self.unanswered(part, error)
+        self._tracing.retried(part, str(error))
         _log.warning(
             f"The {part} does not answer; the same call is tried again.",
             action="retry_scheduled",

@@ -19,7 +19,6 @@ from schemas.evse import FieldWarning
 from schemas.vocabulary import RejectionReason, Verdict
 from service.domain.rules import Rules
 from service.domain.state import EvseState
-from service.domain.time import SECOND
 from service.processing import storing
 from service.processing.assignment import Progress, partition_of
 from service.processing.dead_letters import is_accepted
@@ -96,6 +95,7 @@ class Steps:
         self._watching = owned.watching
         self._retrying = retrying
         self._instruments = instruments
+        self._tracing = ports.tracing
         topics = Topics.with_prefix(options.topic_prefix, options.source)
         self.planning = Planning(rules, topics, options.topics)
         self._unchecked: dict[str, Sent] = {}
@@ -113,6 +113,10 @@ class Steps:
         Raises `TooManyRejections` after everything before that rejection is committed, `Defect` where our own
         code fails, and `Abandoned` where another worker owns the EVSEs; then the states must be forgotten.
         """
+        with self._tracing.batch(records):
+            await self._process(records)
+
+    async def _process(self, records: Sequence[Record]) -> None:
         clock = self._ports.clock
         began = clock.monotonic()
         self._states.hear(began)
@@ -134,6 +138,7 @@ class Steps:
         self._states.shrink()
         self._instruments.states_held(len(self._states))
         self._instruments.batch_done(len(records), len(plans), clock.monotonic() - began)
+        self._tracing.batch_done(len(plans), len(rejected))
         _log.debug("Processed a batch.", action="batch_processed", records=len(records), evses=len(plans))
         if sifted.too_many is not None:
             raise sifted.too_many
@@ -397,13 +402,15 @@ class Steps:
     def _tell(self, plans: Sequence[Plan], rejected: Sequence[Rejected]) -> None:
         """Count what became of every record."""
         now, instruments = self._ports.clock.now(), self._instruments
+        events = []
         for each in plans:
             for item, folded in each.folded:
                 event = item.event
                 instruments.judged(folded.verdict, clock_corrected=event.clock_corrected)
-                instruments.delayed(max(0, now - event.at) / SECOND, max(0, now - event.seen) / SECOND)
+                events.append(event)
             for _ in range(each.repeated):
                 instruments.repeated()
+        instruments.delayed(events, now, self._tracing.trace_id)
         for each_rejected in rejected:
             instruments.judged(Verdict.REJECTED, clock_corrected=False)
             instruments.rejected(each_rejected.rejection.reason)
@@ -443,7 +450,9 @@ class Steps:
     def _timed(self, step: Step) -> Iterator[None]:
         began = self._ports.clock.monotonic()
         yield
-        self._instruments.step_took(step, self._ports.clock.monotonic() - began)
+        ended = self._ports.clock.monotonic()
+        self._instruments.step_took(step, ended - began)
+        self._tracing.step_took(step, began, ended)
 
 
 def _portions(groups: Mapping[str, Sequence[Item]]) -> Iterator[dict[str, Sequence[Item]]]:

@@ -62,7 +62,7 @@ class Worker:
             self._options.silence, self._options.ingest_silent_after, self._options.topics
         )
         self._retrying = Retrying(
-            self._clock, self.health, self._instruments, self._options.backoff, self._hold
+            self._clock, self.health, self._instruments, self._options.backoff, self._hold, ports.tracing
         )
         owned = Owned(self._assignment, self._states, self._watching)
         self._steps = Steps(

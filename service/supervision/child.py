@@ -104,7 +104,7 @@ class Child:
         return self._hearing.done()
 
     async def ask(self, what: str, within_s: float) -> Json | None:
-        """Ask for "live", "ready" or "metrics"; None where no answer comes within the time, or any more."""
+        """Ask for "live", "ready" or a form of metrics; None where no answer comes in time, or any more."""
         if self.is_silent:
             return None
         number, answer = next(self._numbers), asyncio.get_running_loop().create_future()

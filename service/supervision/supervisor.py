@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import structlog
 
+from service.adapters.prometheus_formats import Form
 from service.adapters.prometheus_workers import WorkersMetrics
 from service.processing.health import Report, Stuck
 from service.processing.ports import Clock
@@ -188,9 +190,9 @@ class Supervisor:
         """Tell whether every worker is ready."""
         return joined(await self._asked(lambda number: self._health(number, "ready")))
 
-    async def exposition(self) -> bytes:
-        """Write the metrics of all workers that answer, and which do, in the text format of Prometheus."""
-        return self._metrics.exposition(await self._asked(self._metrics_of))
+    async def exposition(self, form: Form = Form.TEXT) -> bytes:
+        """Write the metrics of all workers that answer, and which do."""
+        return self._metrics.exposition(await self._asked(partial(self._metrics_of, form)), form)
 
     async def _asked(self, ask: Callable[[int], Awaitable[Told]]) -> dict[int, Told]:
         told = await asyncio.gather(*(ask(number) for number in self._numbers))
@@ -209,11 +211,11 @@ class Supervisor:
             return Report(ok=False, reasons=(why,))
         return Report(told["ok"], tuple(told["reasons"]))
 
-    async def _metrics_of(self, number: int) -> str | None:
+    async def _metrics_of(self, form: Form, number: int) -> str | None:
         child = self._children.get(number)
         if child is None or child.began_at is None:
             return None
-        told = await child.ask("metrics", self._answer_s)
+        told = await child.ask(form, self._answer_s)
         return None if told is None else str(told["metrics"])
 
 

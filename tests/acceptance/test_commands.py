@@ -201,16 +201,18 @@ async def test_a_broker_that_does_not_answer_is_waited_for() -> None:
     assert "Kafka does not answer" in ready.json()["reasons"][0]
 
 
-async def test_check_names_everything_that_does_not_answer() -> None:
+async def test_check_names_everything_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """One line for each part with what to look at, and no password."""
     url = f"redis://:geheim@127.0.0.1:{free_port()}/0"
 
-    settings = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}", "REDIS_URL": url}
+    monkeypatch.setenv("OTEL_SPAN_LINK_COUNT_LIMIT", "many")
+
+    settings = {"KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}", "REDIS_URL": url, "TRACING": "true"}
     checked = await command("check", settings=settings)
 
     assert checked.code == 1
     problems = [line for line in checked.out.splitlines() if line.startswith("problem ")]
-    assert [line.split(":")[0] for line in problems] == ["problem Kafka", "problem Redis"]
+    assert [line.split(":")[0] for line in problems] == ["problem Kafka", "problem Redis", "problem tracing"]
     assert "geheim" not in checked.out + checked.err
     assert checked.err == ""
 

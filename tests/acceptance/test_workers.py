@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 
 from tests.acceptance.processes import Running, worker
 from tests.acceptance.test_commands import free_port
@@ -73,6 +74,7 @@ async def test_two_workers_share_the_work_and_one_that_is_killed_comes_back(
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings['HTTP_PORT']}") as probe:
             live = await probe.get("/health/live")
             metrics = (await probe.get("/metrics")).text
+            scraped = await probe.get("/metrics", headers={"accept": "application/openmetrics-text"})
         os.kill(pid, signal.SIGKILL)
         await running.logs("worker_restarts", worker=2)
         await report(kafka, topic, "CHARGING", "07:00")
@@ -83,6 +85,10 @@ async def test_two_workers_share_the_work_and_one_that_is_killed_comes_back(
     for number in (1, 2):
         assert f'evse_status_events_total{{worker="{number}",verdict="applied"}} 4.0' in metrics
     assert 'evse_status_worker_up{worker="2"} 1.0' in metrics
+    samples = [sample for family in openmetrics_families(scraped.text) for sample in family.samples]
+    examples = {one.labels["worker"]: one.exemplar.labels["evse_uid"] for one in samples if one.exemplar}
+    assert examples.keys() == {"1", "2"}
+    assert set(examples.values()) < set(UIDS)
     stopped = [line["worker"] for line in running.lines if line.get("action") == "worker_stopped"]
     assert sorted(stopped) == [1, 2]
     found = newest_snapshots(await read(kafka, settings["TOPIC_PREFIX"] + "snapshots"))

@@ -85,6 +85,16 @@ def test_prometheus_scrapes_the_worker_and_reads_the_rules() -> None:
     assert load(PROMETHEUS)["rule_files"] == [RULES.name]
 
 
+def test_prometheus_keeps_the_examples_that_the_dashboard_draws() -> None:
+    """And goes on reading the configuration and writing where they are mounted."""
+    service = SERVICES["prometheus"]
+    options = dict(word.removeprefix("--").split("=") for word in service["command"])
+    mounted = [mount.split(":")[1] for mount in service["volumes"]]
+
+    assert options.pop("enable-feature") == "exemplar-storage"
+    assert set(options.values()) <= set(mounted)
+
+
 def test_prometheus_takes_its_configuration() -> None:
     """By its own tool."""
     promtool = tool("promtool", "Debian's package prometheus brings it")

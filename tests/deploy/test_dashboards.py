@@ -51,6 +51,20 @@ def test_every_metric_is_shown() -> None:
     assert [metric.name for metric in TABLE if not series_of(metric) & shown] == []
 
 
+def test_the_slowest_events_are_drawn_once_beside_each_delay() -> None:
+    """Where there are examples: the histograms of the delays alone have them."""
+    drawn = {
+        names
+        for name in DASHBOARDS
+        for panel in dashboard_json(DASHBOARDS[name])["panels"]
+        for target in panel.get("targets", ())
+        if target.get("exemplar")
+        for names in names_in(target["expr"])
+    }
+
+    assert drawn == {"evse_status_receipt_delay_seconds_bucket", "evse_status_event_delay_seconds_bucket"}
+
+
 @pytest.mark.parametrize("name", DASHBOARDS)
 def test_no_panel_lies_on_another(name: str) -> None:
     """Each has its own place, within the width."""

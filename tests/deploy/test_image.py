@@ -37,9 +37,11 @@ def test_the_image_installs_what_the_project_locks() -> None:
 
 
 def test_the_image_holds_every_dependency_and_no_tool() -> None:
-    """What the project depends on, and uvloop; nothing of the demo, the tests or the build."""
+    """What the project depends on, tracing and uvloop; nothing of the demo, the tests or the build."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = {re.split(r"[\[><=]", each)[0] for each in project["project"]["dependencies"]} | {"uvloop"}
+    extras = project["project"]["optional-dependencies"]
+    named = [*project["project"]["dependencies"], *extras["tracing"], *extras["uvloop"]]
+    wanted = {re.split(r"[\[><=]", each)[0] for each in named}
 
     run = set(pins("deploy/locks/run.lock"))
 

@@ -11,6 +11,7 @@ import sys
 
 from service.adapters.clock import SystemClock
 from service.adapters.parent import Answers, Parent, Place
+from service.adapters.prometheus_formats import Form
 from service.processing.health import Report
 
 STOPPABLE, DEAF, TELLING, SICK = "stoppable", "deaf", "telling", "sick"
@@ -30,9 +31,14 @@ class _Health:
         return self.live(now)
 
 
+def _metrics(form: Form) -> bytes:
+    end = b"# EOF\n" if form is Form.OPENMETRICS else b""
+    return b"# TYPE m gauge\nm 1.0\n" + end
+
+
 async def _live(kind: str, parent: Parent) -> None:
     told = asyncio.Event()
-    answers = Answers(parent, _Health(kind), SystemClock(), lambda: b"# TYPE m gauge\nm 1.0\n", told.set)
+    answers = Answers(parent, _Health(kind), SystemClock(), _metrics, told.set)
     await answers.start()
     if kind != TELLING:
         await told.wait()

@@ -13,6 +13,7 @@ import pytest
 import structlog
 
 from service.adapters.clock import ManualClock
+from service.adapters.prometheus_formats import Form
 from service.processing.health import Report, Stuck
 from service.supervision.child import Child, Command
 from service.supervision.restarts import MOST_IN_A_ROW
@@ -71,12 +72,15 @@ async def test_all_workers_are_asked_and_stopped_together() -> None:
     async with family.living() as running:
         await family.until(lambda: _is_ready(family))
         assert await family.parent.live() == GOOD
-        page = (await family.parent.exposition()).decode()
+        text, openmetrics = [(await family.parent.exposition(form)).decode() for form in Form]
         family.parent.stop()
         assert await running == Outcome(ok=True)
 
-    assert 'm{worker="1"} 1.0\nm{worker="2"} 1.0\n' in page
-    assert 'evse_status_worker_up{worker="2"} 1.0' in page
+    for page in (text, openmetrics):
+        assert 'm{worker="1"} 1.0\nm{worker="2"} 1.0\n' in page
+        assert 'evse_status_worker_up{worker="2"} 1.0' in page
+    assert "# EOF" not in text
+    assert openmetrics.count("# EOF\n") == 1
 
 
 async def test_a_worker_that_is_not_live_makes_all_of_it_so() -> None:

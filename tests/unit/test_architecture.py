@@ -59,6 +59,7 @@ ALLOWED: Mapping[str, set[str]] = {
 VENDORS: Mapping[str, set[str]] = {
     "aiokafka": {"service.adapters"},
     "confluent_kafka": {"service.demo"},
+    "opentelemetry": {"service.adapters"},
     "prometheus_client": {"service.adapters"},
     "redis": {"service.adapters", "service.dashboard", "service.page", "service.demo"},
 }

@@ -11,6 +11,7 @@ import pytest
 from service.adapters.clock import ManualClock
 from service.adapters.http import HttpServer, build_pages
 from service.adapters.prometheus import PrometheusInstruments
+from service.adapters.prometheus_formats import Form
 from service.processing.health import Health, HealthLimits
 from service.processing.instruments import Part
 from service.processing.ports import PortError, TopicPartition
@@ -79,6 +80,26 @@ async def test_metrics_are_in_the_text_format(client: httpx.AsyncClient) -> None
 
     assert answer.headers["content-type"].startswith("text/plain; version=")
     assert "evse_status_events_total" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("accept", "form"),
+    [
+        # What Prometheus 3 says, and what it says where it is told to take the text format.
+        ("application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=1.0.0;q=0.4", Form.OPENMETRICS),
+        ("text/plain;version=0.0.4;q=0.3,*/*;q=0.2", Form.TEXT),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", Form.TEXT),
+        ("", Form.TEXT),
+    ],
+)
+async def test_openmetrics_is_for_those_who_accept_it(
+    client: httpx.AsyncClient, accept: str, form: Form
+) -> None:
+    """Everybody else gets the text format, as before."""
+    answer = await client.get("/metrics", headers={"accept": accept})
+
+    assert answer.headers["content-type"] == form.content_type
+    assert answer.text.endswith("# EOF\n") is (form is Form.OPENMETRICS)
 
 
 async def test_the_server_listens_until_it_is_stopped(health: Health, clock: ManualClock) -> None:

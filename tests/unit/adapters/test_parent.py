@@ -82,6 +82,9 @@ async def test_a_parent_is_answered_under_the_number_of_its_question(ends: Ends)
     ends.ours.sendall(b'{"ask": "metrics", "number": 9}\n')
     told = await ends.says()
     assert 'evse_status_events_total{verdict="applied"} 0.0' in str(told["metrics"])
+    assert not str(told["metrics"]).endswith("# EOF\n")
+    ends.ours.sendall(b'{"ask": "openmetrics", "number": 10}\n')
+    assert str((await ends.says())["metrics"]).endswith("# EOF\n")
     await answers.stop()
 
 

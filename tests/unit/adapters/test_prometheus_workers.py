@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.vocabulary import Verdict
 from service.adapters.prometheus import TABLE, PrometheusInstruments
+from service.adapters.prometheus_formats import Form
 from service.adapters.prometheus_workers import WorkersMetrics, merged
+from service.domain.events import Event
 from service.processing.ports import TopicPartition
 
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -58,6 +61,26 @@ def test_histograms_stay_whole() -> None:
     assert series["evse_status_batch_records_bucket", (("le", "10.0"), ("worker", "1"))] == 1
     assert series["evse_status_batch_records_sum", (("worker", "1"),)] == 7
     assert page.count(b"# TYPE evse_status_batch_records histogram") == 1
+
+
+def test_openmetrics_of_several_workers_is_one_page() -> None:
+    """It ends once, and each worker's examples stand beside its own series."""
+    pages = {}
+    for number in (1, 2):
+        instruments = PrometheusInstruments()
+        event = Event(f"a{{b }} # {number}", "e1", position=0, at=0, seen=0)
+        instruments.delayed([event], 1_000_000, None)
+        pages[number] = instruments.exposition(Form.OPENMETRICS).decode()
+
+    page = WorkersMetrics([1, 2]).exposition(pages, Form.OPENMETRICS).decode()
+
+    samples = [sample for family in openmetrics_families(page) for sample in family.samples]
+    found = {each.labels["worker"]: each.exemplar.labels for each in samples if each.exemplar is not None}
+    assert found == {str(n): {"event_id": f"a{{b }} # {n}", "evse_uid": "e1"} for n in (1, 2)}
+    assert {each.labels["worker"]: each.value for each in samples if each.name == "evse_status_states"} == {
+        "1": 0,
+        "2": 0,
+    }
 
 
 def test_a_worker_that_does_not_answer_is_seen() -> None:

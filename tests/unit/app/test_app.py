@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,10 @@ from pydantic import SecretStr
 
 from service.adapters.clock import ManualClock
 from service.adapters.topic_rules import Cleanup
-from service.app import build_worker, kafka_security, topics_settings
+from service.app import build_worker, kafka_security, look_at_tracing, open_tracing, topics_settings
 from service.processing.instruments import NoInstruments
 from service.processing.ports import Unusable
+from service.processing.tracing import NoTracing
 from service.settings import Settings
 
 HOUR_US = 3_600_000_000
@@ -87,3 +90,44 @@ def test_the_fold_is_set_as_the_settings_say() -> None:
         7,
         "in_use_first",
     )
+
+
+def test_nothing_that_makes_spans_is_loaded_unless_it_is_wanted() -> None:
+    """It takes time and memory, and need not be installed."""
+    code = (
+        "import sys; from service.app import open_tracing; from service.settings import Settings; "
+        "from service.adapters.clock import SystemClock; open_tracing(Settings(), SystemClock()); "
+        "sys.exit(bool({'service.adapters.tracing', 'opentelemetry.exporter'} & sys.modules.keys()))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - fixed
+
+
+async def test_tracing_without_its_extra_names_both_remedies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line; `check` says the same."""
+    monkeypatch.delitem(sys.modules, "service.adapters.tracing", raising=False)
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk.trace", None)
+
+    with pytest.raises(Unusable, match=r"install evse-status\[tracing\], or set it to false") as told:
+        await look_at_tracing(Settings(tracing=True))
+
+    assert str(told.value).startswith("EVSE_STATUS_TRACING is on and OpenTelemetry cannot be loaded")
+    assert "\n" not in str(told.value)
+    assert isinstance(open_tracing(Settings(), ManualClock()), NoTracing)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "many", "OTEL_SPAN_LINK_COUNT_LIMIT must be a non-negative integer"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "max_queue_size must be a positive integer"),
+    ],
+)
+async def test_a_standard_variable_that_is_wrong_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    """What OpenTelemetry says of it, and where to look."""
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(Unusable, match=rf"^spans cannot be sent \({said}.*correct the variable OTEL_"):
+        await look_at_tracing(Settings(tracing=True))

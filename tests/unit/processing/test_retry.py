@@ -10,6 +10,7 @@ from service.processing.health import Health, HealthLimits
 from service.processing.instruments import Part
 from service.processing.ports import Unavailable, Unusable
 from service.processing.retry import Backoff, Retrying, Stopping
+from service.processing.tracing import NoTracing
 from tests.driver import ImpatientClock
 from tests.recording import RecordingInstruments
 
@@ -37,7 +38,8 @@ def retrying(part: Part1) -> tuple[Retrying, Health, RecordingInstruments, Impat
     clock, instruments = ImpatientClock(), RecordingInstruments()
     health = Health(HealthLimits(), clock.monotonic())
     health.assigned([], 0)
-    return Retrying(clock, health, instruments, Backoff(1, 8), part.hold), health, instruments, clock
+    retry = Retrying(clock, health, instruments, Backoff(1, 8), part.hold, NoTracing())
+    return retry, health, instruments, clock
 
 
 async def test_an_answer_is_given_at_once() -> None:

@@ -140,14 +140,14 @@ def test_each_verdict_is_counted() -> None:
     """Applied, refreshed, corrected, duplicate, late and rejected, each once or more."""
     driver = Driver()
     first = status_reported("AVAILABLE", "12:00")
-    driver.pipe(
+    good = (
         first,
         first,
         heartbeat("12:10"),
         status_reported("OUTOFORDER", "11:00"),
         status_reported("CHARGING", "12:00", day=-10),
-        GARBAGE,
     )
+    driver.pipe(*good, GARBAGE)
 
     counted = driver.instruments.verdicts
     assert counted == {
@@ -159,7 +159,8 @@ def test_each_verdict_is_counted() -> None:
         Verdict.REJECTED: 1,
     }
     assert driver.instruments.rejections == {RejectionReason.NOT_JSON: 1}
-    assert len(driver.instruments.delays) == 5
+    told = [(each["event_id"], each["evse_uid"]) for each in good]
+    assert [(each.event_id, each.evse_uid) for each in driver.instruments.delayed_events] == told
     assert driver.instruments.outputs[OutputKind.DEAD_LETTER] == 1
     assert driver.instruments.batches == [(6, 1)]
     assert driver.instruments.steps[Step.COMMIT] == 1

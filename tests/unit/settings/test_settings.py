@@ -185,6 +185,38 @@ def test_a_wrong_value_names_its_remedy(
     assert "geheim" not in line
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "remedy"),
+    [
+        ("OTEL_TRACES_EXPORTER", "console", "set EVSE_STATUS_TRACING=false"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    ],
+)
+def test_spans_that_cannot_be_sent_as_wanted_are_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, remedy: str
+) -> None:
+    """Only where tracing is on: the standard variables are also other people's."""
+    monkeypatch.setenv(variable, value)
+    assert not load_settings().tracing
+    monkeypatch.setenv("EVSE_STATUS_TRACING", "true")
+
+    (line,) = problems_of()
+
+    assert line.startswith(f"{variable}: ")
+    assert remedy in line
+
+
+def test_spans_may_be_sent_in_another_way_than_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable for traces goes before the one for everything."""
+    monkeypatch.setenv("EVSE_STATUS_TRACING", "true")
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
+
+    assert load_settings().tracing
+
+
 def test_a_sasl_protocol_asks_for_user_and_password(monkeypatch: pytest.MonkeyPatch) -> None:
     """Both are asked for at once, not one after the other."""
     monkeypatch.setenv("EVSE_STATUS_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
