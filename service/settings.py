@@ -188,7 +188,7 @@ class Settings(BaseSettings):
         description="So many rejected records in a row in one partition stop the worker; 0: no limit.",
     )
     batch_records: int = Field(
-        default=10_000,
+        default=50_000,
         ge=1,
         description="Records in one batch, at most: of several of one EVSE in it, one snapshot is made.",
     )

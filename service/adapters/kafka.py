@@ -65,9 +65,9 @@ class KafkaLogSettings:
     max_poll_interval: float = 300.0
     call_timeout: float = 15.0
     """How long a commit or a question may take before the broker counts as unavailable."""
-    fetch_max_bytes: int = 16 * 1024 * 1024
+    fetch_max_bytes: int = 32 * 1024 * 1024
     """At most so much in one answer of one broker, but always one record, however large."""
-    partition_fetch_max_bytes: int = 1024 * 1024
+    partition_fetch_max_bytes: int = 8 * 1024 * 1024
     step_over: Collection[OffsetRange] = ()
     """What an operator gave up: where nothing can be read there, reading goes on behind it."""
     security: Mapping[str, Any] = field(default_factory=dict)

@@ -51,7 +51,7 @@ class Options:
     topics: tuple[str, ...] = ("evse.events",)
     topic_prefix: str = "evse."
     source: str = "evse-status"
-    max_batch_records: int = 10_000
+    max_batch_records: int = 50_000
     max_record_bytes: int = 1_048_576
     max_dead_letter_bytes: int = 1_048_576 + 65_536
     fetch_timeout_s: float = 0.5

@@ -125,21 +125,26 @@ class Steps:
         await self.load(entry.event.evse_uid for entry in decoded if isinstance(entry, Item))
         progress = self._assignment.progress()
         sifted = sift(decoded, self._sifting(progress))
-        saved_at = clock.monotonic()
-        plans, displaced = await self._fold_and_save(sifted.items)
-        rejected = sifted.rejected + displaced
-        await self.publish(plans, rejected, saved_at)
-        self._watching.heard(plans)
+        rejected, evses = [*sifted.rejected], 0
+        # In portions, however large the batch: what is written is let go, and others get their turn.
+        for portion in _portions(grouped(sifted.items)):
+            saved_at = clock.monotonic()
+            plans, displaced = await self._fold_and_save(portion)
+            await self.publish(plans, saved_at)
+            self._watching.heard(plans)
+            self._count(plans)
+            evses += len(plans)
+            rejected += displaced
+        await self._reject(rejected)
         self._watching.observe(sifted.items, self._ports.clock.now())
         await self.voice.tell_gaps()
-        self._tell(plans, rejected)
         await self._commit(sifted.next_offsets, progress)
         self._states.forget(_strangers(rejected))
         self._states.shrink()
         self._instruments.states_held(len(self._states))
-        self._instruments.batch_done(len(records), len(plans), clock.monotonic() - began)
-        self._tracing.batch_done(len(plans), len(rejected))
-        _log.debug("Processed a batch.", action="batch_processed", records=len(records), evses=len(plans))
+        self._instruments.batch_done(len(records), evses, clock.monotonic() - began)
+        self._tracing.batch_done(evses, len(rejected))
+        _log.debug("Processed a batch.", action="batch_processed", records=len(records), evses=evses)
         if sifted.too_many is not None:
             raise sifted.too_many
 
@@ -158,7 +163,7 @@ class Steps:
             stale = await self._save(plans)
             self._states.forget(stale)
             plans = [each for each in plans if each.uid not in stale]
-            await self.publish(plans, (), saved_at)
+            await self.publish(plans, saved_at)
         self._instruments.ticked(len(plans))
         self._states.shrink()
 
@@ -167,7 +172,7 @@ class Steps:
         held = ((uid, self._states.peek(uid)) for uid in uids)
         unsure = [(uid, each) for uid, each in held if each is not None and is_unsure(each)]
         plans = [outputs_again(uid, each, self.planning) for uid, each in unsure]
-        await self.publish(plans, (), saved_at=-math.inf)
+        await self.publish(plans, saved_at=-math.inf)
 
     async def resend(self, uids: Iterable[str], what: Resend) -> None:
         """Publish once more what the output topics have to be told of these EVSEs."""
@@ -177,7 +182,7 @@ class Steps:
         stored = ((uid, each) for uid, each in held if each is not None and each.stored)
         plans = [resend(uid, each, self.planning, what) for uid, each in stored]
         # No save has shown that these states are still what the view holds: it is asked in any case.
-        await self.publish(plans, (), saved_at=-math.inf)
+        await self.publish(plans, saved_at=-math.inf)
         self._states.shrink()
 
     def _decode(self, records: Sequence[Record]) -> list[Item | Rejected]:
@@ -254,25 +259,9 @@ class Steps:
         held = self._states.get(uid)
         return None if held is None else held.state.partition
 
-    async def _fold_and_save(self, items: Sequence[Item]) -> tuple[list[Plan], list[Rejected]]:
+    async def _fold_and_save(self, groups: Mapping[str, Sequence[Item]]) -> tuple[list[Plan], list[Rejected]]:
         """
         Fold and save, an EVSE at a time; give what was done, and what turned out to live elsewhere.
-
-        In portions, however large the batch: so little is held of what is written, and others get their turn.
-        """
-        done: list[Plan] = []
-        displaced: list[Rejected] = []
-        for portion in _portions(grouped(items)):
-            saved, elsewhere = await self._fold_and_save_portion(portion)
-            done += saved
-            displaced += elsewhere
-        return done, displaced
-
-    async def _fold_and_save_portion(
-        self, groups: Mapping[str, Sequence[Item]]
-    ) -> tuple[list[Plan], list[Rejected]]:
-        """
-        Fold and save some EVSEs.
 
         Where the view is ahead of what is held, that is forgotten and loaded, and the records are taken
         again: those the view has are then repeats.
@@ -334,7 +323,6 @@ class Steps:
     async def publish(
         self,
         plans: Sequence[Plan],
-        rejected: Sequence[Rejected],
         saved_at: float,
         remake: Callable[[str, Held], Plan] | None = None,
     ) -> None:
@@ -347,7 +335,7 @@ class Steps:
         sent = {each.uid: Sent(each.held.position, remake) for each in plans if each.messages}
         self._unchecked |= sent
         with self._timed(Step.PUBLISH):
-            await self._outbox.publish([message for each in plans for message in each.messages], rejected)
+            await self._outbox.publish([message for each in plans for message in each.messages], ())
         for each in plans:
             each.published()
         if self._ports.clock.monotonic() - saved_at > self._options.late_after_s:
@@ -397,10 +385,10 @@ class Steps:
         for remake in {sent[uid].remake for uid in overtaken}:
             held = {uid: self._states.peek(uid) for uid in overtaken if sent[uid].remake == remake}
             current = [remake(uid, each) for uid, each in held.items() if each is not None]
-            await self.publish(current, (), asked_at, remake)
+            await self.publish(current, asked_at, remake)
 
-    def _tell(self, plans: Sequence[Plan], rejected: Sequence[Rejected]) -> None:
-        """Count what became of every record."""
+    def _count(self, plans: Iterable[Plan]) -> None:
+        """Count what became of the records of some EVSEs."""
         now, instruments = self._ports.clock.now(), self._instruments
         events = []
         for each in plans:
@@ -411,21 +399,28 @@ class Steps:
             for _ in range(each.repeated):
                 instruments.repeated()
         instruments.delayed(events, now, self._tracing.trace_id)
+
+    async def _reject(self, rejected: Sequence[Rejected]) -> None:
+        """Write the records that could not be processed to the dead letters, count and name them."""
+        if not rejected:
+            return
+        with self._timed(Step.PUBLISH):
+            await self._outbox.publish((), rejected)
+        instruments = self._instruments
         for each_rejected in rejected:
             instruments.judged(Verdict.REJECTED, clock_corrected=False)
             instruments.rejected(each_rejected.rejection.reason)
             _log.debug(
                 each_rejected.rejection.message, action="dead_letter_written", **_place(each_rejected.record)
             )
-        if rejected:
-            _log.warning(
-                "Records could not be processed and went to the dead letters.",
-                action="dead_letters_written",
-                count=len(rejected),
-                reason=rejected[0].rejection.reason.value,
-                first=rejected[0].rejection.message,
-                **_place(rejected[0].record),
-            )
+        _log.warning(
+            "Records could not be processed and went to the dead letters.",
+            action="dead_letters_written",
+            count=len(rejected),
+            reason=rejected[0].rejection.reason.value,
+            first=rejected[0].rejection.message,
+            **_place(rejected[0].record),
+        )
 
     async def _commit(
         self, next_offsets: Mapping[TopicPartition, int], progress: Mapping[TopicPartition, Progress]

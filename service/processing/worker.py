@@ -13,6 +13,7 @@ import structlog
 
 from service.domain.rules import Rules
 from service.processing.assignment import Assignment, partition_of
+from service.processing.batching import BatchSize
 from service.processing.chores import Chores
 from service.processing.health import Health
 from service.processing.instruments import Instruments, NoInstruments, Part, Step
@@ -84,6 +85,7 @@ class Worker:
             instruments=self._instruments,
             now=now,
         )
+        self._size = BatchSize(self._options.max_batch_records)
         self._turn_in_hand = asyncio.Lock()
         self._in_hand: frozenset[TopicPartition] = frozenset()
         self._held_back: list[Record] = []
@@ -180,7 +182,9 @@ class Worker:
                 records = [record for record in records if partition_of(record) not in moved]
                 if records:
                     await self._survey.notice_jumps(records)
+                    taken_at = self._clock.monotonic()
                     await self._steps.process(records)
+                    self._size.took(len(records), self._clock.monotonic() - taken_at)
                 generation = self._steps.planning.epochs.generation
                 await self._survey.look(generation, all_is_processed=not self._held_back)
                 await self._chores.do()
@@ -211,7 +215,7 @@ class Worker:
             records, self._held_back = self._held_back, []
             return records
         began = self._clock.monotonic()
-        fetched = await self._ports.log.fetch(self._options.fetch_timeout_s, self._options.max_batch_records)
+        fetched = await self._ports.log.fetch(self._options.fetch_timeout_s, self._size.records)
         if fetched:
             self._instruments.step_took(Step.FETCH, self._clock.monotonic() - began)
         return fetched
@@ -311,7 +315,7 @@ class Worker:
         if self._reading:
             self._ports.log.pause(self._ports.log.assignment())
             self._paused = True
-            self._held_back += await self._ports.log.fetch(0.0, self._options.max_batch_records)
+            self._held_back += await self._ports.log.fetch(0.0, self._size.records)
 
     def _resume(self) -> None:
         if self._paused:
