@@ -91,6 +91,8 @@ class LedgerEpoch(_Record):
     """The number of rebuilds so far."""
     since: dict[str, Count]
     """For each input topic whose log was begun anew, the generation at which it was."""
+    ids: dict[str, str] = Field(default_factory=dict)
+    """For each input topic the id that the brokers gave it; none where they tell none."""
 
 
 class LedgerSkip(_Record):

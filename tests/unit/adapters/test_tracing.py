@@ -93,6 +93,7 @@ def test_a_batch_is_a_span_with_its_steps_as_children() -> None:
         Step.FOLD,
         Step.SAVE,
         Step.PUBLISH,
+        Step.PUBLISH,  # of the dead letter
         Step.COMMIT,
     ]
     assert batch.status.status_code is StatusCode.UNSET

@@ -22,6 +22,7 @@ MODELS: dict[str, Any] = {
     "removal": ledger.LedgerRemoval,
     "base": ledger.LedgerBase,
     "mark": ledger.LedgerMark,
+    "epoch": ledger.LedgerEpoch,
     "skip": ledger.LedgerSkip,
 }
 
