@@ -90,10 +90,7 @@ def _hear(state: EvseState, event: events.Event, sign: Micros | None) -> None:
     if sign is not None:
         state.hear(sign, event.position, event.source)
     if isinstance(event, events.HeartbeatReceived):
-        state.has_sent_heartbeat = True
-        key = (event.at, event.position)
-        if event.heartbeat_interval_s is not None and key > state.interval_key:
-            state.heartbeat_interval_s, state.interval_key = event.heartbeat_interval_s, key
+        state.beat((event.at, event.position), event.heartbeat_interval_s)
     elif isinstance(event, events.OnlineReported) and event.online is not None:
         # The worker's own word makes nobody one that can be heard.
         state.has_reported_online = state.has_reported_online or event.reason != events.SILENCE

@@ -1,22 +1,30 @@
 """
 The short way of the fold, for what nearly every record is: a report that comes in order while all is well.
 
-A status of a known connector, or the word that it is online, newer than all that is kept of the EVSE, while
-nothing is offline, removed or taken out. Then nothing has to be searched, folded again or compared as a
-whole: what is left are the rules of `Track`, applied once. Anything else is None, leaves the state as it was,
-and takes the long way (`fold`), which alone says what holds. A property test holds the two to the same state.
+A status of a known connector, or the word that it is online, newer than all that is kept of the EVSE, or a
+heartbeat, while nothing is offline, removed or taken out. Then nothing has to be searched, folded again or
+compared as a whole: what is left are the rules of `Track`, applied once. Anything else is None, leaves the state
+as it was, and takes the long way (`fold`), which alone says what holds. A property test holds the two to the
+same state.
 """
 
 from __future__ import annotations
 
 from schemas.vocabulary import Verdict
 from service.domain import recent
-from service.domain.events import SILENCE, Event, OnlineReported, StatusReported, digest_of
+from service.domain.events import (
+    SILENCE,
+    Event,
+    HeartbeatReceived,
+    OnlineReported,
+    StatusReported,
+    digest_of,
+)
 from service.domain.outcomes import Folded, Transition
 from service.domain.rules import Rules
 from service.domain.state import EvseState
-from service.domain.time import Micros
-from service.domain.timeline import Item, ItemKind, OnlineWord
+from service.domain.time import MINUTE, Micros
+from service.domain.timeline import HEARTBEAT_POSITION, Item, ItemKind, OnlineWord
 from service.domain.track import Key, Report
 
 _REFRESHED = Folded(Verdict.REFRESHED)
@@ -27,7 +35,9 @@ def take(state: EvseState, event: Event, rules: Rules) -> Folded | None:
     """Take an event that comes in order; None, and nothing is changed, where it has to go the long way."""
     if isinstance(event, StatusReported):
         return _take_status(state, event, rules)
-    return _take_online(state, event, rules) if isinstance(event, OnlineReported) else None
+    if isinstance(event, OnlineReported):
+        return _take_online(state, event, rules)
+    return _take_heartbeat(state, event, rules) if isinstance(event, HeartbeatReceived) else None
 
 
 def _take_status(state: EvseState, event: StatusReported, rules: Rules) -> Folded | None:
@@ -79,6 +89,26 @@ def _take_online(state: EvseState, event: OnlineReported, rules: Rules) -> Folde
     for track in touched:
         track.online_key = key
     tip.see(seen)
+    recent.advance(state, rules)
+    return _REFRESHED
+
+
+def _take_heartbeat(state: EvseState, event: HeartbeatReceived, rules: Rules) -> Folded | None:
+    """Take a heartbeat that ends no offline span, wherever its minute lies."""
+    at, seen, tip = event.at, event.seen, state.tip
+    horizon = max(state.horizon, max(at, seen) - rules.allowed_lateness)
+    if tip.is_offline or state.removal_key is not None or not state.revision or at < horizon:
+        return None
+    minute = seen // MINUTE * MINUTE
+    key = (minute, HEARTBEAT_POSITION)
+    for track in tip.every():
+        if key < track.online_turned:
+            return None
+    state.as_of, state.horizon = max(state.as_of, at, seen), horizon
+    state.hear(seen, event.position, event.source)
+    state.beat((at, event.position), event.heartbeat_interval_s)
+    if minute >= state.closed and state.minutes.add(minute) and state.minutes.starts[-1] != minute:
+        state.packed.minutes.forget()
     recent.advance(state, rules)
     return _REFRESHED
 

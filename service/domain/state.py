@@ -177,6 +177,12 @@ class EvseState:
         if sign > last or (sign == last and position > self.last_seen_position):
             self.last_seen_at, self.last_seen_position, self.source = sign, position, source
 
+    def beat(self, key: Key, interval_s: int | None) -> None:
+        """Note that it sends heartbeats, and their interval, if one was told and none is newer."""
+        self.has_sent_heartbeat = True
+        if interval_s is not None and key > self.interval_key:
+            self.heartbeat_interval_s, self.interval_key = interval_s, key
+
     def step_revision(self, connectors: Iterable[str]) -> None:
         """Note that content moved by an event, of these connectors and so of the EVSE (promise P10)."""
         self.last_updated = max(self.as_of, self.revision and self.last_updated + LAST_UPDATED_STEP)

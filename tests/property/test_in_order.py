@@ -111,6 +111,8 @@ def test_the_short_way_is_taken_by_what_comes_in_order_and_changes_nothing_else(
         assert in_order.take(state, report, using) is not None
     again = OnlineReported("e-9", "evse-1", 9, MONDAY + HOUR, MONDAY + HOUR, online=True)
     assert in_order.take(state, again, using) is not None
+    beat = HeartbeatReceived("e-8", "evse-1", 11, MONDAY + HOUR, MONDAY + HOUR, heartbeat_interval_s=300)
+    assert in_order.take(state, beat, using) is not None
     before = deepcopy(state)
     late = StatusReported(
         "e-10", "evse-1", 10, MONDAY, MONDAY + HOUR, connector_uid="c1", status=Status.PLANNED
