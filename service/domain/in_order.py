@@ -3,9 +3,9 @@ The short way of the fold, for what nearly every record is: a report that comes 
 
 A status of a known connector, or the word that it is online, newer than all that is kept of the EVSE, or a
 heartbeat, while nothing is offline, removed or taken out. Then nothing has to be searched, folded again or
-compared as a whole: what is left are the rules of `Track`, applied once. Anything else is None, leaves the
-state as it was, and takes the long way (`fold`), which alone says what holds. A property test holds the two to
-the same state.
+compared as a whole: what is left are the rules of `Track`, applied once. Anything else is None, leaves
+the state as it was, and takes the long way (`fold`), which alone says what holds. A property test holds the
+two to the same state.
 """
 
 from __future__ import annotations
