@@ -48,15 +48,15 @@ class RecordingInstruments:
         self.states = 0
         self.turns = 0
 
-    def judged(self, verdict: Verdict, *, clock_corrected: bool) -> None:
-        self.verdicts[verdict] += 1
-        self.clocks_corrected += clock_corrected
+    def judged(self, verdict: Verdict, count: int = 1, *, clocks_corrected: int = 0) -> None:
+        self.verdicts[verdict] += count
+        self.clocks_corrected += clocks_corrected
 
     def field_left_out(self) -> None:
         self.left_out += 1
 
-    def repeated(self) -> None:
-        self.repeats += 1
+    def repeated(self, count: int) -> None:
+        self.repeats += count
 
     def rejected(self, reason: RejectionReason) -> None:
         self.rejections[reason] += 1

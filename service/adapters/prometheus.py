@@ -251,16 +251,16 @@ class PrometheusInstruments:
         """Write all series."""
         return written(self._registry, form)
 
-    def judged(self, verdict: Verdict, *, clock_corrected: bool) -> None:
-        self._count(EVENTS, label=verdict)
-        if clock_corrected:
-            self._count(CLOCKS)
+    def judged(self, verdict: Verdict, count: int = 1, *, clocks_corrected: int = 0) -> None:
+        self._count(EVENTS, count, label=verdict)
+        if clocks_corrected:
+            self._count(CLOCKS, clocks_corrected)
 
     def field_left_out(self) -> None:
         self._count(LEFT_OUT)
 
-    def repeated(self) -> None:
-        self._count(REPEATED)
+    def repeated(self, count: int) -> None:
+        self._count(REPEATED, count)
 
     def rejected(self, reason: RejectionReason) -> None:
         self._count(REJECTIONS, label=reason)

@@ -80,14 +80,14 @@ class Instruments(Protocol):
     Durations and delays are in seconds.
     """
 
-    def judged(self, verdict: Verdict, *, clock_corrected: bool) -> None:
-        """One event got its verdict; `clock_corrected`: its own time was not believed (P3)."""
+    def judged(self, verdict: Verdict, count: int = 1, *, clocks_corrected: int = 0) -> None:
+        """So many events got a verdict; the own time of `clocks_corrected` of them was not believed (P3)."""
 
     def field_left_out(self) -> None:
         """One bad field of an inventory was left out; the rest of it counted."""
 
-    def repeated(self) -> None:
-        """One record had been applied before; its outputs are published again."""
+    def repeated(self, count: int) -> None:
+        """So many records had been applied before; their outputs are published again."""
 
     def rejected(self, reason: RejectionReason) -> None:
         """One record went to the dead letters; counted as the verdict *rejected*, too."""
@@ -180,11 +180,11 @@ class Instruments(Protocol):
 class NoInstruments:
     """Instruments that nobody reads."""
 
-    def judged(self, verdict: Verdict, *, clock_corrected: bool) -> None: ...
+    def judged(self, verdict: Verdict, count: int = 1, *, clocks_corrected: int = 0) -> None: ...
 
     def field_left_out(self) -> None: ...
 
-    def repeated(self) -> None: ...
+    def repeated(self, count: int) -> None: ...
 
     def rejected(self, reason: RejectionReason) -> None: ...
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -390,14 +391,13 @@ class Steps:
     def _count(self, plans: Iterable[Plan]) -> None:
         """Count what became of the records of some EVSEs."""
         now, instruments = self._ports.clock.now(), self._instruments
-        events = []
-        for each in plans:
-            for item, folded in each.folded:
-                event = item.event
-                instruments.judged(folded.verdict, clock_corrected=event.clock_corrected)
-                events.append(event)
-            for _ in range(each.repeated):
-                instruments.repeated()
+        judged = [(item.event, folded.verdict) for each in plans for item, folded in each.folded]
+        corrected = Counter(verdict for event, verdict in judged if event.clock_corrected)
+        for verdict, count in Counter(verdict for _, verdict in judged).items():
+            instruments.judged(verdict, count, clocks_corrected=corrected[verdict])
+        if repeated := sum(each.repeated for each in plans):
+            instruments.repeated(repeated)
+        events = [event for event, _ in judged]
         instruments.delayed(events, now, self._tracing.trace_id)
 
     async def _reject(self, rejected: Sequence[Rejected]) -> None:
@@ -408,7 +408,7 @@ class Steps:
             await self._outbox.publish((), rejected)
         instruments = self._instruments
         for each_rejected in rejected:
-            instruments.judged(Verdict.REJECTED, clock_corrected=False)
+            instruments.judged(Verdict.REJECTED)
             instruments.rejected(each_rejected.rejection.reason)
             _log.debug(
                 each_rejected.rejection.message, action="dead_letter_written", **_place(each_rejected.record)

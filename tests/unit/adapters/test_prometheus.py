@@ -76,8 +76,8 @@ def test_instruments_are_all_there(instruments: PrometheusInstruments) -> None:
 
 def test_an_event_counts_under_its_verdict(instruments: PrometheusInstruments) -> None:
     """A corrected clock is counted beside the verdict."""
-    instruments.judged(Verdict.APPLIED, clock_corrected=True)
-    instruments.judged(Verdict.APPLIED, clock_corrected=False)
+    instruments.judged(Verdict.APPLIED, clocks_corrected=1)
+    instruments.judged(Verdict.APPLIED)
 
     series = read(instruments)
     assert series["evse_status_events_total", (("verdict", "applied"),)] == 2
@@ -86,7 +86,7 @@ def test_an_event_counts_under_its_verdict(instruments: PrometheusInstruments) -
 
 def test_a_rejection_counts_as_verdict_and_by_reason(instruments: PrometheusInstruments) -> None:
     """The loop tells both of a rejected record; neither counts it for the other."""
-    instruments.judged(Verdict.REJECTED, clock_corrected=False)
+    instruments.judged(Verdict.REJECTED)
     instruments.rejected(RejectionReason.NOT_JSON)
 
     series = read(instruments)
@@ -101,7 +101,7 @@ def test_batches_are_measured(instruments: PrometheusInstruments) -> None:
     instruments.delayed([event("1", 2.0, 1.0), event("2", 1.0, 0.5), event("ahead", -9, -9)], NOW, None)
     instruments.delayed([], NOW, None)
     instruments.published(OutputKind.SNAPSHOT, 20)
-    instruments.repeated()
+    instruments.repeated(1)
     instruments.stale_writes(2)
     instruments.abandoned()
     instruments.ticked(7)
@@ -177,7 +177,7 @@ def test_a_quote_in_an_example_is_escaped(instruments: PrometheusInstruments) ->
 def test_both_forms_say_the_same(instruments: PrometheusInstruments) -> None:
     """Examples stand in OpenMetrics alone: the text format has no place for them."""
     instruments.delayed([event("event-1", 1.0, 1.0)], NOW, None)
-    instruments.judged(Verdict.APPLIED, clock_corrected=True)
+    instruments.judged(Verdict.APPLIED, clocks_corrected=1)
     instruments.lag(TopicPartition("evse.events", 3), 12)
     text, openmetrics = (instruments.exposition(form).decode() for form in Form)
 

@@ -30,8 +30,8 @@ def test_each_workers_series_stand_under_its_number() -> None:
     """None is lost, none is summed: a worker that begins anew is a reset of its own series alone."""
     first, second = PrometheusInstruments(), PrometheusInstruments()
     for _ in range(3):
-        first.judged(Verdict.APPLIED, clock_corrected=False)
-    second.judged(Verdict.APPLIED, clock_corrected=False)
+        first.judged(Verdict.APPLIED)
+    second.judged(Verdict.APPLIED)
     second.lag(TopicPartition("evse.events", 7), 12)
     pages = {1: first.exposition().decode(), 2: second.exposition().decode()}
 
