@@ -15,10 +15,13 @@ from service.settings import Settings
 
 def redis_settings(settings: Settings) -> RedisSettings:
     """Give where the view lives."""
+    password = settings.redis_sentinel_password
     return RedisSettings(
         settings.redis_url.get_secret_value(),
         prefix=settings.redis_prefix,
         cluster=settings.redis_cluster,
+        sentinel_username=settings.redis_sentinel_username,
+        sentinel_password=None if password is None else password.get_secret_value(),
         allow_eviction=settings.redis_allow_eviction,
     )
 

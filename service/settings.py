@@ -126,7 +126,18 @@ class Settings(BaseSettings):
     )
     redis_url: SecretStr = Field(
         default=SecretStr("redis://localhost:6379/0"),
-        description="The Redis or Valkey that holds the view: `redis://`, `rediss://` (TLS) or `unix://`.",
+        description="The Redis or Valkey that holds the view: `redis://`, `rediss://` (TLS) or `unix://`. "
+        "One that Sentinels watch: `redis+sentinel://HOST:26379,HOST:26379/NAME/0`, or "
+        "`rediss+sentinel://` for TLS to both.",
+    )
+    redis_sentinel_username: str | None = Field(
+        default=None,
+        description="Who signs in at the Sentinels. The user in the URL signs in at the server they name.",
+    )
+    redis_sentinel_password: SecretStr | None = Field(
+        default=None,
+        validate_default=True,
+        description="The password for the Sentinels, where they want one.",
     )
     redis_cluster: bool = Field(
         default=False,
@@ -272,16 +283,43 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, url: SecretStr) -> SecretStr:
+        if _of_sentinels(url):
+            if not re.fullmatch(
+                r"[^:]+://([^/?#]*@)?[^/?#@\s]+/[^/?#@\s]+(/\d*)?(\?[^#@]*)?", url.get_secret_value()
+            ):
+                raise ValueError(
+                    "is no address of Sentinels; write redis+sentinel://HOST:26379,HOST:26379/NAME/0, and "
+                    "percent-encode /, # and ? in user and password"
+                )
+            return url
         if not re.match(r"(redis|rediss)://[^/]|unix://", url.get_secret_value()):
-            raise ValueError("is no address of a Redis; write redis://HOST:PORT/0, rediss://… or unix://PATH")
+            raise ValueError(
+                "is no address of a Redis; write redis://HOST:PORT/0, rediss://…, unix://PATH or "
+                "redis+sentinel://HOST:26379,HOST:26379/NAME/0"
+            )
         if not _is_readable(url.get_secret_value()):
             raise ValueError("cannot be read; percent-encode /, # and ? in user and password")
         return url
+
+    @field_validator("redis_sentinel_username", "redis_sentinel_password")
+    @classmethod
+    def _check_sentinel(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is not None and "redis_url" in info.data and not _of_sentinels(info.data["redis_url"]):
+            raise ValueError(
+                f"does nothing without Sentinels; write {PREFIX}REDIS_URL=redis+sentinel://… or remove it"
+            )
+        if value is None and info.data.get("redis_sentinel_username") is not None:
+            raise ValueError(f"is needed with {PREFIX}REDIS_SENTINEL_USERNAME; set it")
+        return value
 
     @field_validator("redis_cluster")
     @classmethod
     def _check_redis_cluster(cls, cluster: bool, info: ValidationInfo) -> bool:
         if cluster and "redis_url" in info.data:
+            if _of_sentinels(info.data["redis_url"]):
+                raise ValueError(
+                    f"a cluster has no Sentinels; write {PREFIX}REDIS_URL=redis://HOST:PORT/0, or false here"
+                )
             parts = urlsplit(info.data["redis_url"].get_secret_value())
             if parts.scheme == "unix":
                 raise ValueError(
@@ -332,6 +370,10 @@ class Settings(BaseSettings):
         shown = {name: _shown(getattr(self, name)) for name in type(self).model_fields}
         shown["redis_url"] = redacted_url(self.redis_url.get_secret_value())
         return [(PREFIX + name.upper(), value) for name, value in shown.items()]
+
+
+def _of_sentinels(url: SecretStr) -> bool:
+    return re.match(r"rediss?\+sentinel:", url.get_secret_value()) is not None
 
 
 def _is_readable(url: str) -> bool:

@@ -15,6 +15,7 @@ import structlog
 
 from tests.local_cluster import Clusters, LocalCluster, local_cluster
 from tests.local_redis import redis_binary, valkey_binary
+from tests.local_sentinel import LocalSentinels, local_sentinels
 from tests.services import Kafka, Service, ServiceMissing, find_kafka, find_redis, find_valkey
 
 SERVICES = pytest.StashKey[dict[str, Service]]()
@@ -27,6 +28,8 @@ SERVICE_FIXTURES = {
     "valkey_cluster_url",
     "cluster",
     "replicated",
+    "sentinels",
+    "quiet_sentinels",
 }
 
 # No deadline: a busy machine is not a bug. In CI the same examples each time, so that red means changed.
@@ -187,6 +190,20 @@ def replicated(_clusters: Clusters) -> Iterator[LocalCluster]:
     """Give a Redis Cluster of one's own in which each primary has a replica."""
     with _clusters.one(with_replicas=True) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def sentinels() -> Iterator[LocalSentinels]:
+    """Give a Redis of one's own that Sentinels watch, to do it harm."""
+    with local_sentinels(_found(redis_binary())) as watched:
+        yield watched
+
+
+@pytest.fixture(scope="module")
+def quiet_sentinels() -> Iterator[LocalSentinels]:
+    """Give a Redis that Sentinels watch, and that stays as it is."""
+    with local_sentinels(_found(redis_binary())) as watched:
+        yield watched
 
 
 @pytest.fixture(params=["redis7", "valkey"])

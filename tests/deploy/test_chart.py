@@ -176,6 +176,9 @@ def test_secrets_come_by_reference() -> None:
         "secretKeyRef": {"name": "kafka-user", "key": "password"}
     }
     assert "EVSE_STATUS_KAFKA_SASL_PASSWORD" not in page
+    assert {
+        each["EVSE_STATUS_REDIS_SENTINEL_PASSWORD"]["secretKeyRef"]["name"] for each in (worker, page)
+    } == {"view-sentinels"}
 
 
 def test_lag_that_stays_asks_for_no_worker() -> None:
@@ -219,7 +222,8 @@ def test_the_schema_knows_every_setting() -> None:
     own = {
         *("kafka_bootstrap_servers", "kafka_security_protocol", "kafka_ca_file", "kafka_sasl_mechanism"),
         *("kafka_sasl_username", "kafka_sasl_password", "instance_id", "session_timeout"),
-        *("redis_url", "redis_cluster", "http_host", "http_port"),
+        *("redis_url", "redis_cluster", "redis_sentinel_username", "redis_sentinel_password"),
+        *("http_host", "http_port"),
     }
 
     taken = set(SCHEMA["properties"]["settings"]["properties"])

@@ -97,7 +97,15 @@ def test_silence_is_noticed_by_the_settings(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings().silence_rules() == SilenceRules(0, {"gateway-a": 5 * MINUTE})
 
 
-@pytest.mark.parametrize("url", ["redis://redis:6379/3", "redis://redis:6379?db=3", "unix:///run/redis.sock"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://redis:6379/3",
+        "redis://redis:6379?db=3",
+        "unix:///run/redis.sock",
+        "redis+sentinel://one:26379/main/0",
+    ],
+)
 def test_a_cluster_has_hosts_and_no_databases(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """An address that no node of a cluster can have is refused with one that it can."""
     monkeypatch.setenv("EVSE_STATUS_REDIS_URL", url)
@@ -111,6 +119,20 @@ def test_a_cluster_has_hosts_and_no_databases(monkeypatch: pytest.MonkeyPatch, u
 
     monkeypatch.setenv("EVSE_STATUS_REDIS_URL", "redis://redis:6379/0")
     assert load_settings().redis_cluster is True
+
+
+def test_sentinels_have_a_url_and_a_password_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user in the URL is the server's; neither password is shown."""
+    monkeypatch.setenv("EVSE_STATUS_REDIS_URL", "redis+sentinel://user:geheim@one:26379,[::1]:26380/main/0")
+    monkeypatch.setenv("EVSE_STATUS_REDIS_SENTINEL_USERNAME", "asker")
+    assert problems_of() == (
+        "EVSE_STATUS_REDIS_SENTINEL_PASSWORD: is needed with EVSE_STATUS_REDIS_SENTINEL_USERNAME; set it",
+    )
+
+    monkeypatch.setenv("EVSE_STATUS_REDIS_SENTINEL_PASSWORD", "geheim")
+    shown = dict(load_settings().effective())
+    assert shown["EVSE_STATUS_REDIS_URL"] == "redis+sentinel://user:********@one:26379,[::1]:26380/main/0"
+    assert shown["EVSE_STATUS_REDIS_SENTINEL_PASSWORD"] == "********"  # noqa: S105 - it is none
 
 
 def test_the_input_topic_follows_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +176,9 @@ def test_all_errors_are_reported_at_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ("variable", "value", "remedy"),
     [
         ("REDIS_URL", "http://:geheim@redis:6379", "redis://HOST:PORT/0"),
+        ("REDIS_URL", "redis+sentinel://one,two", "redis+sentinel://HOST:26379,HOST:26379/NAME/0"),
+        ("REDIS_URL", "redis+sentinel://u:geheim/@one/main", "percent-encode /, # and ?"),
+        ("REDIS_SENTINEL_PASSWORD", "geheim", "REDIS_URL=redis+sentinel://"),
         ("INPUT_TOPICS", "evse.snapshots", "what the worker writes to"),
         ("INPUT_TOPICS", "a,a", "name each once"),
         ("INPUT_TOPICS", "no topic", "is no topic name"),

@@ -37,6 +37,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   {{- end }}
 - name: EVSE_STATUS_REDIS_CLUSTER
   value: {{ .root.Values.redis.cluster | quote }}
+{{- with .root.Values.redis.sentinelSecret }}
+- name: EVSE_STATUS_REDIS_SENTINEL_USERNAME
+  valueFrom:
+    secretKeyRef: {name: {{ . }}, key: username, optional: true}
+- name: EVSE_STATUS_REDIS_SENTINEL_PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ . }}, key: password}
+{{- end }}
 {{- range $name, $value := .root.Values.settings }}
 - name: EVSE_STATUS_{{ $name }}
   value: {{ $value | quote }}
