@@ -18,29 +18,19 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service import setting_kinds
 from service.domain.definitions import OBSERVED, Definition
 from service.domain.rules import Rules
 from service.domain.time import Micros
 from service.durations import parse_duration, written_duration
+from service.kafka_settings import KafkaAccess
 from service.processing.silence import SilenceRules
 from service.redaction import HIDDEN, redacted_url
+from service.setting_kinds import Duration, Names
 from service.setting_problems import SettingsError, in_words, read_file, unknown_variables
 
-PREFIX = "EVSE_STATUS_"
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-"""A span of time, written as `500ms`, `30s`, `15m`, `48h`, `1d` or as plain seconds."""
-
-
-def _listed(value: object) -> object:
-    """Take `a, b` for a list of two; TOML may also give a list."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
-"""Several words, comma-separated."""
+PREFIX = setting_kinds.PREFIX
+"""What every variable begins with."""
 
 
 def _by_name(value: object) -> object:
@@ -66,35 +56,13 @@ Durations = Annotated[Mapping[str, timedelta], NoDecode, BeforeValidator(_by_nam
 """Spans of time by name."""
 
 
-class Settings(BaseSettings):
+class Settings(KafkaAccess):
     """What can be set. The defaults run against a broker and a Redis on this machine."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
-    kafka_bootstrap_servers: Names = Field(
-        default=("localhost:9092",),
-        min_length=1,
-        description="Brokers to begin with, as `host:port`, comma-separated.",
-    )
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="How to talk to the brokers."
-    )
-    kafka_ca_file: Path | None = Field(
-        default=None,
-        description="PEM file of the authorities that signed the brokers' certificates. "
-        "Empty: the system's own.",
-    )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="SCRAM-SHA-512", description="How to sign in, with a SASL protocol."
-    )
-    kafka_sasl_username: str | None = Field(
-        default=None, validate_default=True, description="Who signs in, with a SASL protocol."
-    )
-    kafka_sasl_password: SecretStr | None = Field(
-        default=None, validate_default=True, description="The password, with a SASL protocol."
-    )
     topic_prefix: str = Field(
         default="evse.",
         pattern=r"^[a-zA-Z0-9._-]{0,200}$",
@@ -234,33 +202,6 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let the environment go before what the file gave."""
         return env_settings, init_settings
-
-    @field_validator("kafka_bootstrap_servers")
-    @classmethod
-    def _check_servers(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
-        for server in servers:
-            if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}", server):
-                raise ValueError(f"{server!r} is no broker; write host:port, for example broker-1:9092")
-        return servers
-
-    @field_validator("kafka_ca_file")
-    @classmethod
-    def _check_ca_file(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.is_file():
-            raise ValueError(f"there is no file {path}; give the path of a PEM file")
-        return path
-
-    @field_validator("kafka_sasl_username", "kafka_sasl_password")
-    @classmethod
-    def _check_sasl(cls, value: Any, info: ValidationInfo) -> Any:
-        protocol = info.data.get("kafka_security_protocol", "")
-        if protocol.startswith("SASL") and value is None:
-            raise ValueError(f"is needed with the protocol {protocol}; set it")
-        if value is not None and protocol and not protocol.startswith("SASL"):
-            raise ValueError(
-                f"does nothing with the protocol {protocol}; set {PREFIX}KAFKA_SECURITY_PROTOCOL=SASL_SSL"
-            )
-        return value
 
     @field_validator("input_topics")
     @classmethod

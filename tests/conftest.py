@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,9 +14,12 @@ import pytest
 import redis
 import structlog
 
+from tests.certificates import Authority
 from tests.local_cluster import Clusters, LocalCluster, local_cluster
+from tests.local_kafka import JarsMissing
 from tests.local_redis import redis_binary, valkey_binary
 from tests.local_sentinel import LocalSentinels, local_sentinels
+from tests.secured_kafka import SecuredKafka, start_secured_kafka
 from tests.services import Kafka, Service, ServiceMissing, find_kafka, find_redis, find_valkey
 
 SERVICES = pytest.StashKey[dict[str, Service]]()
@@ -30,6 +34,8 @@ SERVICE_FIXTURES = {
     "replicated",
     "sentinels",
     "quiet_sentinels",
+    "secured_kafka",
+    "authority",
 }
 
 # No deadline: a busy machine is not a bug. In CI the same examples each time, so that red means changed.
@@ -118,6 +124,27 @@ def _emptied(service: Service) -> str:
 def kafka(_kafka_service: Service) -> Kafka:
     """Give a real broker; it keeps what other tests wrote, so take unique names."""
     return Kafka(_kafka_service.address)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Give who signs certificates."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make certificates with")
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def secured_kafka(authority: Authority) -> Iterator[SecuredKafka]:
+    """Give a broker that wants to know who comes."""
+    try:
+        broker = start_secured_kafka(authority)
+    except JarsMissing as missing:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI is set and Kafka is missing: {missing}", pytrace=False)
+        pytest.skip(f"Kafka is missing: {missing}")
+    with closing(broker):
+        yield broker
 
 
 @pytest.fixture

@@ -222,6 +222,13 @@ def test_the_schema_knows_every_setting() -> None:
     own = {
         *("kafka_bootstrap_servers", "kafka_security_protocol", "kafka_ca_file", "kafka_sasl_mechanism"),
         *("kafka_sasl_username", "kafka_sasl_password", "instance_id", "session_timeout"),
+        *("kafka_certificate_file", "kafka_key_file", "kafka_key_password", "kafka_oauth_token_endpoint"),
+        *(
+            "kafka_oauth_client_id",
+            "kafka_oauth_client_secret",
+            "kafka_oauth_scope",
+            "kafka_oauth_token_file",
+        ),
         *("redis_url", "redis_cluster", "redis_sentinel_username", "redis_sentinel_password"),
         *("http_host", "http_port"),
     }

@@ -184,6 +184,15 @@ def test_all_errors_are_reported_at_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("INPUT_TOPICS", "no topic", "is no topic name"),
         ("KAFKA_CA_FILE", "/no/such/file.pem", "give the path of a PEM file"),
         ("KAFKA_SASL_USERNAME", "worker", "KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+        ("KAFKA_CERTIFICATE_FILE", "/no/such/file.pem", "give the path of a PEM file"),
+        ("KAFKA_CERTIFICATE_FILE", __file__, "KAFKA_SECURITY_PROTOCOL=SSL"),
+        ("KAFKA_KEY_FILE", __file__, "KAFKA_CERTIFICATE_FILE"),
+        ("KAFKA_KEY_PASSWORD", "geheim", "KAFKA_CERTIFICATE_FILE"),
+        ("KAFKA_OAUTH_TOKEN_ENDPOINT", "http://issuer.example/token", "write https://HOST/"),
+        ("KAFKA_OAUTH_CLIENT_SECRET", "geheim", "KAFKA_OAUTH_TOKEN_ENDPOINT"),
+        ("KAFKA_OAUTH_SCOPE", "kafka", "KAFKA_OAUTH_TOKEN_ENDPOINT"),
+        ("KAFKA_OAUTH_TOKEN_FILE", "/no/such/token", "give the path of the file of the token"),
+        ("KAFKA_OAUTH_TOKEN_FILE", __file__, "KAFKA_SASL_MECHANISM=OAUTHBEARER"),
         ("SESSION_TIMEOUT", "1s", "6"),
         ("ALLOWED_LATENESS", "-3h", "is no duration"),
         ("OFFLINE_AFTER", "soon", "write 500ms, 30s, 15m, 48h, 1d"),
@@ -217,6 +226,37 @@ def test_a_sasl_protocol_asks_for_user_and_password(monkeypatch: pytest.MonkeyPa
     names = [line.split(":")[0] for line in problems_of()]
 
     assert names == ["EVSE_STATUS_KAFKA_SASL_USERNAME", "EVSE_STATUS_KAFKA_SASL_PASSWORD"]
+
+
+def test_tokens_come_from_one_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """OAUTHBEARER asks for no password, but for a file or for an endpoint with all that it needs."""
+    token = tmp_path / "token"
+    token.write_text("one")
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_SASL_MECHANISM", "OAUTHBEARER")
+    [nowhere] = problems_of()
+    assert nowhere.startswith("EVSE_STATUS_KAFKA_OAUTH_TOKEN_FILE: is needed with OAUTHBEARER, or ")
+
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_OAUTH_TOKEN_FILE", str(token))
+    assert load_settings().kafka_oauth_token_file == token
+
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_OAUTH_TOKEN_ENDPOINT", "https://issuer.example/token")
+    names = [line.split(":")[0] for line in problems_of()]
+    assert names == [
+        "EVSE_STATUS_KAFKA_OAUTH_CLIENT_ID",
+        "EVSE_STATUS_KAFKA_OAUTH_CLIENT_SECRET",
+        "EVSE_STATUS_KAFKA_OAUTH_TOKEN_FILE",
+    ]
+
+    monkeypatch.delenv("EVSE_STATUS_KAFKA_OAUTH_TOKEN_FILE")
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_OAUTH_CLIENT_ID", "worker")
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_OAUTH_CLIENT_SECRET", "geheim")
+    shown = dict(load_settings().effective())
+    assert shown["EVSE_STATUS_KAFKA_OAUTH_CLIENT_SECRET"] == "********"  # noqa: S105 - it is none
+
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_SASL_PASSWORD", "geheim")
+    [beside] = problems_of()
+    assert beside == "EVSE_STATUS_KAFKA_SASL_PASSWORD: does nothing with OAUTHBEARER; remove it"
 
 
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
