@@ -6,14 +6,13 @@ This module knows neither the command line nor the environment.
 
 from __future__ import annotations
 
-import ssl
 from typing import Any
 
 from aiokafka.abc import AbstractTokenProvider
 
 from service.adapters.clock import SystemClock
 from service.adapters.kafka_tokens import EndpointTokens, FileTokens, TokenEndpoint
-from service.processing.ports import Unusable
+from service.certificates import Certificates
 from service.settings import Settings
 
 
@@ -22,7 +21,7 @@ def kafka_security(settings: Settings) -> dict[str, Any]:
     protocol = settings.kafka_security_protocol
     security: dict[str, Any] = {"security_protocol": protocol}
     if protocol.endswith("SSL"):
-        security["ssl_context"] = _tls(settings)
+        security["ssl_context"] = _certificates(settings).context()
     if not protocol.startswith("SASL"):
         return security
     security["sasl_mechanism"] = settings.kafka_sasl_mechanism
@@ -34,24 +33,14 @@ def kafka_security(settings: Settings) -> dict[str, Any]:
     return security
 
 
-def _tls(settings: Settings) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=settings.kafka_ca_file)
-    except ssl.SSLError as error:
-        raise _no_authorities(settings, error) from error
-    if settings.kafka_certificate_file is not None:
-        password = settings.kafka_key_password
-        secret = "" if password is None else password.get_secret_value()
-        try:
-            # Always a password: without one OpenSSL would ask for it at the terminal.
-            context.load_cert_chain(settings.kafka_certificate_file, settings.kafka_key_file, secret)
-        except OSError as error:
-            raise Unusable(
-                f"EVSE_STATUS_KAFKA_CERTIFICATE_FILE: {settings.kafka_certificate_file} and its key cannot "
-                f"be used ({error}): give certificate and key in PEM that belong together, and "
-                "EVSE_STATUS_KAFKA_KEY_PASSWORD where the key has one"
-            ) from error
-    return context
+def _certificates(settings: Settings) -> Certificates:
+    return Certificates(
+        "KAFKA",
+        settings.kafka_ca_file,
+        settings.kafka_certificate_file,
+        settings.kafka_key_file,
+        settings.kafka_key_password,
+    )
 
 
 def _tokens(settings: Settings) -> AbstractTokenProvider:
@@ -65,16 +54,4 @@ def _tokens(settings: Settings) -> AbstractTokenProvider:
         settings.kafka_oauth_scope,
     )
     # Often another one signs it than the brokers, so both are trusted.
-    trusted = ssl.create_default_context()
-    if settings.kafka_ca_file is not None:
-        try:
-            trusted.load_verify_locations(settings.kafka_ca_file)
-        except ssl.SSLError as error:
-            raise _no_authorities(settings, error) from error
-    return EndpointTokens(endpoint, trusted, SystemClock())
-
-
-def _no_authorities(settings: Settings, error: ssl.SSLError) -> Unusable:
-    return Unusable(
-        f"EVSE_STATUS_KAFKA_CA_FILE: {settings.kafka_ca_file} holds no certificates in PEM ({error})"
-    )
+    return EndpointTokens(endpoint, _certificates(settings).context_of_both(), SystemClock())

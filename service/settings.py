@@ -12,8 +12,7 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import parse_qs, urlsplit
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -26,6 +25,7 @@ from service.durations import parse_duration, written_duration
 from service.kafka_settings import KafkaAccess
 from service.processing.silence import SilenceRules
 from service.redaction import HIDDEN, redacted_url
+from service.redis_settings import RedisAccess
 from service.setting_kinds import Duration, Names
 from service.setting_problems import SettingsError, in_words, read_file, unknown_variables
 
@@ -56,7 +56,7 @@ Durations = Annotated[Mapping[str, timedelta], NoDecode, BeforeValidator(_by_nam
 """Spans of time by name."""
 
 
-class Settings(KafkaAccess):
+class Settings(RedisAccess, KafkaAccess):
     """What can be set. The defaults run against a broker and a Redis on this machine."""
 
     model_config = SettingsConfigDict(
@@ -91,34 +91,6 @@ class Settings(KafkaAccess):
     create_topics: bool = Field(
         default=True,
         description="Create missing output topics, with the right cleanup policy and partition count.",
-    )
-    redis_url: SecretStr = Field(
-        default=SecretStr("redis://localhost:6379/0"),
-        description="The Redis or Valkey that holds the view: `redis://`, `rediss://` (TLS) or `unix://`. "
-        "One that Sentinels watch: `redis+sentinel://HOST:26379,HOST:26379/NAME/0`, or "
-        "`rediss+sentinel://` for TLS to both.",
-    )
-    redis_sentinel_username: str | None = Field(
-        default=None,
-        description="Who signs in at the Sentinels. The user in the URL signs in at the server they name.",
-    )
-    redis_sentinel_password: SecretStr | None = Field(
-        default=None,
-        validate_default=True,
-        description="The password for the Sentinels, where they want one.",
-    )
-    redis_cluster: bool = Field(
-        default=False,
-        description="Whether that is a cluster; the URL then names any of its nodes, and no database but 0.",
-    )
-    redis_prefix: str = Field(
-        default="evse",
-        pattern=r"^[a-zA-Z0-9._-]{1,100}$",
-        description="What the names of all keys begin with.",
-    )
-    redis_allow_eviction: bool = Field(
-        default=False,
-        description="Start although Redis may evict keys (and so forget the state of EVSEs without a word).",
     )
     allowed_lateness: Duration = Field(
         default=timedelta(hours=48),
@@ -221,57 +193,6 @@ class Settings(KafkaAccess):
             raise ValueError("a topic stands there twice; name each once")
         return topics
 
-    @field_validator("redis_url")
-    @classmethod
-    def _check_redis_url(cls, url: SecretStr) -> SecretStr:
-        if _of_sentinels(url):
-            if not re.fullmatch(
-                r"[^:]+://([^/?#]*@)?[^/?#@\s]+/[^/?#@\s]+(/\d*)?(\?[^#@]*)?", url.get_secret_value()
-            ):
-                raise ValueError(
-                    "is no address of Sentinels; write redis+sentinel://HOST:26379,HOST:26379/NAME/0, and "
-                    "percent-encode /, # and ? in user and password"
-                )
-            return url
-        if not re.match(r"(redis|rediss)://[^/]|unix://", url.get_secret_value()):
-            raise ValueError(
-                "is no address of a Redis; write redis://HOST:PORT/0, rediss://…, unix://PATH or "
-                "redis+sentinel://HOST:26379,HOST:26379/NAME/0"
-            )
-        if not _is_readable(url.get_secret_value()):
-            raise ValueError("cannot be read; percent-encode /, # and ? in user and password")
-        return url
-
-    @field_validator("redis_sentinel_username", "redis_sentinel_password")
-    @classmethod
-    def _check_sentinel(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is not None and "redis_url" in info.data and not _of_sentinels(info.data["redis_url"]):
-            raise ValueError(
-                f"does nothing without Sentinels; write {PREFIX}REDIS_URL=redis+sentinel://… or remove it"
-            )
-        if value is None and info.data.get("redis_sentinel_username") is not None:
-            raise ValueError(f"is needed with {PREFIX}REDIS_SENTINEL_USERNAME; set it")
-        return value
-
-    @field_validator("redis_cluster")
-    @classmethod
-    def _check_redis_cluster(cls, cluster: bool, info: ValidationInfo) -> bool:
-        if cluster and "redis_url" in info.data:
-            if _of_sentinels(info.data["redis_url"]):
-                raise ValueError(
-                    f"a cluster has no Sentinels; write {PREFIX}REDIS_URL=redis://HOST:PORT/0, or false here"
-                )
-            parts = urlsplit(info.data["redis_url"].get_secret_value())
-            if parts.scheme == "unix":
-                raise ValueError(
-                    f"a cluster has no {PREFIX}REDIS_URL that is a path; write redis://HOST:PORT/0"
-                )
-            if parts.path.strip("/") not in ("", "0") or parse_qs(parts.query).get("db", ["0"]) != ["0"]:
-                raise ValueError(
-                    f"a cluster has no database but 0; write {PREFIX}REDIS_URL=redis://HOST:PORT/0"
-                )
-        return cluster
-
     @property
     def snapshots_topic(self) -> str:
         """The compacted topic of enriched EVSEs."""
@@ -311,20 +232,6 @@ class Settings(KafkaAccess):
         shown = {name: _shown(getattr(self, name)) for name in type(self).model_fields}
         shown["redis_url"] = redacted_url(self.redis_url.get_secret_value())
         return [(PREFIX + name.upper(), value) for name, value in shown.items()]
-
-
-def _of_sentinels(url: SecretStr) -> bool:
-    return re.match(r"rediss?\+sentinel:", url.get_secret_value()) is not None
-
-
-def _is_readable(url: str) -> bool:
-    """Tell whether the parts can be told apart: what is not encoded would end up in error messages."""
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises where it is none
-    except ValueError:
-        return False
-    return "@" not in parts.path + parts.query + parts.fragment
 
 
 def micros_of(span: timedelta) -> Micros:

@@ -8,7 +8,7 @@ A timeout is not repeated here: the client repeats within repetitions, and 5 s b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -82,6 +82,8 @@ class RedisSettings:
     sentinel_username: str | None = None
     """Who signs in at the Sentinels; the user in the URL signs in at the server that they name."""
     sentinel_password: str | None = field(default=None, repr=False)
+    tls: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Certificates for a URL with TLS, as the client's options (`ssl_ca_certs`, …); its own go before."""
     pool_size: int = 8
     """Connections at most; who finds none waits for one, `pool_timeout` at most."""
     pool_timeout: float = 10.0
@@ -110,6 +112,7 @@ def connect(settings: RedisSettings) -> Redis:
         ),
         # RESP 2 is what Redis 7.0 and Valkey share, and spares the handshake for features unused here.
         "protocol": 2,
+        **_tls(settings),
     }
     try:
         if watched is not None:
@@ -141,6 +144,7 @@ def connect_to_read(settings: RedisSettings) -> Redis | RedisCluster:
             socket_timeout=settings.socket_timeout,
             retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), settings.retries),
             protocol=2,
+            **_tls(settings),
         )
     except ValueError:
         raise _unreadable() from None
@@ -150,6 +154,10 @@ def connect_to_read(settings: RedisSettings) -> Redis | RedisCluster:
         ) from None
     except TypeError:
         raise _unknown_option() from None
+
+
+def _tls(settings: RedisSettings) -> dict[str, Any]:
+    return dict(settings.tls) if settings.url.startswith("rediss") else {}
 
 
 def _unreadable() -> Unusable:

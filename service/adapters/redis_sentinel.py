@@ -130,7 +130,7 @@ def watched_pool(
     watched: Watched, username: str | None, password: str | None, options: dict[str, Any]
 ) -> BlockingConnectionPool:
     """Build the connections to a primary; user and password here are those of the Sentinels."""
-    server = parse_url(watched.url)
+    server: dict[str, Any] = {**options, **parse_url(watched.url)}
     over_tls = server.pop("connection_class", None) is not None
     server.pop("host")
     # TLS for both: Sentinels that speak it watch servers that do.
@@ -147,4 +147,4 @@ def watched_pool(
     }
     sentinels = _Sentinels(watched.sentinels, sentinel_kwargs=of_sentinels)  # type: ignore[no-untyped-call]
     kind = QuickSentinelSSLConnection if over_tls else QuickSentinelConnection
-    return _Pool(watched.name, sentinels, connection_class=kind, **{**options, **server})  # type: ignore[no-untyped-call]
+    return _Pool(watched.name, sentinels, connection_class=kind, **server)  # type: ignore[no-untyped-call]

@@ -181,6 +181,23 @@ def test_secrets_come_by_reference() -> None:
     } == {"view-sentinels"}
 
 
+def test_every_file_that_is_named_is_mounted() -> None:
+    """With the certificates of the parts that each talks to."""
+    for kind, parts in (("StatefulSet", ["kafka", "redis"]), ("Deployment", ["redis"])):
+        pod = one("everything", kind)
+        volumes = {each["name"]: each for each in pod["spec"]["template"]["spec"]["volumes"]}
+        mounted = {
+            f"{mount['mountPath']}/{item['path']}"
+            for mount in container(pod)["volumeMounts"]
+            for source in volumes[mount["name"]]["projected"]["sources"]
+            for item in source["secret"]["items"]
+        }
+        named = {value for name, value in environment(pod).items() if name.endswith("_FILE")}
+
+        assert list(volumes) == [f"{part}-certificates" for part in parts]
+        assert named == mounted
+
+
 def test_lag_that_stays_asks_for_no_worker() -> None:
     """One trigger a topic; a partition that stands pages somebody instead."""
     scaled = one("everything", "ScaledObject")["spec"]
@@ -230,6 +247,7 @@ def test_the_schema_knows_every_setting() -> None:
             "kafka_oauth_token_file",
         ),
         *("redis_url", "redis_cluster", "redis_sentinel_username", "redis_sentinel_password"),
+        *("redis_ca_file", "redis_certificate_file", "redis_key_file", "redis_key_password"),
         *("http_host", "http_port"),
     }
 

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -29,7 +30,7 @@ from tests.fault.told import LATENESS
 from tests.fault.undisturbed import undisturbed
 from tests.integration.clustered import answered
 from tests.integration.test_worker_on_cluster import filled, written
-from tests.local_sentinel import SENTINEL_PASSWORD, LocalSentinels
+from tests.local_sentinel import ASKER, SENTINEL_PASSWORD, LocalSentinels
 from tests.pages import pages_of
 from tests.processes import free_port
 from tests.recording import RecordingInstruments
@@ -114,6 +115,12 @@ async def test_the_probe_asks_the_primary(quiet_sentinels: LocalSentinels) -> No
     probe = RedisProbe(settings_of(quiet_sentinels))
     await probe.ask()
     await probe.stop()
+
+
+async def test_at_sentinels_one_right_is_enough(quiet_sentinels: LocalSentinels) -> None:
+    """A user of its own may ask where the primary is."""
+    async with started(replace(settings_of(quiet_sentinels), sentinel_username=ASKER)) as store:
+        await store.ping()
 
 
 async def test_a_name_that_no_sentinel_knows_is_told(quiet_sentinels: LocalSentinels) -> None:
