@@ -156,6 +156,18 @@ class Settings(RedisAccess, KafkaAccess):
         description="Address to serve health and metrics on.",
     )
     http_port: int = Field(default=8080, ge=0, le=65535, description="Port of health and metrics; 0: none.")
+    dashboard_root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
+        max_length=200,
+        description="What stands before every address of the page behind a proxy that leaves it there, as "
+        "`/evse`. A proxy that takes it away needs nothing.",
+    )
+    dashboard_token: SecretStr | None = Field(
+        default=None,
+        description="What every request to the page but `/health/live` has to show as "
+        "`Authorization: Bearer …`: 16 letters or more. Empty: nothing.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least level that is logged."
     )
@@ -192,6 +204,15 @@ class Settings(RedisAccess, KafkaAccess):
         if len(set(topics)) < len(topics):
             raise ValueError("a topic stands there twice; name each once")
         return topics
+
+    @field_validator("dashboard_token")
+    @classmethod
+    def _check_token(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not re.fullmatch(r"[!-~]{16,512}", token.get_secret_value()):
+            raise ValueError(
+                "is no token; write 16 to 512 letters, digits and signs, as `openssl rand -hex 32` gives them"
+            )
+        return token
 
     @property
     def snapshots_topic(self) -> str:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from kubernetes_validate.utils import validate
 
+from service.dashboard.gate import LIVE
 from service.durations import parse_duration
 from service.settings import Settings
 from tests.deploy.files import DEPLOY, RULES, load, run, tool
@@ -158,6 +159,12 @@ def test_probes_ask_the_worker_what_they_mean(name: str) -> None:
 
 
 @each_name
+def test_the_page_is_probed_without_a_token(name: str) -> None:
+    """By the one address that wants none."""
+    assert container(one(name, "Deployment"))["readinessProbe"]["httpGet"]["path"] == LIVE
+
+
+@each_name
 def test_every_variable_is_a_setting(name: str) -> None:
     """A misspelt one would be ignored without a word."""
     known = {f"EVSE_STATUS_{field.upper()}" for field in Settings.model_fields}
@@ -176,6 +183,8 @@ def test_secrets_come_by_reference() -> None:
         "secretKeyRef": {"name": "kafka-user", "key": "password"}
     }
     assert "EVSE_STATUS_KAFKA_SASL_PASSWORD" not in page
+    assert page["EVSE_STATUS_DASHBOARD_TOKEN"] == {"secretKeyRef": {"name": "page-token", "key": "token"}}
+    assert "EVSE_STATUS_DASHBOARD_TOKEN" not in worker
     assert {
         each["EVSE_STATUS_REDIS_SENTINEL_PASSWORD"]["secretKeyRef"]["name"] for each in (worker, page)
     } == {"view-sentinels"}
@@ -248,7 +257,7 @@ def test_the_schema_knows_every_setting() -> None:
         ),
         *("redis_url", "redis_cluster", "redis_sentinel_username", "redis_sentinel_password"),
         *("redis_ca_file", "redis_certificate_file", "redis_key_file", "redis_key_password"),
-        *("http_host", "http_port"),
+        *("http_host", "http_port", "dashboard_token"),
     }
 
     taken = set(SCHEMA["properties"]["settings"]["properties"])

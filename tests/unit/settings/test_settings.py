@@ -205,6 +205,9 @@ def test_all_errors_are_reported_at_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("INGEST_SILENT_AFTER", "0", "greater than or equal to 1 second"),
         ("CREATE_TOPICS", "perhaps", "must be a valid boolean"),
         ("BATCH_RECORDS", "0", "greater than or equal to 1"),
+        ("DASHBOARD_ROOT_PATH", "evse/", "must match pattern"),
+        ("DASHBOARD_ROOT_PATH", "/a/../b", "must match pattern"),
+        ("DASHBOARD_TOKEN", "geheim", "openssl rand -hex 32"),
         ("HTTP_PORT", "tcp://10.0.0.1:8080", "enableServiceLinks"),
     ],
 )
