@@ -5,14 +5,12 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import redis
 
-from tests.certificates import Certificate
-from tests.local_redis import RedisProcess
+from tests.local_redis import RedisProcess, Tls
 from tests.processes import LocalProcess, free_port, start_on_free_ports, wait_until
 
 NAME = "main"
@@ -25,24 +23,6 @@ _USER, _PASSWORD = "worker", "secret"
 """Who works with the servers, and watches them. The replica follows as another user, who can be shut out."""
 
 
-@dataclass(frozen=True)
-class Tls:
-    """What servers and Sentinels show each other, and want to be shown by clients."""
-
-    authority: Path
-    own: Certificate
-
-    def options(self, before: str = "") -> list[str]:
-        """Give the settings, in pairs of name and value."""
-        known = {
-            "tls-ca-cert-file": self.authority,
-            "tls-cert-file": self.own.certificate,
-            "tls-key-file": self.own.key,
-            "tls-replication": "yes",
-        }
-        return [word for name, value in known.items() for word in (before + name, str(value))]
-
-
 class WatchedServer(RedisProcess):
     """A primary or a replica; with TLS, where the others reach it at `place`, the tests may come without."""
 
@@ -50,7 +30,9 @@ class WatchedServer(RedisProcess):
         self.tls_port = free_port() if tls else 0
         more = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]
         more += ["--user", _USER, "on", f">{_PASSWORD}", "~*", "&*", "+@all"]
-        more += ["--tls-port", str(self.tls_port), *tls.options("--")] if tls else []
+        more += (
+            ["--tls-port", str(self.tls_port), *tls.options("tls-replication", before="--")] if tls else []
+        )
         super().__init__(binary, *more, *options)
         self.place = self.tls_port or self.port
         self.client: Any = redis.Redis(port=self.port, username=_USER, password=_PASSWORD)
@@ -80,7 +62,7 @@ class SentinelProcess(LocalProcess):
         super().__init__("sentinel")
         self.port = free_port()
         settings = self.folder / "sentinel.conf"
-        words = iter(tls.options() if tls else [])
+        words = iter(tls.options("tls-replication") if tls else [])
         listen = f"port 0\ntls-port {self.port}" if tls else f"port {self.port}"
         listen += "".join(f"\n{name} {value}" for name, value in zip(words, words, strict=True))
         settings.write_text(

@@ -12,9 +12,10 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from service.adapters.redis import RedisViewStore
+from service.adapters.redis_cluster import RedisClusterProbe
 from service.adapters.redis_connection import RedisProbe
 from service.adapters.view_reader import ViewReader
+from service.app import view_store
 from service.processing.ports import SaveOutcome, Unavailable, Unusable
 from service.reading import redis_settings
 from service.settings import Settings
@@ -22,8 +23,9 @@ from tests.acceptance.processes import command
 from tests.certificates import Authority
 from tests.contract.stores import write
 from tests.deploy.files import DEPLOY
-from tests.local_redis import RedisProcess, redis_binary, start_redis
-from tests.local_sentinel import SENTINEL_PASSWORD, Tls, local_sentinels
+from tests.local_cluster import local_cluster
+from tests.local_redis import RedisProcess, Tls, redis_binary, start_redis
+from tests.local_sentinel import SENTINEL_PASSWORD, local_sentinels
 from tests.processes import free_port
 
 USERS = (DEPLOY / "redis" / "users.acl").read_text(encoding="utf-8").splitlines()
@@ -75,7 +77,8 @@ def settings_of(server: SecuredRedis, **more: Any) -> Settings:
 
 async def saves(settings: Settings) -> bool:
     """Use the view as a worker does, and its probe."""
-    store, probe = RedisViewStore(redis_settings(settings)), RedisProbe(redis_settings(settings))
+    store = view_store(settings)
+    probe = (RedisClusterProbe if settings.redis_cluster else RedisProbe)(redis_settings(settings))
     try:
         await store.start()
         await probe.ask()
@@ -183,3 +186,23 @@ async def test_sentinels_and_what_they_watch_are_reached_over_tls(authority: Aut
         assert await saves(settings)
         with pytest.raises(Unavailable):
             await saves(settings.model_copy(update={"redis_certificate_file": None}))
+
+
+async def test_a_cluster_is_reached_over_tls(authority: Authority) -> None:
+    """All its nodes, by the certificates of the settings; who only reads reaches it, too."""
+    binary = redis_binary()
+    if binary is None:
+        pytest.skip("no redis-server that speaks TLS")
+    with local_cluster(binary, tls=Tls(authority.file, authority.sign("node"))) as cluster:
+        settings = Settings(
+            redis_url=SecretStr(cluster.url),
+            redis_cluster=True,
+            redis_ca_file=authority.file,
+            redis_certificate_file=authority.sign("client").both,
+        )
+        assert await saves(settings)
+        reader = ViewReader(redis_settings(settings))
+        try:
+            assert (await reader.page()).uids == ("a",)
+        finally:
+            await reader.close()
