@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka.abc import AbstractTokenProvider
 
 from service.adapters.clock import SystemClock
-from service.adapters.kafka_tokens import EndpointTokens, FileTokens, TokenEndpoint
+from service.adapters.kafka_tokens import EndpointTokens, FileTokens, TokenEndpoint, notice_refusals
 from service.certificates import Certificates
 from service.settings import Settings
 
@@ -44,6 +44,7 @@ def _certificates(settings: Settings) -> Certificates:
 
 
 def _tokens(settings: Settings) -> AbstractTokenProvider:
+    notice_refusals()
     if settings.kafka_oauth_token_file is not None:
         return FileTokens(settings.kafka_oauth_token_file)
     secret = settings.kafka_oauth_client_secret

@@ -3,7 +3,7 @@ Tokens for SASL OAUTHBEARER: out of a file, or from the token endpoint of whoeve
 
 Kafka's client asks for one with each connection, and what goes wrong is told in errors of its kind. It does
 not sign in a second time: a broker that limits sessions closes the connection, and the next one has the
-token of then.
+token of then. It also takes a broker's refusal of a token for a welcome, which is mended here.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from urllib.parse import quote_plus, urlencode
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 import orjson
+from aiokafka import conn
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.errors import AuthenticationFailedError, KafkaConnectionError, KafkaError
 
@@ -33,6 +34,26 @@ _SHARE_OF_LIFE = 0.8
 """When a token is asked for anew, so that none runs out on its way."""
 _UNTOLD_LIFE_S = 60.0
 _REFUSED = (400, 401, 403)
+
+
+class _Authenticator(conn.OAuthAuthenticator):
+    """Takes what a broker answers to a token as what it is: nothing, or a refusal (RFC 7628, 3.2.3)."""
+
+    async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
+        if self._token_sent and payload:
+            raise AuthenticationFailedError(
+                f"the broker refuses the token: {payload.decode(errors='replace')}"
+            )
+        client: Any = super()  # not annotated
+        asked: tuple[bytes, bool] | None = await client.step(payload)
+        return asked
+
+
+def notice_refusals() -> None:
+    """Let clients of this process notice that a token is refused, which they do not by themselves."""
+    # The connection finds it by this name, and offers no other place.
+    names: Any = conn
+    names.OAuthAuthenticator = _Authenticator
 
 
 class FileTokens(AbstractTokenProvider):

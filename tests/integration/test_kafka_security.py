@@ -104,7 +104,7 @@ async def test_a_user_signs_in_with_a_password(broker: SecuredKafka, mechanism: 
 async def test_an_own_authority_is_trusted_where_it_is_named(broker: SecuredKafka) -> None:
     """And no broker that another one signed."""
     assert await sees_the_log(settings_of(broker, "TLS"))
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match="certificate verify failed"):
         await app.look_at_topics(settings_of(broker, "TLS", kafka_ca_file=None))
 
 
@@ -148,7 +148,7 @@ async def test_a_client_signs_in_with_the_token_of_a_file(broker: SecuredKafka, 
     _written(path, "stranger")
     assert not await sees_the_log(settings)
     _written(path, "worker", -60)
-    with pytest.raises(PortError):
+    with pytest.raises(Unavailable, match="the broker refuses the token"):
         await app.look_at_topics(settings)
 
 
@@ -174,9 +174,13 @@ async def test_a_client_signs_in_with_the_token_of_an_endpoint(broker: SecuredKa
         await group.stop()
         assert len(server.asked) == 1
 
+        server.instead = 503
+        with pytest.raises(Unavailable, match=r"the token endpoint .* answers 503"):
+            await app.look_at_topics(settings)
+
 
 async def test_the_command_says_what_to_look_at(broker: SecuredKafka) -> None:
-    """A wrong password is a broker that lets nobody in: `check` names the settings."""
+    """A wrong password is a broker that lets nobody in: `check` says so and names the settings."""
     said = await command(
         "check",
         settings={
@@ -189,7 +193,9 @@ async def test_the_command_says_what_to_look_at(broker: SecuredKafka) -> None:
     )
 
     assert said.code == 1
-    assert "EVSE_STATUS_KAFKA_SASL_…" in said.out
+    [line] = [line for line in said.out.splitlines() if line.startswith("problem Kafka")]
+    assert "invalid credentials" in line
+    assert "EVSE_STATUS_KAFKA_SASL_…" in line
 
 
 @pytest.mark.slow
