@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import structlog
 
@@ -31,6 +29,7 @@ from service.adapters.redis import RedisViewStore
 from service.adapters.redis_cluster import RedisClusterProbe, RedisClusterViewStore
 from service.adapters.redis_connection import RedisProbe
 from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYTES, Cleanup, OutputTopic
+from service.kafka_access import kafka_security
 from service.life import Life, LoopGuard, run_watched, stop_at_signals
 from service.processing.dead_letters import NOTHING, Allowance, Skips
 from service.processing.health import Witness
@@ -51,26 +50,6 @@ _LOOK_S = 4.0
 
 _AGAIN_S = 2.0
 """Seconds between two questions to a broker that does not answer."""
-
-
-def kafka_security(settings: Settings) -> dict[str, Any]:
-    """Give what Kafka's client wants to know of TLS and SASL; raise `Unusable` for a CA file that is none."""
-    protocol = settings.kafka_security_protocol
-    security: dict[str, Any] = {"security_protocol": protocol}
-    if protocol.endswith("SSL"):
-        try:
-            security["ssl_context"] = ssl.create_default_context(cafile=settings.kafka_ca_file)
-        except ssl.SSLError as error:
-            raise Unusable(
-                f"EVSE_STATUS_KAFKA_CA_FILE: {settings.kafka_ca_file} holds no certificates in PEM ({error})"
-            ) from error
-    if protocol.startswith("SASL") and settings.kafka_sasl_password is not None:
-        security |= {
-            "sasl_mechanism": settings.kafka_sasl_mechanism,
-            "sasl_plain_username": settings.kafka_sasl_username,
-            "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
-        }
-    return security
 
 
 def kafka_publisher(settings: Settings, largest_input: int = DEFAULT_MESSAGE_BYTES) -> KafkaPublisher:

@@ -15,14 +15,17 @@ from service.adapters.clock import SystemClock
 from service.adapters.http import HttpServer, Served
 from service.adapters.redis_connection import connect_to_read
 from service.dashboard.app import close_streams, create_app
+from service.dashboard.gate import Gate
 from service.life import Life, stop_at_signals
 from service.reading import redis_settings
 from service.settings import Settings
 
 
-def page_server(client: Redis | RedisCluster, prefix: str, host: str, port: int) -> HttpServer:
+def page_server(
+    client: Redis | RedisCluster, prefix: str, host: str, port: int, gate: Gate | None = None
+) -> HttpServer:
     """Build the server of the read-only page over the view; the client stays the caller's to close."""
-    page = create_app(client, prefix, clock=SystemClock().now)
+    page = create_app(client, prefix, clock=SystemClock().now, gate=gate or Gate())
     remedy = "choose another port with --port"
     served = Served("the page", remedy, has_lifespan=True, before_stop=lambda: close_streams(page))
     return HttpServer(page, host, port, served)
@@ -33,7 +36,9 @@ async def serve_page(settings: Settings, host: str, port: int, listening: Callab
     life = Life()
     stop_at_signals(life)
     client = connect_to_read(redis_settings(settings))
-    server = page_server(client, settings.redis_prefix, host, port)
+    token = settings.dashboard_token
+    gate = Gate(settings.dashboard_root_path, "" if token is None else token.get_secret_value())
+    server = page_server(client, settings.redis_prefix, host, port, gate)
     try:
         await server.start()
         listening(server.port)

@@ -12,18 +12,21 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import parse_qs, urlsplit
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from service import setting_kinds
 from service.domain.definitions import OBSERVED, Definition
 from service.domain.rules import Rules
 from service.domain.time import Micros
 from service.durations import parse_duration, written_duration
+from service.kafka_settings import KafkaAccess
 from service.processing.silence import SilenceRules
 from service.redaction import HIDDEN, redacted_url
+from service.redis_settings import RedisAccess
+from service.setting_kinds import Duration, Names
 from service.setting_problems import (
     SettingsError,
     in_words,
@@ -32,21 +35,8 @@ from service.setting_problems import (
     unsupported_tracing,
 )
 
-PREFIX = "EVSE_STATUS_"
-
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-"""A span of time, written as `500ms`, `30s`, `15m`, `48h`, `1d` or as plain seconds."""
-
-
-def _listed(value: object) -> object:
-    """Take `a, b` for a list of two; TOML may also give a list."""
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
-
-
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
-"""Several words, comma-separated."""
+PREFIX = setting_kinds.PREFIX
+"""What every variable begins with."""
 
 
 def _by_name(value: object) -> object:
@@ -72,35 +62,13 @@ Durations = Annotated[Mapping[str, timedelta], NoDecode, BeforeValidator(_by_nam
 """Spans of time by name."""
 
 
-class Settings(BaseSettings):
+class Settings(RedisAccess, KafkaAccess):
     """What can be set. The defaults run against a broker and a Redis on this machine."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True, hide_input_in_errors=True
     )
 
-    kafka_bootstrap_servers: Names = Field(
-        default=("localhost:9092",),
-        min_length=1,
-        description="Brokers to begin with, as `host:port`, comma-separated.",
-    )
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        default="PLAINTEXT", description="How to talk to the brokers."
-    )
-    kafka_ca_file: Path | None = Field(
-        default=None,
-        description="PEM file of the authorities that signed the brokers' certificates. "
-        "Empty: the system's own.",
-    )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="SCRAM-SHA-512", description="How to sign in, with a SASL protocol."
-    )
-    kafka_sasl_username: str | None = Field(
-        default=None, validate_default=True, description="Who signs in, with a SASL protocol."
-    )
-    kafka_sasl_password: SecretStr | None = Field(
-        default=None, validate_default=True, description="The password, with a SASL protocol."
-    )
     topic_prefix: str = Field(
         default="evse.",
         pattern=r"^[a-zA-Z0-9._-]{0,200}$",
@@ -129,23 +97,6 @@ class Settings(BaseSettings):
     create_topics: bool = Field(
         default=True,
         description="Create missing output topics, with the right cleanup policy and partition count.",
-    )
-    redis_url: SecretStr = Field(
-        default=SecretStr("redis://localhost:6379/0"),
-        description="The Redis or Valkey that holds the view: `redis://`, `rediss://` (TLS) or `unix://`.",
-    )
-    redis_cluster: bool = Field(
-        default=False,
-        description="Whether that is a cluster; the URL then names any of its nodes, and no database but 0.",
-    )
-    redis_prefix: str = Field(
-        default="evse",
-        pattern=r"^[a-zA-Z0-9._-]{1,100}$",
-        description="What the names of all keys begin with.",
-    )
-    redis_allow_eviction: bool = Field(
-        default=False,
-        description="Start although Redis may evict keys (and so forget the state of EVSEs without a word).",
     )
     allowed_lateness: Duration = Field(
         default=timedelta(hours=48),
@@ -217,6 +168,18 @@ class Settings(BaseSettings):
         "`tracing`). The standard variables say where and how many: `OTEL_EXPORTER_OTLP_ENDPOINT`, "
         "`OTEL_TRACES_SAMPLER`, …",
     )
+    dashboard_root_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$",
+        max_length=200,
+        description="What stands before every address of the page behind a proxy that leaves it there, as "
+        "`/evse`. A proxy that takes it away needs nothing.",
+    )
+    dashboard_token: SecretStr | None = Field(
+        default=None,
+        description="What every request to the page but `/health/live` has to show as "
+        "`Authorization: Bearer …`: 16 letters or more. Empty: nothing.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least level that is logged."
     )
@@ -236,33 +199,6 @@ class Settings(BaseSettings):
         """Let the environment go before what the file gave."""
         return env_settings, init_settings
 
-    @field_validator("kafka_bootstrap_servers")
-    @classmethod
-    def _check_servers(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
-        for server in servers:
-            if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}", server):
-                raise ValueError(f"{server!r} is no broker; write host:port, for example broker-1:9092")
-        return servers
-
-    @field_validator("kafka_ca_file")
-    @classmethod
-    def _check_ca_file(cls, path: Path | None) -> Path | None:
-        if path is not None and not path.is_file():
-            raise ValueError(f"there is no file {path}; give the path of a PEM file")
-        return path
-
-    @field_validator("kafka_sasl_username", "kafka_sasl_password")
-    @classmethod
-    def _check_sasl(cls, value: Any, info: ValidationInfo) -> Any:
-        protocol = info.data.get("kafka_security_protocol", "")
-        if protocol.startswith("SASL") and value is None:
-            raise ValueError(f"is needed with the protocol {protocol}; set it")
-        if value is not None and protocol and not protocol.startswith("SASL"):
-            raise ValueError(
-                f"does nothing with the protocol {protocol}; set {PREFIX}KAFKA_SECURITY_PROTOCOL=SASL_SSL"
-            )
-        return value
-
     @field_validator("input_topics")
     @classmethod
     def _check_topics(cls, topics: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -281,29 +217,14 @@ class Settings(BaseSettings):
             raise ValueError("a topic stands there twice; name each once")
         return topics
 
-    @field_validator("redis_url")
+    @field_validator("dashboard_token")
     @classmethod
-    def _check_redis_url(cls, url: SecretStr) -> SecretStr:
-        if not re.match(r"(redis|rediss)://[^/]|unix://", url.get_secret_value()):
-            raise ValueError("is no address of a Redis; write redis://HOST:PORT/0, rediss://… or unix://PATH")
-        if not _is_readable(url.get_secret_value()):
-            raise ValueError("cannot be read; percent-encode /, # and ? in user and password")
-        return url
-
-    @field_validator("redis_cluster")
-    @classmethod
-    def _check_redis_cluster(cls, cluster: bool, info: ValidationInfo) -> bool:
-        if cluster and "redis_url" in info.data:
-            parts = urlsplit(info.data["redis_url"].get_secret_value())
-            if parts.scheme == "unix":
-                raise ValueError(
-                    f"a cluster has no {PREFIX}REDIS_URL that is a path; write redis://HOST:PORT/0"
-                )
-            if parts.path.strip("/") not in ("", "0") or parse_qs(parts.query).get("db", ["0"]) != ["0"]:
-                raise ValueError(
-                    f"a cluster has no database but 0; write {PREFIX}REDIS_URL=redis://HOST:PORT/0"
-                )
-        return cluster
+    def _check_token(cls, token: SecretStr | None) -> SecretStr | None:
+        if token is not None and not re.fullmatch(r"[!-~]{16,512}", token.get_secret_value()):
+            raise ValueError(
+                "is no token; write 16 to 512 letters, digits and signs, as `openssl rand -hex 32` gives them"
+            )
+        return token
 
     @property
     def snapshots_topic(self) -> str:
@@ -344,16 +265,6 @@ class Settings(BaseSettings):
         shown = {name: _shown(getattr(self, name)) for name in type(self).model_fields}
         shown["redis_url"] = redacted_url(self.redis_url.get_secret_value())
         return [(PREFIX + name.upper(), value) for name, value in shown.items()]
-
-
-def _is_readable(url: str) -> bool:
-    """Tell whether the parts can be told apart: what is not encoded would end up in error messages."""
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises where it is none
-    except ValueError:
-        return False
-    return "@" not in parts.path + parts.query + parts.fragment
 
 
 def micros_of(span: timedelta) -> Micros:

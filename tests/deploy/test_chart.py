@@ -11,6 +11,7 @@ import pytest
 import yaml
 from kubernetes_validate.utils import validate
 
+from service.dashboard.gate import LIVE
 from service.durations import parse_duration
 from service.settings import Settings
 from tests.deploy.files import DEPLOY, RULES, load, run, tool
@@ -158,6 +159,12 @@ def test_probes_ask_the_worker_what_they_mean(name: str) -> None:
 
 
 @each_name
+def test_the_page_is_probed_without_a_token(name: str) -> None:
+    """By the one address that wants none."""
+    assert container(one(name, "Deployment"))["readinessProbe"]["httpGet"]["path"] == LIVE
+
+
+@each_name
 def test_every_variable_is_a_setting(name: str) -> None:
     """A misspelt one would be ignored without a word."""
     known = {f"EVSE_STATUS_{field.upper()}" for field in Settings.model_fields}
@@ -176,6 +183,28 @@ def test_secrets_come_by_reference() -> None:
         "secretKeyRef": {"name": "kafka-user", "key": "password"}
     }
     assert "EVSE_STATUS_KAFKA_SASL_PASSWORD" not in page
+    assert page["EVSE_STATUS_DASHBOARD_TOKEN"] == {"secretKeyRef": {"name": "page-token", "key": "token"}}
+    assert "EVSE_STATUS_DASHBOARD_TOKEN" not in worker
+    assert {
+        each["EVSE_STATUS_REDIS_SENTINEL_PASSWORD"]["secretKeyRef"]["name"] for each in (worker, page)
+    } == {"view-sentinels"}
+
+
+def test_every_file_that_is_named_is_mounted() -> None:
+    """With the certificates of the parts that each talks to."""
+    for kind, parts in (("StatefulSet", ["kafka", "redis"]), ("Deployment", ["redis"])):
+        pod = one("everything", kind)
+        volumes = {each["name"]: each for each in pod["spec"]["template"]["spec"]["volumes"]}
+        mounted = {
+            f"{mount['mountPath']}/{item['path']}"
+            for mount in container(pod)["volumeMounts"]
+            for source in volumes[mount["name"]]["projected"]["sources"]
+            for item in source["secret"]["items"]
+        }
+        named = {value for name, value in environment(pod).items() if name.endswith("_FILE")}
+
+        assert list(volumes) == [f"{part}-certificates" for part in parts]
+        assert named == mounted
 
 
 def test_lag_that_stays_asks_for_no_worker() -> None:
@@ -219,7 +248,16 @@ def test_the_schema_knows_every_setting() -> None:
     own = {
         *("kafka_bootstrap_servers", "kafka_security_protocol", "kafka_ca_file", "kafka_sasl_mechanism"),
         *("kafka_sasl_username", "kafka_sasl_password", "instance_id", "session_timeout"),
-        *("redis_url", "redis_cluster", "http_host", "http_port"),
+        *("kafka_certificate_file", "kafka_key_file", "kafka_key_password", "kafka_oauth_token_endpoint"),
+        *(
+            "kafka_oauth_client_id",
+            "kafka_oauth_client_secret",
+            "kafka_oauth_scope",
+            "kafka_oauth_token_file",
+        ),
+        *("redis_url", "redis_cluster", "redis_sentinel_username", "redis_sentinel_password"),
+        *("redis_ca_file", "redis_certificate_file", "redis_key_file", "redis_key_password"),
+        *("http_host", "http_port", "dashboard_token"),
         # Refused by the chart: it has no way yet to say where spans go.
         "tracing",
     }

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit
 
 import pytest
+import redis
 from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
 from service.adapters.redis import RedisViewStore
+from service.adapters.redis_cluster import RedisClusterProbe, RedisClusterViewStore
 from service.adapters.redis_connection import RedisSettings
+from service.adapters.view_reader import ViewReader
 from service.processing.ports import Checkpoint, Epochs, TopicPartition
 from tests.acceptance.processes import Settings, command
 from tests.contract.stores import write
@@ -102,3 +105,44 @@ async def test_the_worker_may_not_empty_the_server(urls: dict[str, str]) -> None
         with pytest.raises(NoPermissionError):
             await do(worker, *words)
     await worker.aclose()
+
+
+@pytest.fixture
+def cluster_urls(redis7_cluster_url: str) -> Iterator[dict[str, str]]:
+    """Let the users be known to all nodes of a cluster, under names that it lacks, and give their URLs."""
+    found = {}
+    with redis.RedisCluster.from_url(redis7_cluster_url) as admin:
+        for line in LINES:
+            _, name, *rules = line.split()
+            [password] = [rule[1:] for rule in rules if rule.startswith(">")]
+            words = ("ACL", "SETUSER", f"{name}-of-file", "reset", *rules)
+            admin.execute_command(*words, target_nodes=redis.RedisCluster.ALL_NODES)
+            parts = urlsplit(redis7_cluster_url)
+            found[name] = f"redis://{name}-of-file:{password}@{parts.hostname}:{parts.port}/0"
+        yield found
+        for name in found:
+            words = ("ACL", "DELUSER", f"{name}-of-file")
+            admin.execute_command(*words, target_nodes=redis.RedisCluster.ALL_NODES)
+
+
+async def test_the_users_do_their_work_in_a_cluster(cluster_urls: dict[str, str]) -> None:
+    """The worker writes, probes and looks again at who has which slot; the page reads."""
+    of_worker = RedisSettings(cluster_urls["worker"], cluster=True)
+    store, probe = RedisClusterViewStore(of_worker), RedisClusterProbe(of_worker)
+    try:
+        await store.start()
+        await store.save([write("a", closed_days={"c1/2026-01-01": b"{}"}), write("b")])
+        await store.save_checkpoints({TopicPartition("evse.events", 0): Checkpoint(8, 0)})
+        await store.ping()
+        await probe.ask()
+    finally:
+        await store.stop()
+        await probe.stop()
+
+    reader = ViewReader(RedisSettings(cluster_urls["page"], cluster=True))
+    try:
+        assert set(await reader.documents(["a", "b"])) == {"a", "b"}
+        assert (await reader.page()).total == 2
+        assert await reader.kept("a", 0) is not None
+    finally:
+        await reader.close()

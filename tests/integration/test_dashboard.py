@@ -15,7 +15,9 @@ from redis.asyncio import Redis, RedisCluster
 
 from schemas.vocabulary import Status
 from service.dashboard.app import close_streams, create_app
+from service.dashboard.gate import LIVE, Gate
 from service.dashboard.wording import DAY, MINUTE
+from tests.unit.dashboard.memory import OPEN
 from tests.unit.dashboard.seed import network, write
 from tests.unit.dashboard.stories import NOW, Known, Story, evse
 
@@ -34,13 +36,13 @@ class Quiet(uvicorn.Server):
 
 @asynccontextmanager
 async def served(
-    redis_url: str, *, decode: bool = False, prefix: str = "evse", cluster: bool = False
+    redis_url: str, *, decode: bool = False, prefix: str = "evse", cluster: bool = False, gate: Gate = OPEN
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Serve the page on a free port of the loopback, and stop it as a host would."""
     listener = socket.create_server(("127.0.0.1", 0))
     kind = RedisCluster if cluster else Redis
     async with kind.from_url(redis_url, decode_responses=decode) as client:
-        app = create_app(client, prefix, clock=lambda: NOW)
+        app = create_app(client, prefix, clock=lambda: NOW, gate=gate)
         server = Quiet(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=10))
         serving = asyncio.create_task(server.serve([listener]))
         await server.listening.wait()
@@ -135,3 +137,19 @@ async def test_open_streams_do_not_keep_the_server_from_stopping(redis_url: str)
         browsing = asyncio.create_task(listen(browser))
         await listening.wait()
     assert await browsing == "ended"
+
+
+async def test_behind_a_prefix_and_a_token_all_of_it_works(redis7_url: str) -> None:
+    """Pages, files, JSON and the stream; without the token nothing but the probe."""
+    with redis.Redis.from_url(redis7_url) as client:
+        write(client, network(5))
+    async with served(redis7_url, gate=Gate("/evse", "x" * 16)) as browser:
+        for path in ("/evse/", "/evse/events", "/evse/api/totals", "/evse/static/app.js", "/", "/evse/none"):
+            assert (await browser.get(path)).status_code == 401
+        assert (await browser.get(LIVE)).text == "ok\n"
+        browser.headers["authorization"] = f"Bearer {'x' * 16}"
+        browser.base_url = browser.base_url.join("/evse/")
+        async with browser.stream("GET", "events") as stream:
+            assert stream.status_code == 200
+        for path in ("", "evse/evse-0001", "api/totals", "static/app.js"):
+            assert (await browser.get(path)).status_code == 200

@@ -33,8 +33,11 @@ ALLOWED: Mapping[str, set[str]] = {
     "service": CORE,
     "service.replay": CORE | {"service", "service.translation"},
     "service.reading": CORE | EDGES | {"service"},
+    "service.kafka_access": CORE | EDGES | {"service"},
     # Without the page: a worker starts sooner.
-    "service.app": CORE | EDGES - {"service.dashboard"} | {"service", "service.reading", "service.replay"},
+    "service.app": CORE
+    | EDGES - {"service.dashboard"}
+    | {"service", "service.kafka_access", "service.reading", "service.replay"},
     "service.maintenance": CORE | EDGES - {"service.dashboard"} | {"service", "service.app"},
     "service.page": CORE | EDGES | {"service", "service.reading"},
     "service.supervision": CORE | {"service", "service.adapters", "service.app"},
@@ -57,7 +60,7 @@ ALLOWED: Mapping[str, set[str]] = {
 }
 # Packages from elsewhere that only some rooms may know. What is not named here is free.
 VENDORS: Mapping[str, set[str]] = {
-    "aiokafka": {"service.adapters"},
+    "aiokafka": {"service.adapters", "service.kafka_access"},
     "confluent_kafka": {"service.demo"},
     "opentelemetry": {"service.adapters"},
     "prometheus_client": {"service.adapters"},

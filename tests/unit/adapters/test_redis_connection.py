@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.adapters.redis_connection import RedisSettings, connect
+from service.adapters.redis_sentinel import Watched
 from service.processing.ports import Unusable
 
 
@@ -18,6 +19,10 @@ from service.processing.ports import Unusable
         ("redis://localhost:6379/0?socket_timeout=60", "sets socket_timeout, which this program decides"),
         ("unix:///run/redis?decode_responses=true", "sets decode_responses, which this program decides"),
         ("redis://localhost:port/0", "cannot be read"),
+        ("redis+sentinel://one:26379,two:26379", "write redis+sentinel://HOST:26379,HOST:26379/NAME/0"),
+        ("redis+sentinel://user:sec/ret@one/main/0", "percent-encode"),
+        ("redis+sentinel://one/main/0?ssl_ca_certs=ca.pem", "has an option, behind its ?"),
+        ("redis+sentinel://one/main/0?socket_timeout=60", "sets socket_timeout, which this program decides"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_one_line(url: str, words: str) -> None:
@@ -37,8 +42,24 @@ def test_a_url_that_cannot_be_used_is_one_line(url: str, words: str) -> None:
         "redis://localhost?db=3&client_name=worker",
         "rediss://localhost:6380/0?ssl_ca_certs=ca.pem&ssl_check_hostname=false",
         "unix:///run/redis/redis.sock?db=1",
+        "redis+sentinel://user:secret@one:26379,[::1]:26380,two/main/3",
+        "rediss+sentinel://one/main?ssl_ca_certs=ca.pem",
     ],
 )
 async def test_what_the_client_knows_may_stand_in_the_url(url: str) -> None:
     """Database, TLS and names are the user's."""
     await connect(RedisSettings(url)).aclose()
+
+
+def test_a_url_of_sentinels_says_where_they_are_and_what_they_watch() -> None:
+    """Ports are optional; what the server needs stands where it always does."""
+    watched = Watched.parse(
+        "rediss+sentinel://user:a%2Fb@one:26400,[::1]:26380,two/main/3?ssl_ca_certs=ca.pem"
+    )
+
+    assert watched == Watched(
+        (("one", 26400), ("::1", 26380), ("two", 26379)),
+        "main",
+        "rediss://user:a%2Fb@primary/3?ssl_ca_certs=ca.pem",
+    )
+    assert Watched.parse("redis://one:6379/0") is None

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from service.adapters.clock import ManualClock
 from service.adapters.topic_rules import Cleanup
-from service.app import build_worker, kafka_security, look_at_tracing, open_tracing, topics_settings
+from service.app import build_worker, look_at_tracing, open_tracing, topics_settings
+from service.kafka_access import kafka_security
 from service.processing.instruments import NoInstruments
 from service.processing.ports import Unusable
 from service.processing.tracing import NoTracing

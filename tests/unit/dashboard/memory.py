@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from starlette.applications import Starlette
 
 from service.dashboard.app import app_over
+from service.dashboard.gate import Gate
 from service.dashboard.reading import Scored, Stored
 from service.dashboard.rows import Fields
 from service.dashboard.totals import Counts
@@ -77,11 +78,14 @@ class MemoryView:
         )
 
 
+OPEN = Gate()
+
+
 async def opened(
-    view: MemoryView, now: int = NOW, root_path: str = ""
+    view: MemoryView, now: int = NOW, root_path: str = "", gate: Gate = OPEN
 ) -> tuple[Starlette, httpx.AsyncClient]:
     """Make the page over a view, with the list read once, and a client that asks it without a network."""
-    app = app_over(view, clock=lambda: now)
+    app = app_over(view, clock=lambda: now, gate=gate)
     while not app.state.poller.complete:
         await app.state.poller.turn()
     transport = httpx.ASGITransport(app, root_path=root_path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from html.parser import HTMLParser
+from urllib.parse import quote
 
 import httpx
 import orjson
@@ -10,6 +12,7 @@ import pytest
 
 from schemas.vocabulary import Status
 from service.dashboard.feed import STREAMS_LIMIT
+from service.dashboard.templating import Templates
 from service.dashboard.wording import DAY, HOUR, MINUTE, STATUS_WORDS
 from tests.unit.dashboard.memory import MemoryView, asked, opened
 from tests.unit.dashboard.seed import network
@@ -81,6 +84,70 @@ async def test_what_a_charger_sends_is_escaped_everywhere() -> None:
         assert "<script>alert" not in answer.text
         assert '"><script' not in answer.text
     assert "&lt;script&gt;alert(1)" in (await asked(view, uid)).text
+
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "'\" onmouseover=alert(1) x='\"",
+    "</title></svg></template><script>alert(1)</script>",
+    "javascript:alert(1)",
+    "{{ 7 * 7 }}{% include '/etc/passwd' %}",
+    "&lt;script&gt;&#x22;",
+    "../../events?x=1#y",
+    "//elsewhere.example/x",
+    "\u202eevse\u2066",
+]
+
+
+class _Shape(HTMLParser):
+    """What a page is made of: its elements with the names of their attributes, and where they lead."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, tuple[str, ...]]] = []
+        self.leads: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, tuple(name for name, _ in attrs)))
+        self.leads += [value or "" for name, value in attrs if name in {"href", "src", "action"}]
+
+
+def told(word: str) -> Seeded:
+    """Make an EVSE all of whose texts are one word."""
+    story = Story(word, word, raw_status=word)
+    story.say(NOW - 34 * DAY, Status.AVAILABLE)
+    story.say(NOW - HOUR, Status.OUTOFORDER, True, word)
+    note = {"status": word, "raw_status": word, "error_code": word, "at": stamp(NOW)}
+    return evse(word, [story], Known(evse_id=f"{word}.", name=word, note=note))
+
+
+@pytest.mark.parametrize("word", HOSTILE)
+async def test_no_word_of_a_charger_makes_anything_but_text(word: str) -> None:
+    """With hostile uids, names and raw statuses a page has the elements that it has with good ones."""
+    shapes = []
+    for each in (word, "good"):
+        app, client = await opened(MemoryView([told(each)]))
+        async with client:
+            paths = ("/", f"/?q={quote(each)}&status={quote(each)}", f"/evse/{quote(each, safe='')}")
+            answers = [await client.get(path) for path in paths]
+        assert [answer.status_code for answer in answers] == [200, 200, 200]
+        [row] = app.state.poller.fleet.rows
+        shapes.append([_Shape(answer.text) for answer in answers] + [_Shape(Templates().row(row, NOW))])
+
+    hostile, good = shapes
+    for found, expected in zip(hostile, good, strict=True):
+        assert found.elements == expected.elements
+        assert not [lead for lead in found.leads if re.match(r"//|[a-z]+:|.*elsewhere\.example/", lead)]
+
+
+async def test_json_is_never_taken_for_a_page() -> None:
+    """Whatever a charger put into it."""
+    view = MemoryView([told("<script>alert(1)</script>")])
+    for path in ("/api/evses", "/api/evses/%3Cscript%3Ealert(1)%3C%2Fscript%3E", "/api/evses/%3Cb%3E"):
+        answer = await asked(view, path)
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 async def test_every_answer_forbids_what_is_not_the_pages_own() -> None:

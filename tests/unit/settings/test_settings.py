@@ -97,7 +97,15 @@ def test_silence_is_noticed_by_the_settings(monkeypatch: pytest.MonkeyPatch) -> 
     assert load_settings().silence_rules() == SilenceRules(0, {"gateway-a": 5 * MINUTE})
 
 
-@pytest.mark.parametrize("url", ["redis://redis:6379/3", "redis://redis:6379?db=3", "unix:///run/redis.sock"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://redis:6379/3",
+        "redis://redis:6379?db=3",
+        "unix:///run/redis.sock",
+        "redis+sentinel://one:26379/main/0",
+    ],
+)
 def test_a_cluster_has_hosts_and_no_databases(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     """An address that no node of a cluster can have is refused with one that it can."""
     monkeypatch.setenv("EVSE_STATUS_REDIS_URL", url)
@@ -111,6 +119,20 @@ def test_a_cluster_has_hosts_and_no_databases(monkeypatch: pytest.MonkeyPatch, u
 
     monkeypatch.setenv("EVSE_STATUS_REDIS_URL", "redis://redis:6379/0")
     assert load_settings().redis_cluster is True
+
+
+def test_sentinels_have_a_url_and_a_password_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user in the URL is the server's; neither password is shown."""
+    monkeypatch.setenv("EVSE_STATUS_REDIS_URL", "redis+sentinel://user:geheim@one:26379,[::1]:26380/main/0")
+    monkeypatch.setenv("EVSE_STATUS_REDIS_SENTINEL_USERNAME", "asker")
+    assert problems_of() == (
+        "EVSE_STATUS_REDIS_SENTINEL_PASSWORD: is needed with EVSE_STATUS_REDIS_SENTINEL_USERNAME; set it",
+    )
+
+    monkeypatch.setenv("EVSE_STATUS_REDIS_SENTINEL_PASSWORD", "geheim")
+    shown = dict(load_settings().effective())
+    assert shown["EVSE_STATUS_REDIS_URL"] == "redis+sentinel://user:********@one:26379,[::1]:26380/main/0"
+    assert shown["EVSE_STATUS_REDIS_SENTINEL_PASSWORD"] == "********"  # noqa: S105 - it is none
 
 
 def test_the_input_topic_follows_the_prefix(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,11 +176,26 @@ def test_all_errors_are_reported_at_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
     ("variable", "value", "remedy"),
     [
         ("REDIS_URL", "http://:geheim@redis:6379", "redis://HOST:PORT/0"),
+        ("REDIS_URL", "redis+sentinel://one,two", "redis+sentinel://HOST:26379,HOST:26379/NAME/0"),
+        ("REDIS_URL", "redis+sentinel://u:geheim/@one/main", "percent-encode /, # and ?"),
+        ("REDIS_SENTINEL_PASSWORD", "geheim", "REDIS_URL=redis+sentinel://"),
+        ("REDIS_CA_FILE", "/no/such/file.pem", "give the path of a PEM file"),
+        ("REDIS_CA_FILE", __file__, "REDIS_URL=rediss://"),
+        ("REDIS_KEY_PASSWORD", "geheim", "REDIS_CERTIFICATE_FILE"),
         ("INPUT_TOPICS", "evse.snapshots", "what the worker writes to"),
         ("INPUT_TOPICS", "a,a", "name each once"),
         ("INPUT_TOPICS", "no topic", "is no topic name"),
         ("KAFKA_CA_FILE", "/no/such/file.pem", "give the path of a PEM file"),
         ("KAFKA_SASL_USERNAME", "worker", "KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
+        ("KAFKA_CERTIFICATE_FILE", "/no/such/file.pem", "give the path of a PEM file"),
+        ("KAFKA_CERTIFICATE_FILE", __file__, "KAFKA_SECURITY_PROTOCOL=SSL"),
+        ("KAFKA_KEY_FILE", __file__, "KAFKA_CERTIFICATE_FILE"),
+        ("KAFKA_KEY_PASSWORD", "geheim", "KAFKA_CERTIFICATE_FILE"),
+        ("KAFKA_OAUTH_TOKEN_ENDPOINT", "http://issuer.example/token", "write https://HOST/"),
+        ("KAFKA_OAUTH_CLIENT_SECRET", "geheim", "KAFKA_OAUTH_TOKEN_ENDPOINT"),
+        ("KAFKA_OAUTH_SCOPE", "kafka", "KAFKA_OAUTH_TOKEN_ENDPOINT"),
+        ("KAFKA_OAUTH_TOKEN_FILE", "/no/such/token", "give the path of the file of the token"),
+        ("KAFKA_OAUTH_TOKEN_FILE", __file__, "KAFKA_SASL_MECHANISM=OAUTHBEARER"),
         ("SESSION_TIMEOUT", "1s", "6"),
         ("ALLOWED_LATENESS", "-3h", "is no duration"),
         ("OFFLINE_AFTER", "soon", "write 500ms, 30s, 15m, 48h, 1d"),
@@ -168,6 +205,9 @@ def test_all_errors_are_reported_at_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("INGEST_SILENT_AFTER", "0", "greater than or equal to 1 second"),
         ("CREATE_TOPICS", "perhaps", "must be a valid boolean"),
         ("BATCH_RECORDS", "0", "greater than or equal to 1"),
+        ("DASHBOARD_ROOT_PATH", "evse/", "must match pattern"),
+        ("DASHBOARD_ROOT_PATH", "/a/../b", "must match pattern"),
+        ("DASHBOARD_TOKEN", "geheim", "openssl rand -hex 32"),
         ("HTTP_PORT", "tcp://10.0.0.1:8080", "enableServiceLinks"),
     ],
 )
@@ -224,6 +264,37 @@ def test_a_sasl_protocol_asks_for_user_and_password(monkeypatch: pytest.MonkeyPa
     names = [line.split(":")[0] for line in problems_of()]
 
     assert names == ["EVSE_STATUS_KAFKA_SASL_USERNAME", "EVSE_STATUS_KAFKA_SASL_PASSWORD"]
+
+
+def test_tokens_come_from_one_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """OAUTHBEARER asks for no password, but for a file or for an endpoint with all that it needs."""
+    token = tmp_path / "token"
+    token.write_text("one")
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_SASL_MECHANISM", "OAUTHBEARER")
+    [nowhere] = problems_of()
+    assert nowhere.startswith("EVSE_STATUS_KAFKA_OAUTH_TOKEN_FILE: is needed with OAUTHBEARER, or ")
+
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_OAUTH_TOKEN_FILE", str(token))
+    assert load_settings().kafka_oauth_token_file == token
+
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_OAUTH_TOKEN_ENDPOINT", "https://issuer.example/token")
+    names = [line.split(":")[0] for line in problems_of()]
+    assert names == [
+        "EVSE_STATUS_KAFKA_OAUTH_CLIENT_ID",
+        "EVSE_STATUS_KAFKA_OAUTH_CLIENT_SECRET",
+        "EVSE_STATUS_KAFKA_OAUTH_TOKEN_FILE",
+    ]
+
+    monkeypatch.delenv("EVSE_STATUS_KAFKA_OAUTH_TOKEN_FILE")
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_OAUTH_CLIENT_ID", "worker")
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_OAUTH_CLIENT_SECRET", "geheim")
+    shown = dict(load_settings().effective())
+    assert shown["EVSE_STATUS_KAFKA_OAUTH_CLIENT_SECRET"] == "********"  # noqa: S105 - it is none
+
+    monkeypatch.setenv("EVSE_STATUS_KAFKA_SASL_PASSWORD", "geheim")
+    [beside] = problems_of()
+    assert beside == "EVSE_STATUS_KAFKA_SASL_PASSWORD: does nothing with OAUTHBEARER; remove it"
 
 
 def test_no_secret_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,9 +37,54 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   {{- end }}
 - name: EVSE_STATUS_REDIS_CLUSTER
   value: {{ .root.Values.redis.cluster | quote }}
+{{- with .root.Values.redis.sentinelSecret }}
+- name: EVSE_STATUS_REDIS_SENTINEL_USERNAME
+  valueFrom:
+    secretKeyRef: {name: {{ . }}, key: username, optional: true}
+- name: EVSE_STATUS_REDIS_SENTINEL_PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ . }}, key: password}
+{{- end }}
+{{- if .root.Values.redis.caSecret }}
+- name: EVSE_STATUS_REDIS_CA_FILE
+  value: /etc/evse-status/redis/ca.crt
+{{- end }}
+{{- if .root.Values.redis.certificateSecret }}
+- name: EVSE_STATUS_REDIS_CERTIFICATE_FILE
+  value: /etc/evse-status/redis/tls.crt
+- name: EVSE_STATUS_REDIS_KEY_FILE
+  value: /etc/evse-status/redis/tls.key
+{{- end }}
 {{- range $name, $value := .root.Values.settings }}
 - name: EVSE_STATUS_{{ $name }}
   value: {{ $value | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Where the certificates of the parts named in .parts lie, of those that have any; and the volumes that hold them. */}}
+{{- define "evse-status.certificate-mounts" -}}
+{{- range $part := .parts }}
+{{- $given := index $.root.Values $part }}
+{{- if or $given.caSecret $given.certificateSecret }}
+- {name: {{ $part }}-certificates, mountPath: /etc/evse-status/{{ $part }}, readOnly: true}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "evse-status.certificate-volumes" -}}
+{{- range $part := .parts }}
+{{- $given := index $.root.Values $part }}
+{{- if or $given.caSecret $given.certificateSecret }}
+- name: {{ $part }}-certificates
+  projected:
+    sources:
+      {{- with $given.caSecret }}
+      - secret: {name: {{ . }}, items: [{key: ca.crt, path: ca.crt}]}
+      {{- end }}
+      {{- with $given.certificateSecret }}
+      - secret: {name: {{ . }}, items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]}
+      {{- end }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
