@@ -20,6 +20,18 @@ _log = structlog.get_logger()
 
 Answer = TypeVar("Answer")
 
+
+class FencedInstanceIdError(errors.BrokerResponseError):
+    """What the broker answers a static member that waits to be let in while another comes under its name."""
+
+    errno = 82
+    message = "FENCED_INSTANCE_ID"
+
+
+# The client has no such error, and takes its number for that of a broker whose own code failed.
+errors.kafka_errors.setdefault(FencedInstanceIdError.errno, FencedInstanceIdError)
+
+
 _REMEDIES: tuple[tuple[type[errors.KafkaError], str], ...] = (
     (errors.TopicAuthorizationFailedError, "give this user the right to the topic"),
     (errors.GroupAuthorizationFailedError, "give this user the right to the consumer group"),
@@ -28,6 +40,7 @@ _REMEDIES: tuple[tuple[type[errors.KafkaError], str], ...] = (
     (errors.UnsupportedSaslMechanismError, "name a mechanism the broker has"),
     (errors.InvalidSessionTimeoutError, "set SESSION_TIMEOUT between the broker's limits"),
     (errors.InconsistentGroupProtocolError, "the group has members of another kind: take another GROUP_ID"),
+    (FencedInstanceIdError, "INSTANCE_ID must differ between workers: another one joined under this one's"),
     (errors.UnsupportedCodecError, "install the codec's package"),
     (errors.CorruptRecordException, "the record on the broker's disk is damaged: skip it or restore it"),
 )
@@ -62,7 +75,10 @@ def port_error(error: errors.KafkaError, part: str = "Kafka") -> TooLarge | Unav
         return TooLarge(f"{part} does not take a message so large: {said}")
     if error.retriable or isinstance(error, _PASSING) or said.endswith(_WRAPPED):
         return Unavailable(f"{part} does not answer: {said}")
-    remedy = next((text for kind, text in _REMEDIES if isinstance(error, kind)), "")
+    # Where it answers to a member of a group the client wraps what it does not expect, as above.
+    remedy = next(
+        (text for kind, text in _REMEDIES if isinstance(error, kind) or said.endswith(repr(kind()))), ""
+    )
     return Unusable(f"{part} refuses: {said}" + (f" ({remedy})" if remedy else ""))
 
 

@@ -14,12 +14,13 @@ import structlog
 from service.domain.rules import Rules
 from service.processing.assignment import Assignment, partition_of
 from service.processing.chores import Chores
+from service.processing.dead_letters import TooManyRejections
 from service.processing.health import Health
 from service.processing.instruments import Instruments, NoInstruments, Part, Step
 from service.processing.options import Options, Ports
 from service.processing.owned import Owned
 from service.processing.planning import Defect
-from service.processing.ports import Behind, Hole, Record, TopicPartition, Torn
+from service.processing.ports import Behind, Hole, PortError, Record, TopicPartition, Torn
 from service.processing.restoring import Renewed, Restoring
 from service.processing.retry import Abandoned, Retrying, Stopping
 from service.processing.states import States
@@ -117,6 +118,10 @@ class Worker:
                 key=record and record.key,
                 exc_info=True,
             )
+            self.health.ends(str(defect))
+            raise
+        except (PortError, TooManyRejections) as error:
+            self.health.ends(str(error))
             raise
         finally:
             await self.close()

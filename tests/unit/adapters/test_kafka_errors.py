@@ -25,3 +25,11 @@ from service.processing.ports import TooLarge, Unavailable, Unusable
 def test_an_error_is_told_by_whether_waiting_helps(error: errors.KafkaError, kind: type[Exception]) -> None:
     """Somebody has to change something only where nothing but that helps."""
     assert type(port_error(error)) is kind
+
+
+def test_a_member_that_is_fenced_is_told_what_has_to_differ() -> None:
+    """The client does not know the error, and wraps what it does not know."""
+    told = port_error(errors.KafkaError(repr(errors.for_code(82)())))
+
+    assert isinstance(told, Unusable)
+    assert "INSTANCE_ID must differ between workers" in str(told)

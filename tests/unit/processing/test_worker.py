@@ -341,6 +341,22 @@ def test_a_missing_input_topic_shows_in_readiness(monkeypatch: pytest.MonkeyPatc
     )
 
 
+def test_why_a_worker_ends_shows_in_readiness_until_it_has() -> None:
+    """It gives everything back first, and is live meanwhile."""
+    driver = Driver()
+    driver.crash()
+    driver.log, driver.worker = driver.new_worker()
+    driver.write(status_reported("AVAILABLE", "12:00"))
+    driver.faults.arm_next("store.save", When.BEFORE, Unusable("INSTANCE_ID must differ between workers"))
+
+    with pytest.raises(Unusable):
+        driver.run(driver.worker.run())
+
+    now, health = driver.clock.monotonic(), driver.worker.health
+    assert health.ready(now).reasons[0] == "the worker ends: INSTANCE_ID must differ between workers"
+    assert health.live(now).ok
+
+
 def test_run_returns_after_stop() -> None:
     """The batch in hand is finished and committed, and every part is given back."""
     driver = Driver()
