@@ -185,8 +185,8 @@ class Worker:
                 if records:
                     await self._survey.notice_jumps(records)
                     await self._steps.process(records)
-                generation = self._steps.planning.epochs.generation
-                await self._survey.look(generation, all_is_processed=not self._held_back)
+                epochs = self._steps.planning.epochs
+                await self._survey.look(epochs, all_is_processed=not self._held_back)
                 await self._chores.do()
             except Abandoned as reason:
                 self._give_up(records, reason)

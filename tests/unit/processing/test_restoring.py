@@ -598,6 +598,23 @@ LOSSES = st.lists(
 )
 
 
+def test_epochs_that_somebody_deleted_are_put_back_within_ten_seconds() -> None:
+    """Nothing else is done: the worker knows them, and the view is as it was."""
+    driver = of_a_week()
+    driver.broker.recreate("evse.events")
+    rebuild(driver, "evse.events")
+    for _ in range(3):
+        settle_and_survey(driver)
+    known, before = driver.server.view.epochs, driver.instruments.restorations
+    driver.server.view.epochs = Epochs()
+
+    settle_and_survey(driver)
+
+    assert known == Epochs(1, {"evse.events": 1})
+    assert driver.server.view.epochs == known
+    assert driver.instruments.restorations == before
+
+
 @settings(max_examples=100)
 @given(batch=st.integers(1, len(STORY)), losses=LOSSES)
 def test_loss_upon_loss_changes_nothing(batch: int, losses: list[tuple[int, When, int]]) -> None:
