@@ -154,7 +154,11 @@ class Health:
         reasons = [*self._ending, *self.live(now).reasons]
         if not self._joined:
             reasons.append("has not joined the consumer group yet")
-        reasons += [f"the input topic {topic} is not there: create it again" for topic in self._missing]
+        reasons += [
+            f"the input topic {topic} is not there: create it again with as many partitions, then run "
+            "`evse-status rebuild`, which keeps the history"
+            for topic in self._missing
+        ]
         unrestored = sum(not progress.restored for progress in self._partitions.values())
         if unrestored:
             reasons.append(

@@ -336,9 +336,9 @@ def test_a_missing_input_topic_shows_in_readiness(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(driver.log, "unknown_topics", lambda: ["evse.events"])
     driver.advance(timedelta(seconds=2))
 
-    assert driver.worker.health.ready(driver.clock.monotonic()).reasons == (
-        "the input topic evse.events is not there: create it again",
-    )
+    [reason] = driver.worker.health.ready(driver.clock.monotonic()).reasons
+    assert reason.startswith("the input topic evse.events is not there: create it again")
+    assert "`evse-status rebuild`" in reason
 
 
 def test_why_a_worker_ends_shows_in_readiness_until_it_has() -> None:
