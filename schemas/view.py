@@ -256,6 +256,11 @@ class Keys:
         """Private: closed spans that a restoration has read back and not yet put in place."""
         return evse_key(self.prefix, uid) + _STAGED_OUTAGES + token
 
+    def of_a_load(self, uid: str) -> tuple[str, ...]:
+        """Private: all keys that reading a state looks at, in the order of its script."""
+        key = evse_key(self.prefix, uid)
+        return key + _PRIVATE, key + _DAYS, key + _OUTAGES, key + _EXCLUSIONS, key + _GAPS
+
     def of_a_save(self, uid: str, token: str) -> tuple[str, ...]:
         """Private: all keys that a save may touch, in the order of its script."""
         key = evse_key(self.prefix, uid)

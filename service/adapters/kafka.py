@@ -10,6 +10,7 @@ Knows nothing of what a record means. What is known of aiokafka 0.14 has shaped 
 - `commit` tries without end while no coordinator answers: it may outlive its caller too, and the next one
   waits for it, so that no commit overtakes another.
 - Exceptions of the rebalance listener are logged and forgotten: it keeps its own, and `fetch` raises them.
+- A static member that lost its place to another of its name takes it back: see `kafka_instance`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from service.adapters.kafka_decoding import StepOver, decode_tolerantly
 from service.adapters.kafka_errors import Patience, check_tasks, partitions_of, patience_to_start, translated
+from service.adapters.kafka_instance import Instance
 from service.adapters.kafka_records import record_from
 from service.adapters.kafka_topic_ids import topic_ids
 from service.processing.dead_letters import OffsetRange
@@ -80,11 +82,13 @@ class KafkaLog:
     def __init__(self, settings: KafkaLogSettings) -> None:
         self._settings = settings
         self._consumer: AIOKafkaConsumer | None = None
-        self._group = _Membership()
         self._poll: asyncio.Task[_Found] | None = None
         self._attended = False
         self._failure: Exception | None = None
         self._patience = Patience("Kafka", settings.call_timeout)
+        self._group = _Membership(
+            Instance(settings.instance_id, self._patience, lambda: self._running._coordinator)  # noqa: SLF001
+        )
         self._starting = patience_to_start(settings.bootstrap_servers, settings.call_timeout)
 
     async def start(self, on_assigned: Callback, on_revoked: Callback) -> None:
@@ -105,7 +109,7 @@ class KafkaLog:
 
     async def stop(self) -> None:
         if self._consumer is not None:
-            await self._patience.farewell(self._consumer.stop())
+            await self._patience.farewell(_closed(self._consumer))
         if self._poll is not None:
             # The consumer is gone, and with it what cancelling would harm.
             self._poll.cancel()
@@ -224,8 +228,11 @@ class KafkaLog:
         return _Found(self._group.generation, [record_from(one) for some in batches.values() for one in some])
 
     def _raise_failure(self) -> None:
-        check_tasks("consumer", _tasks(self._running))
-        if (failure := self._failure or self._group.failure) is not None:
+        failure = self._group.failure
+        if failure is None:  # else the group's task may have been ended because of it
+            check_tasks("consumer", _tasks(self._running))
+            failure = self._failure
+        if failure is not None:
             with translated():
                 raise failure
 
@@ -246,7 +253,8 @@ class _Membership(ConsumerRebalanceListener):
     revocations.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
         self.assignment = _NONE
         self.settled = False
         self.generation = 0
@@ -263,9 +271,14 @@ class _Membership(ConsumerRebalanceListener):
         if self.assignment:
             await self._call(self._on_revoked)
         self.assignment = _NONE
+        if (displaced := await self._instance.displaced()) is not None:
+            self.failure = displaced
+            # Ends the client's task for the group before it takes the place back.
+            raise asyncio.CancelledError
 
     async def on_partitions_assigned(self, assigned: Iterable[KafkaPartition]) -> None:
         self.assignment = frozenset(TopicPartition(one.topic, one.partition) for one in assigned)
+        self._instance.joined()
         await self._call(self._on_assigned)
         self.settled = self.failure is None
 
@@ -285,6 +298,22 @@ def _tasks(consumer: Any) -> dict[str, asyncio.Task[Any]]:
         "fetching": consumer._fetcher._fetch_task,  # noqa: SLF001
         "metadata": consumer._client._sync_task,  # noqa: SLF001
     }
+
+
+async def _closed(consumer: Any) -> None:
+    """Close a consumer, also one whose task for the group is cancelled while it waits for that."""
+    try:
+        await consumer.stop()
+    except asyncio.CancelledError:
+        if not _tasks(consumer)["the group"].cancelled():
+            raise
+        for rest in (  # of what its own `stop` would have done
+            consumer._coordinator._stop_heartbeat_task,  # noqa: SLF001
+            consumer._coordinator._stop_commit_offsets_refresh_task,  # noqa: SLF001
+            consumer._fetcher.close,  # noqa: SLF001
+            consumer._client.close,  # noqa: SLF001
+        ):
+            await rest()
 
 
 def _consumer(settings: KafkaLogSettings) -> AIOKafkaConsumer:

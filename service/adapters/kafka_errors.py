@@ -21,6 +21,18 @@ _log = structlog.get_logger()
 
 Answer = TypeVar("Answer")
 
+
+class FencedInstanceIdError(errors.BrokerResponseError):
+    """What the broker answers a static member that waits to be let in while another comes under its name."""
+
+    errno = 82
+    message = "FENCED_INSTANCE_ID"
+
+
+# The client has no such error, and takes its number for that of a broker whose own code failed.
+errors.kafka_errors.setdefault(FencedInstanceIdError.errno, FencedInstanceIdError)
+
+
 _REMEDIES: tuple[tuple[type[errors.KafkaError], str], ...] = (
     (errors.TopicAuthorizationFailedError, "give this user the right to the topic"),
     (errors.GroupAuthorizationFailedError, "give this user the right to the consumer group"),
@@ -29,9 +41,26 @@ _REMEDIES: tuple[tuple[type[errors.KafkaError], str], ...] = (
     (errors.UnsupportedSaslMechanismError, "name a mechanism the broker has"),
     (errors.InvalidSessionTimeoutError, "set SESSION_TIMEOUT between the broker's limits"),
     (errors.InconsistentGroupProtocolError, "the group has members of another kind: take another GROUP_ID"),
+    (FencedInstanceIdError, "INSTANCE_ID must differ between workers, give each its own or none"),
     (errors.UnsupportedCodecError, "install the codec's package"),
     (errors.CorruptRecordException, "the record on the broker's disk is damaged: skip it or restore it"),
 )
+_WORDS: dict[type[errors.KafkaError], str] = {
+    errors.RequestTimedOutError: "a broker did not do in time what it was asked",
+    errors.LeaderNotAvailableError: "a partition has no leader now",
+    errors.NotLeaderForPartitionError: "a partition is led by another broker now",
+    errors.GroupCoordinatorNotAvailableError: "no broker coordinates the group now",
+    errors.NotCoordinatorForGroupError: "the group is coordinated by another broker now",
+    errors.GroupLoadInProgressError: "the broker that coordinates the group still loads it",
+    errors.NotEnoughReplicasError: "too few replicas are in sync",
+    errors.NotEnoughReplicasAfterAppendError: "too few replicas are in sync",
+    errors.KafkaStorageError: "a broker cannot use its disk",
+    errors.UnknownError: "a broker's own code failed",
+    FencedInstanceIdError: "another worker joined the group under the name of this one",
+    errors.NodeNotReadyError: "there is no connection to a broker",
+}
+"""What is met in outages, for people; what is not here says its name in words."""
+
 _FAREWELL_S = 5.0
 """Seconds that a client gets to close: a worker that is told to stop while Kafka is gone has to end soon."""
 
@@ -58,13 +87,30 @@ def translated(part: str = "Kafka") -> Iterator[None]:
 
 def port_error(error: errors.KafkaError, part: str = "Kafka") -> TooLarge | Unavailable | Unusable:
     """Say an error of the client in the words of the ports."""
-    said = str(error) or type(error).__name__
+    said = _in_words(error)
     if isinstance(error, _TOO_LARGE):
         return TooLarge(f"{part} does not take a message so large: {said}")
-    if error.retriable or isinstance(error, _PASSING) or said.endswith(_WRAPPED):
+    if error.retriable or isinstance(error, _PASSING) or str(error).endswith(_WRAPPED):
         return Unavailable(f"{part} does not answer: {said}")
-    remedy = next((text for kind, text in _REMEDIES if isinstance(error, kind)), "")
+    # Where it answers to a member of a group the client wraps what it does not expect, as above.
+    remedy = next(
+        (text for kind, text in _REMEDIES if isinstance(error, kind) or str(error).endswith(repr(kind()))),
+        "",
+    )
     return Unusable(f"{part} refuses: {said}" + (f" ({remedy})" if remedy else ""))
+
+
+def _in_words(error: errors.KafkaError) -> str:
+    """Say an error for people, with its name, which can be searched for; the client's own words stay."""
+    wrapped = str(error).partition(f"{errors.KafkaError.__name__}: ")[2].removesuffix("()")
+    kind = next((one for one in errors.kafka_errors.values() if one.__name__ == wrapped), type(error))
+    words = _WORDS.get(kind)
+    if words is None and issubclass(kind, errors.BrokerResponseError):
+        words = kind.message.lower().replace("_", " ")
+    if words is None:
+        return str(error) or kind.__name__
+    details = "" if kind is not type(error) else "".join(f", {each}" for each in error.args)
+    return f"{words} ({kind.__name__}{details})"
 
 
 def missing_topic(topic: str) -> Unusable:

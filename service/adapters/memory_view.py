@@ -42,6 +42,8 @@ class MemoryEvse:
     pruned_day: str = ""
     amount: tuple[int, int] | None = None
     """How many closed days and spans the last save left."""
+    declared: tuple[int, int] | None = None
+    """How many exclusions and gaps."""
     document: dict[str, bytes] = field(default_factory=dict)
     days: dict[str, bytes] = field(default_factory=dict)
     outages: set[tuple[int, bytes]] = field(default_factory=set)
@@ -156,6 +158,7 @@ class MemoryViewStore:
                 days=dict(kept.days),
                 outages=tuple(outage for _, outage in sorted(kept.outages)),
                 is_whole=_is_whole(kept),
+                has_declared=_has_declared(kept),
             )
             for uid in uids
             if (kept := self.evses.get(uid)) is not None
@@ -231,7 +234,7 @@ class MemoryViewStore:
 
     def _is_behind(self, write: ViewWrite) -> bool:
         kept = self.evses.get(write.uid)
-        if kept is not None and not write.replace and _changes_history(kept, write) and not _is_whole(kept):
+        if kept is not None and not write.replace and _hides_loss(kept, write):
             return kept.position.judge(write.position) is SaveOutcome.SAVED
         if write.previous is None:
             return False
@@ -269,6 +272,7 @@ class MemoryViewStore:
 
 def _change(kept: MemoryEvse, write: ViewWrite) -> None:
     counts_anew = kept.amount is None or _changes_history(kept, write)
+    declares = kept.declared is None or _declares(kept, write)
     kept.position, kept.state, kept.pending = write.position, write.state, write.pending
     kept.vitals = write.vitals
     kept.document.update(write.document)
@@ -289,16 +293,34 @@ def _change(kept: MemoryEvse, write: ViewWrite) -> None:
         _prune(kept, write.keep_from_us)
     if counts_anew:
         kept.amount = (len(kept.days), len(kept.outages))
+    if declares:
+        kept.declared = (len(kept.exclusions), len(kept.gaps))
 
 
 def _is_whole(kept: MemoryEvse) -> bool:
     return kept.amount in {None, (len(kept.days), len(kept.outages))}
 
 
+def _has_declared(kept: MemoryEvse) -> bool:
+    return kept.declared in {None, (len(kept.exclusions), len(kept.gaps))}
+
+
+def _hides_loss(kept: MemoryEvse, write: ViewWrite) -> bool:
+    is_torn = _changes_history(kept, write) and not _is_whole(kept)
+    return is_torn or (_declares(kept, write) and not _has_declared(kept))
+
+
 def _changes_history(kept: MemoryEvse, write: ViewWrite) -> bool:
-    prunes = write.keep_from_us > 0 and pruning_day(write.keep_from_us)[1] != kept.pruned_day
     closed = write.closed_days or write.drop_days or write.drop_outages or write.closed_outages
-    return prunes or bool(closed)
+    return _prunes(kept, write) or bool(closed)
+
+
+def _declares(kept: MemoryEvse, write: ViewWrite) -> bool:
+    return _prunes(kept, write) or bool(write.exclusions or write.gaps or write.drop_gaps)
+
+
+def _prunes(kept: MemoryEvse, write: ViewWrite) -> bool:
+    return write.keep_from_us > 0 and pruning_day(write.keep_from_us)[1] != kept.pruned_day
 
 
 def _prune(kept: MemoryEvse, keep_from_us: int) -> None:

@@ -42,13 +42,24 @@ class WorkersMetrics:
             ["worker"],
             registry=self._registry,
         )
+        self._killed = Counter(
+            "evse_status_worker_killed_total",
+            "Times this worker was killed by its parent, which it had not answered for long.",
+            ["worker"],
+            registry=self._registry,
+        )
         for number in workers:
+            self._killed.labels(str(number))
             self._up.labels(str(number)).set(0)
             self._restarts.labels(str(number))
 
     def restarted(self, worker: int) -> None:
         """Count one more start of a worker that had ended."""
         self._restarts.labels(str(worker)).inc()
+
+    def killed(self, worker: int) -> None:
+        """Count the end of a worker that answered nothing for long."""
+        self._killed.labels(str(worker)).inc()
 
     def exposition(self, told: Mapping[int, str | None], form: Form = Form.TEXT) -> bytes:
         """Write one page of what each worker told in that form; None: nothing."""

@@ -21,9 +21,9 @@
 --         JSON for each dropped gap;        until_us, JSON for each gap
 --         at_us, "position verdict" for each correction
 -- Reply one number for each EVSE: 0 stale, 1 already there, 2 saved, 3 saved and the lists have to follow, 4 behind:
---         an older position is stored than the writer knew, or closed history is gone; or, one number for all, -1: the
---         trail is older than what was acknowledged, so that writes the writer was told of are gone. Of what is behind
---         nothing is written.
+--         an older position is stored than the writer knew, or history is gone that this adds to; or, one number for
+--         all, -1: the trail is older than what was acknowledged, so that writes the writer was told of are gone. Of
+--         what is behind nothing is written.
 --
 -- The guard is service.processing.ports.Position.judge, word for word: a contract test holds the two together.
 -- Numbers are doubles: exact for offsets and microseconds below 2^53, that is until the year 2255.
@@ -88,9 +88,9 @@ local function prune(kept, days, outages, gaps, verdicts)
   end
 end
 
--- How much closed history there is, as kept in the private hash: a key that somebody deleted shows by it.
-local function amount(days, outages)
-  return redis.call('HLEN', days) .. '|' .. redis.call('ZCARD', outages)
+-- How much two keys hold, as kept in the private hash: one that somebody deleted shows by it.
+local function amount(hash, zset)
+  return redis.call('HLEN', hash) .. '|' .. redis.call('ZCARD', zset)
 end
 
 local function take_over(staged, key)
@@ -126,14 +126,17 @@ local function save(first_key)
     counts[#counts + 1] = tonumber(count)
   end
 
-  local stored = redis.call('HMGET', private, 'position', 'listed', 'kept', 'history')
+  local stored = redis.call('HMGET', private, 'position', 'listed', 'kept', 'history', 'declared')
   local outcome = judge(stored[1], position)
   local knew = previous ~= '' and previous ~= stored[1]
   if knew and (not stored[1] or judge(stored[1], previous) == SAVED) then outcome = BEHIND end
   local prunes = kept ~= '' and kept ~= stored[3]
   local changes = prunes or replace ~= '' or counts[1] + counts[2] + counts[3] + counts[4] > 0
-  if outcome == SAVED and replace == '' and changes and stored[4] and amount(days, outages) ~= stored[4] then
-    outcome = BEHIND
+  local declares = prunes or replace ~= '' or counts[5] + counts[6] + counts[7] + counts[8] > 0
+  if outcome == SAVED and replace == '' then
+    local is_torn = changes and stored[4] and amount(days, outages) ~= stored[4]
+    is_torn = is_torn or declares and stored[5] and amount(exclusions, gaps) ~= stored[5]
+    if is_torn then outcome = BEHIND end
   end
   if outcome ~= SAVED then
     at = at + #names + 2 * counts[1] + counts[2] + counts[3] + 2 * counts[4]
@@ -165,6 +168,7 @@ local function save(first_key)
   run('ZADD', verdicts, 2 * counts[9])
   if prunes then prune(kept, days, outages, gaps, verdicts) end
   if changes or not stored[4] then redis.call('HSET', private, 'history', amount(days, outages)) end
+  if declares or not stored[5] then redis.call('HSET', private, 'declared', amount(exclusions, gaps)) end
   redis.call('HSET', private, 'position', position, 'state', state, 'pending', pending, 'vitals', vitals,
     'listed', listed, 'kept', kept)
   return listed == stored[2] and SAVED or SAVED_LISTS_FOLLOW

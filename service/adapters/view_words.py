@@ -66,13 +66,13 @@ def load_keys(keys: Keys, uids: Iterable[str]) -> list[str]:
     """Spell out the keys of `load.lua`."""
     names: list[str] = []
     for uid in uids:
-        names += (keys.private(uid), keys.days(uid), keys.outages(uid))
+        names += keys.of_a_load(uid)
     return names
 
 
 def stored_from(reply: Sequence[Any]) -> StoredEvse:
     """Read one EVSE of the reply of `load.lua`."""
-    position, state, pending, days, outages, is_whole = reply
+    position, state, pending, days, outages, is_whole, has_declared = reply
     fields = iter(days)
     return StoredEvse(
         position=position_from(position),
@@ -81,6 +81,7 @@ def stored_from(reply: Sequence[Any]) -> StoredEvse:
         days={field.decode(): day for field, day in zip(fields, fields, strict=True)},
         outages=tuple(outages),
         is_whole=bool(is_whole),
+        has_declared=bool(has_declared),
     )
 
 

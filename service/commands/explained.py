@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TypeVar
 
 from rich.console import Group, RenderableType
@@ -185,7 +185,23 @@ def _turn(before: AnyInterval | None, after: AnyInterval | None) -> list[str]:
         words.append("the window begins" + _earlier(after))
     if after is None and before is not None:
         words.append("the window ends" + _later(before))
-    return words or ["by an event that is not known"]
+    return words or [_gone(before, after)]
+
+
+def _gone(before: AnyInterval | None, after: AnyInterval | None) -> str:
+    """
+    Say what stands between two intervals where no event is left that could be named.
+
+    Log and view were lost there. Closed history is kept up to a midnight, and what goes on from there is what
+    the last snapshot said (`domain.remains`).
+    """
+    at = after.from_ if after else before.until if before else None
+    is_midnight = at is not None and at.time() == time.min
+    if is_midnight and before is not None and before.class_before is TimeClass.UNOBSERVED:
+        return "history begins here: what was said before is gone from log, view and ledger"
+    if is_midnight:
+        return "history goes on here from the last snapshot: what the log said after this midnight is gone"
+    return "an event that is gone: closed days and outages tell of its time alone"
 
 
 def _earlier(first: AnyInterval) -> str:

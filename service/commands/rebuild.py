@@ -17,7 +17,7 @@ from service.rebuild import Stage
 from service.settings import Settings, load_settings
 
 _SHOWN = 10
-"""So many EVSEs are named."""
+"""So many EVSEs are named, unless all are asked for."""
 
 
 def rebuild(
@@ -31,6 +31,9 @@ def rebuild(
         ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Name every EVSE of which a time is unobserved, however many.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """
@@ -47,10 +50,10 @@ def rebuild(
             param_hint="--new-log",
         )
     configure_logs("error", settings.log_format)
-    asyncio.run(_rebuild(settings, frozenset(new_log or ()), yes=yes))
+    asyncio.run(_rebuild(settings, frozenset(new_log or ()), yes=yes, every=every))
 
 
-async def _rebuild(settings: Settings, told: frozenset[str], *, yes: bool) -> None:
+async def _rebuild(settings: Settings, told: frozenset[str], *, yes: bool, every: bool) -> None:
     console, found = notices(), list[Findings]()
 
     def confirm(findings: Findings) -> bool:
@@ -64,9 +67,9 @@ async def _rebuild(settings: Settings, told: frozenset[str], *, yes: bool) -> No
             )
         if findings.unobserved:
             console.print(
-                f"The log does not reach back to all that was processed of {_named(findings.unobserved)}: "
-                "what ledger and snapshots hold of them is kept, the rest cannot be made again and is "
-                "unobserved."
+                "The log does not reach back to all that was processed of "
+                f"{named(findings.unobserved, every=every)}: what ledger and snapshots hold of them is kept, "
+                "the rest cannot be made again and is unobserved."
             )
         where = (
             f"the workers of the group do it ({findings.members})"
@@ -97,15 +100,16 @@ async def _rebuild(settings: Settings, told: frozenset[str], *, yes: bool) -> No
     lost = found[-1].unobserved
     if lost:
         console.print(
-            f"The view is there, but not whole: of {_named(lost)} a time is unobserved, which the log no "
-            "longer holds; `evse-status explain` shows the gap."
+            f"The view is there, but not whole: of {named(lost, every=every)} a time is unobserved, which "
+            "the log no longer holds; `evse-status explain` shows the gap."
         )
     else:
         console.print("The view is whole.")
 
 
-def _named(uids: Sequence[str]) -> str:
-    """Name some of many EVSEs."""
-    shown = ", ".join(printable(uid) for uid in uids[:_SHOWN])
-    more = f" and {len(uids) - _SHOWN} more" if len(uids) > _SHOWN else ""
+def named(uids: Sequence[str], *, every: bool) -> str:
+    """Name some of many EVSEs, or all, and say how to see the rest."""
+    left_out = 0 if every else max(len(uids) - _SHOWN, 0)
+    shown = ", ".join(printable(uid) for uid in uids[: len(uids) - left_out])
+    more = f" and {left_out} more, which --all names" if left_out else ""
     return f"{len(uids)} EVSE{'' if len(uids) == 1 else 's'} ({shown}{more})"

@@ -23,6 +23,7 @@ from service import reading
 from service.commands.asked import no_such_evse
 from service.commands.console import ConfigOption, printable, results
 from service.commands.wording import in_words, moment, online_in_words, share
+from service.domain.intervals import merge
 from service.domain.time import datetime_from, micros_from
 from service.settings import Settings, load_settings
 
@@ -85,7 +86,7 @@ def described(shown: Shown, now: datetime) -> RenderableType:
         *_heading(shown, now),
         *_connectors(shown.snapshot),
         Text(),
-        *_outages(shown.outages, now),
+        *_outages(shown.outages, shown.gaps, now),
         *_declared(shown),
         Text(f"`evse-status explain {_quoted(shown.snapshot)}` shows what is behind the uptime", "dim"),
     )
@@ -173,7 +174,7 @@ def _rating(rating: Reliability) -> Iterator[Text]:
     yield Text(basis, "dim")
 
 
-def _outages(outages: Sequence[Outage], now: datetime) -> Iterator[RenderableType]:
+def _outages(outages: Sequence[Outage], gaps: Sequence[Gap], now: datetime) -> Iterator[RenderableType]:
     joined = joined_outages(outages)
     if not joined:
         yield Text("no outages in the last 30 days")
@@ -186,7 +187,7 @@ def _outages(outages: Sequence[Outage], now: datetime) -> Iterator[RenderableTyp
             Text(printable(parts[0].connector_uid)),
             moment(parts[0].from_),
             Text(lasted if end else f"{lasted}, open", "" if end else "red"),
-            Text(printable(_reason(parts))),
+            Text(printable(_reason(parts)) + _unseen(parts, gaps, now)),
         )
     yield table
     more = len(joined) - _OUTAGES_SHOWN
@@ -225,6 +226,18 @@ def joined_outages(outages: Sequence[Outage]) -> list[list[Outage]]:
         else:
             joined.append([outage])
     return sorted(joined, key=lambda parts: parts[0].from_, reverse=True)
+
+
+def _unseen(parts: Sequence[Outage], gaps: Sequence[Gap], now: datetime) -> str:
+    """Say of an outage how much of it lies in gaps: that is unobserved and no downtime."""
+    start, end = micros_from(parts[0].from_), micros_from(parts[-1].until or now)
+    covering = merge((micros_from(gap.from_), micros_from(gap.until)) for gap in gaps)
+    covered = sum(max(0, min(end, stop) - max(start, begin)) for begin, stop in covering)
+    if not covered:
+        return ""
+    if covered >= end - start:
+        return "; all in a gap: unobserved"
+    return f"; {in_words(timedelta(microseconds=covered))} in a gap: unobserved"
 
 
 def _reason(parts: Sequence[Outage]) -> str:

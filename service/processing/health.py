@@ -65,6 +65,7 @@ class Health:
         self._blocked: dict[Part, dict[Witness, str]] = {}
         self._broken: tuple[str, ...] = ()
         self._missing: tuple[str, ...] = ()
+        self._ending: tuple[str, ...] = ()
 
     def turned(self, now: float) -> None:
         """Note that the loop turned, or that it waits for a part outside and knows it."""
@@ -130,6 +131,10 @@ class Health:
         """Note what this process cannot go on without; nothing heals that."""
         self._broken += (reason,)
 
+    def ends(self, reason: str) -> None:
+        """Note why the worker ends: it is live until it has, and ready no more."""
+        self._ending = (f"the worker ends: {reason}",)
+
     def live(self, now: float) -> Report:
         """Tell whether the process makes progress; if not, it must be started anew."""
         reasons = list(self._broken)
@@ -146,10 +151,14 @@ class Health:
 
     def ready(self, now: float) -> Report:
         """Tell whether records are processed now: live, joined, restored, and every part answers."""
-        reasons = list(self.live(now).reasons)
+        reasons = [*self._ending, *self.live(now).reasons]
         if not self._joined:
             reasons.append("has not joined the consumer group yet")
-        reasons += [f"the input topic {topic} is not there: create it again" for topic in self._missing]
+        reasons += [
+            f"the input topic {topic} is not there: create it again with as many partitions, then run "
+            "`evse-status rebuild`, which keeps the history"
+            for topic in self._missing
+        ]
         unrestored = sum(not progress.restored for progress in self._partitions.values())
         if unrestored:
             reasons.append(

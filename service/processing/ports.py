@@ -113,12 +113,10 @@ class Commit:
 
 
 class Torn(PortError):
-    """Closed history of some EVSEs is gone from the view, while the rest of them is as it was."""
+    """History, exclusions or gaps of some EVSEs are gone from the view, while the rest is as it was."""
 
     def __init__(self, uids: Sequence[str]) -> None:
-        super().__init__(
-            f"closed history is gone from the view, of {len(uids)} EVSEs, {min(uids)} among them"
-        )
+        super().__init__(f"history is gone from the view, of {len(uids)} EVSEs, {min(uids)} among them")
         self.uids = tuple(uids)
 
 
@@ -278,6 +276,13 @@ class StoredEvse:
     """The closed spans as `ViewWrite.closed_outages` wrote them, by end."""
     is_whole: bool = True
     """Whether days and spans are as many as the last save left: somebody may have deleted some by hand."""
+    has_declared: bool = True
+    """The same of exclusions and gaps, which the state holds, too."""
+
+    @property
+    def is_torn(self) -> bool:
+        """Whether something of its history is gone from the view, though not the state."""
+        return not (self.is_whole and self.has_declared)
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,10 +215,11 @@ class Rebuilding:
 
     async def mend(self, uids: Sequence[str], planning: Planning) -> None:
         """
-        Put closed history back of which the view has lost some, though not the states it belongs to.
+        Put history back of which the view has lost some, though not the states it belongs to.
 
-        The ledger holds all of it but what the last save closed, which is kept with the state. It is written
-        as of now, as the slow tick does, so that the guard takes it.
+        The ledger holds all closed days and spans but what the last save closed, which is kept with the
+        state; where none of these are gone, they stay as they stand. Exclusions and gaps are in the state.
+        It is written as of now, as the slow tick does, so that the guard takes it.
         """
         store, now = self._ports.store, self._ports.clock.now()
         stored = await self._retrying(Part.STORE, lambda: store.load(uids))
@@ -228,12 +229,7 @@ class Rebuilding:
         for number, here in homes.items():
             book = Book(bases={uid: Base(stored[uid].position, stored[uid].state) for uid in here})
             token = uuid.uuid4().hex
-            await self._retrying(Part.LOG, partial(self._take_dead, number, book))
-            book.find_edges()
-            await self._retrying(Part.LOG, partial(self._stage, number, book, token))
-            await self._retrying(
-                Part.STORE, partial(store.stage, token, [_kept_with(uid, stored[uid]) for uid in here])
-            )
+            await self._stage_closed(number, book, stored, token)
             for some in _pieces(here, _EVSES_AT_ONCE):
                 staged = await self._retrying(Part.STORE, partial(store.staged, token, some))
                 writes = []
@@ -245,12 +241,25 @@ class Rebuilding:
                     writes.append(rewrite(uid, held, planning, staged=token))
                 await self._retrying(Part.STORE, partial(store.save, writes))
             _log.warning(
-                "Closed history was gone from the view; it is put back from the ledger.",
+                "History was gone from the view (days, outages, exclusions or gaps); it is put back.",
                 action="history_mended",
                 partition=number,
                 evses=len(here),
                 evse_uids=list(islice(here, 20)),
             )
+
+    async def _stage_closed(
+        self, number: int, book: Book, stored: Mapping[str, StoredEvse], token: str
+    ) -> None:
+        """Stage the closed days and spans of the EVSEs of `book`: from the ledger where some are gone."""
+        torn = {uid: base for uid, base in book.bases.items() if not stored[uid].is_whole}
+        if torn:
+            lost = Book(bases=torn)
+            await self._retrying(Part.LOG, partial(self._take_dead, number, lost))
+            lost.find_edges()
+            await self._retrying(Part.LOG, partial(self._stage, number, lost, token))
+        said = [(_kept_with if uid in torn else _as_stored)(uid, stored[uid]) for uid in book.bases]
+        await self._retrying(Part.STORE, partial(self._ports.store.stage, token, said))
 
     async def _take_dead(self, number: int, book: Book) -> None:
         """Note which days and spans the ledger no longer holds."""
@@ -274,6 +283,12 @@ class Rebuilding:
                     writes.append(rewrite(uid, held, planning))
             await self._retrying(Part.STORE, partial(store.save, writes))
             await self._hold()
+
+
+def _as_stored(uid: str, stored: StoredEvse) -> ClosedHistory:
+    """Give the closed history that the view holds."""
+    outages = [(storing.read_span(outage)[1].end, outage) for outage in stored.outages]
+    return ClosedHistory(uid, stored.days, outages)
 
 
 def _kept_with(uid: str, stored: StoredEvse) -> ClosedHistory:

@@ -351,7 +351,7 @@ def named(uids: list[str], most: int = 20) -> Iterator[str]:
     """Give some of many uids for people, and how many more there are."""
     yield from uids[:most]
     if len(uids) > most:
-        yield f"and {len(uids) - most} more"
+        yield f"and {len(uids) - most} more, each of them named with LOG_LEVEL=debug"
 
 
 __all__ = ["Leftovers", "Remnants", "last_word", "named", "reached_in"]

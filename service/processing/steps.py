@@ -219,7 +219,7 @@ class Steps:
         Bring the states into memory that are not there; `heard`: because there is something of the EVSEs.
 
         Raises `Renewed` where the view is of a newer generation than this worker knows, and `Torn` where
-        closed history is gone from it.
+        some history is gone from it.
         """
         missing = self._states.missing(uids)
         if not missing:
@@ -227,7 +227,7 @@ class Steps:
         with self._timed(Step.LOAD):
             found = await self._retrying(Part.STORE, lambda: self._ports.store.load(missing))
         generation = self.planning.epochs.generation
-        torn = [uid for uid, each in found.items() if not each.is_whole and each.position.epoch >= generation]
+        torn = [uid for uid, each in found.items() if each.is_torn and each.position.epoch >= generation]
         if torn:
             raise Torn(torn)
         for number, uid in enumerate(missing, 1):

@@ -20,7 +20,7 @@ from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.owned import Owned
-from service.processing.ports import Record, TopicPartition, Unavailable
+from service.processing.ports import Epochs, Record, TopicPartition, Unavailable
 from service.processing.refusing import Renewed
 from service.processing.retry import Retrying
 
@@ -99,13 +99,13 @@ class Survey:
                 begins=begins[place],
             )
 
-    async def look(self, generation: int, *, all_is_processed: bool) -> None:
+    async def look(self, epochs: Epochs, *, all_is_processed: bool) -> None:
         """
         Ask how far the log goes, and less often whether the view is as it was left, if it is time.
 
-        `all_is_processed`: no fetched record waits. Raises `Behind`, `Renewed` where the view is of a newer
-        generation than this one or the ledger is another one, and `Unusable` where the log is another one, or
-        the view would lose data.
+        `epochs` are those that this worker works in; `all_is_processed`: no fetched record waits. Raises
+        `Behind`, `Renewed` where the view is of a newer generation or the ledger is another one, and
+        `Unusable` where the log is another one, or the view would lose data.
         """
         now = self._ports.clock.monotonic()
         if now >= self._log_at:
@@ -114,7 +114,7 @@ class Survey:
         if now >= self._view_at:
             self._view_at = now + self._view_every_s
             await self._look_at_the_topics()
-            await self._look_at_the_view(generation)
+            await self._look_at_the_view(epochs)
 
     async def _look_at_the_log(self, *, all_is_processed: bool) -> None:
         log, asked_at = self._ports.log, self._ports.clock.now()
@@ -152,18 +152,28 @@ class Survey:
             self._ids[self._ledger] = ids[self._ledger]
             raise Renewed("the ledger was deleted and created again")
 
-    async def _look_at_the_view(self, generation: int) -> None:
+    async def _look_at_the_view(self, epochs: Epochs) -> None:
         store = self._ports.store
         try:
             await store.ping()
             await store.inspect()
-            epochs = await store.load_epochs()
+            stored = await store.load_epochs()
+            if stored.generation < epochs.generation:
+                await store.save_epochs(epochs)
         except Unavailable as error:
             self._retrying.unanswered(Part.STORE, error)
             return
         self._retrying.answered(Part.STORE)
-        if epochs.generation > generation:
+        if stored.generation > epochs.generation:
             raise Renewed
+        if stored.generation < epochs.generation:
+            # Somebody deleted them: had the view gone back, the ping before would have raised `Behind`.
+            self._instruments.behind()
+            _log.warning(
+                "The view had lost the epochs of the input topics; they are put back.",
+                action="epochs_put_back",
+                generation=epochs.generation,
+            )
 
     def _refuse_shrunk(
         self, ends: Mapping[TopicPartition, int], reached: Mapping[TopicPartition, int | None]

@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from service.domain.events import GapObserved
 from service.domain.time import CLOCK_TOLERANCE, EARLIEST, Micros
 from service.domain.vitals import unpack_vitals, vitals
 from service.processing.ingest import Gap, Ingest, is_from_charger
@@ -132,11 +133,14 @@ class Watching:
 
         A record time that lies ahead of the clock is none: it would open a gap until then.
         """
+        told: dict[str, list[GapObserved]] = {}
         for item in items:
             watch = self._watches.get(item.record.partition)
             if watch is None:
                 continue
             at = item.record.timestamp if 0 < item.record.timestamp <= now + CLOCK_TOLERANCE else None
+            if isinstance(item.event, GapObserved):
+                told.setdefault(item.event.evse_uid, []).append(item.event)
             is_charger = is_from_charger(item.event)
             watch.gaps += watch.ingest.observe(
                 self._topics.index(item.record.topic),
@@ -147,6 +151,9 @@ class Watching:
             if watch.unseen and is_charger and at is not None and at >= EARLIEST:
                 self._lose(watch, at)
                 watch.unseen, watch.unseen_until = {}, None
+        if told:
+            for watch in self._watches.values():
+                watch.losses = [each for each in watch.losses if not _is_told(*each, told)]
 
     def unwritten_gaps(self) -> dict[int, list[Gap]]:
         """Give the gaps to be written, by partition, until they are."""
@@ -268,6 +275,11 @@ class Watching:
                 overdue = watch.watchdog.due(now, known)
                 if overdue:
                     yield number, overdue
+
+
+def _is_told(uid: str, gap: Gap, told: Mapping[str, Sequence[GapObserved]]) -> bool:
+    """Tell whether the log, which is read again, turns out to say what is to be said."""
+    return any(each.from_ <= gap.from_ and gap.until <= each.until for each in told.get(uid, ()))
 
 
 def _are_reached(ends: Mapping[TopicPartition, int], reached: Mapping[TopicPartition, int | None]) -> bool:

@@ -15,12 +15,13 @@ from service.domain.rules import Rules
 from service.processing.assignment import Assignment, partition_of
 from service.processing.batching import BatchSize
 from service.processing.chores import Chores
+from service.processing.dead_letters import TooManyRejections
 from service.processing.health import Health
 from service.processing.instruments import Instruments, NoInstruments, Part, Step
 from service.processing.options import Options, Ports
 from service.processing.owned import Owned
 from service.processing.planning import Defect
-from service.processing.ports import Behind, Hole, Record, TopicPartition, Torn
+from service.processing.ports import Behind, Hole, PortError, Record, TopicPartition, Torn
 from service.processing.refusing import Renewed
 from service.processing.restoring import Restoring
 from service.processing.retry import Abandoned, Retrying, Stopping
@@ -120,6 +121,10 @@ class Worker:
                 key=record and record.key,
                 exc_info=True,
             )
+            self.health.ends(str(defect))
+            raise
+        except (PortError, TooManyRejections) as error:
+            self.health.ends(str(error))
             raise
         finally:
             await self.close()
@@ -185,8 +190,8 @@ class Worker:
                     taken_at = self._clock.monotonic()
                     await self._steps.process(records)
                     self._size.took(len(records), self._clock.monotonic() - taken_at)
-                generation = self._steps.planning.epochs.generation
-                await self._survey.look(generation, all_is_processed=not self._held_back)
+                epochs = self._steps.planning.epochs
+                await self._survey.look(epochs, all_is_processed=not self._held_back)
                 await self._chores.do()
             except Abandoned as reason:
                 self._give_up(records, reason)

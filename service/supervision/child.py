@@ -67,6 +67,8 @@ class Child:
         self.number = number
         self.began_at: float | None = None
         """When it began to answer, in monotonic seconds; None: it has not come up yet."""
+        self.said = 0
+        """How often it said anything, late answers among it."""
         self.started_at = clock.monotonic()
         self._clock = clock
         self._process = process
@@ -144,6 +146,7 @@ class Child:
                 answer.set_result(None)
 
     def _take(self, said: Json) -> None:
+        self.said += 1
         if "began" in said:
             self.began_at = self._clock.monotonic()
         elif "last_word" in said:

@@ -13,9 +13,10 @@ import structlog
 import service
 from service.adapters.clock import SystemClock
 from service.adapters.http import HttpServer, pages_of
+from service.processing.health import HealthLimits
 from service.settings import Settings, environment_changed
 from service.supervision.child import Child, Command
-from service.supervision.supervisor import Outcome, Supervisor
+from service.supervision.supervisor import Outcome, Supervisor, silent_after
 
 _log = structlog.get_logger()
 
@@ -34,7 +35,8 @@ async def supervise(settings: Settings, count: int, options: Sequence[str]) -> O
     async def start(number: int) -> Child:
         return await Child.start(command, number, count, clock)
 
-    supervisor = Supervisor(count, start, clock)
+    silent_after_s = silent_after(settings.session_timeout.total_seconds(), HealthLimits())
+    supervisor = Supervisor(count, start, clock, silent_after_s=silent_after_s)
     _stop_at_signals(supervisor)
     if not settings.http_port:
         return await supervisor.run()

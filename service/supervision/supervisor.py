@@ -17,7 +17,7 @@ import structlog
 
 from service.adapters.prometheus_formats import Form
 from service.adapters.prometheus_workers import WorkersMetrics
-from service.processing.health import Report, Stuck
+from service.processing.health import HealthLimits, Report, Stuck
 from service.processing.ports import Clock
 from service.supervision.child import Child, Ended
 from service.supervision.restarts import Restarts
@@ -31,6 +31,14 @@ STOP_BUDGET_S = 25.0
 
 ANSWER_S = 0.9
 """Seconds that a worker may take to answer; its loop may be busy with a batch."""
+
+ASKED_EVERY_S = 5.0
+"""Seconds between two questions whether a worker answers at all."""
+
+SILENT_AFTER_S = 150.0
+"""Seconds after which a worker that answers nothing is killed; see `silent_after`."""
+
+_MARGIN_S = 30.0
 
 _COMING_UP_S = 60.0
 """Seconds that a worker may take from its start until it answers."""
@@ -59,12 +67,14 @@ class Supervisor:
         *,
         stop_budget_s: float = STOP_BUDGET_S,
         answer_s: float = ANSWER_S,
+        silent_after_s: float = SILENT_AFTER_S,
     ) -> None:
         self._numbers = range(1, count + 1)
         self._start = start
         self._clock = clock
         self._stop_budget_s = stop_budget_s
         self._answer_s = answer_s
+        self._silent_after_s = silent_after_s
         self._metrics = WorkersMetrics(self._numbers)
         self._children: dict[int, Child] = {}
         self._down: dict[int, str] = {}
@@ -164,10 +174,39 @@ class Supervisor:
         _log.info(f"Worker {number} is started.", action="process_started", worker=number, pid=child.pid)
         if self._stopping.is_set():  # meanwhile
             child.stop()
+        watching = asyncio.create_task(self._watch(child), name=f"watch over worker {number}")
         ended = await child.ended()
+        watching.cancel()
+        await asyncio.wait((watching,))
+        if not watching.cancelled():
+            watching.result()
         del self._children[number]
         self._down[number] = ended.in_words()
         return ended
+
+    async def _watch(self, child: Child) -> None:
+        """
+        Kill a worker that answers nothing for long: it is stopped, or hangs where it cannot end itself.
+
+        Questions are counted and not time: where this process was stopped, too, all have their time again.
+        """
+        silent_s = 0.0
+        while silent_s < self._silent_after_s:
+            heard = child.said
+            await self._clock.sleep(ASKED_EVERY_S)
+            if self._stopping.is_set():  # whoever does not end then is killed sooner
+                return
+            await child.ask("live", self._answer_s)
+            silent_s = 0.0 if child.said > heard else silent_s + ASKED_EVERY_S
+        self._metrics.killed(child.number)
+        _log.error(
+            f"Worker {child.number} has not answered for {silent_s:.0f} s: it is stopped or hangs, and is "
+            "killed. What it had not committed is read again.",
+            action="worker_killed",
+            worker=child.number,
+            pid=child.pid,
+        )
+        child.kill()
 
     def _fail(self, outcome: Outcome) -> None:
         # The first reason is the reason: what comes after it was stopped because of it.
@@ -217,6 +256,15 @@ class Supervisor:
             return None
         told = await child.ask(form, self._answer_s)
         return None if told is None else str(told["metrics"])
+
+
+def silent_after(session_s: float, limits: HealthLimits) -> float:
+    """
+    Give the seconds after which nobody but the parent will end a worker that answers nothing.
+
+    By then a worker that can has noticed its standstill itself, and the group has given its work to others.
+    """
+    return max(session_s, limits.loop_s, limits.partition_s) + _MARGIN_S
 
 
 def coming_up(what: str, so_far_s: float) -> Report:

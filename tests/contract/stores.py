@@ -61,7 +61,7 @@ class Look(Protocol):
 
     async def wipe(self) -> None: ...
 
-    async def lose_history(self, uid: str, *, days: bool) -> None: ...
+    async def lose_history(self, uid: str, key: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,9 @@ class Subject:
         """Let the server forget everything, as one that restarts without its disk."""
         await self.look.wipe()
 
-    async def lose_history(self, uid: str, *, days: bool) -> None:
-        """Delete the closed days of an EVSE, or its closed spans, as somebody may by hand."""
-        await self.look.lose_history(uid, days=days)
+    async def lose_history(self, uid: str, key: str) -> None:
+        """Delete one of the keys of an EVSE, by its last word, as somebody may by hand."""
+        await self.look.lose_history(uid, key)
 
 
 class MemoryLook:
@@ -117,9 +117,8 @@ class MemoryLook:
     async def wipe(self) -> None:
         self._store.server.go_back()
 
-    async def lose_history(self, uid: str, *, days: bool) -> None:
-        evse = self._store.evses[uid]
-        (evse.days if days else evse.outages).clear()
+    async def lose_history(self, uid: str, key: str) -> None:
+        getattr(self._store.evses[uid], key).clear()
 
 
 class RedisLook:
@@ -154,8 +153,8 @@ class RedisLook:
     async def wipe(self) -> None:
         await self._client.flushdb()
 
-    async def lose_history(self, uid: str, *, days: bool) -> None:
-        await self._client.delete(self._keys.days(uid) if days else self._keys.outages(uid))
+    async def lose_history(self, uid: str, key: str) -> None:
+        await self._client.delete(f"{self._keys.document(uid)}:{key}")
 
 
 def _decoded(mapping: dict[bytes, bytes]) -> dict[str, bytes]:

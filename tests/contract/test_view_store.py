@@ -484,8 +484,8 @@ async def test_a_write_after_what_the_writer_knew_or_newer_is_judged(
     assert await subject.store.save([write("a", position(8), previous=previous)]) == [SAVED]
 
 
-@pytest.mark.parametrize("days", [True, False])
-async def test_closed_history_that_somebody_deleted_shows(subject: Subject, days: bool) -> None:
+@pytest.mark.parametrize("key", ["days", "outages"])
+async def test_closed_history_that_somebody_deleted_shows(subject: Subject, key: str) -> None:
     """At the next load, and before more of it is written, which would hide it."""
     store = subject.store
     closed: dict[str, Any] = {
@@ -494,7 +494,7 @@ async def test_closed_history_that_somebody_deleted_shows(subject: Subject, days
     }
     await store.save([write("a", position(1), **closed), write("b", position(1), **closed)])
     whole = await store.load(["a", "b"])
-    await subject.lose_history("a", days=days)
+    await subject.lose_history("a", key)
 
     torn = await store.load(["a", "b"])
     assert [each.is_whole for each in (whole["a"], whole["b"], torn["a"], torn["b"])] == [1, 1, 0, 1]
@@ -504,6 +504,29 @@ async def test_closed_history_that_somebody_deleted_shows(subject: Subject, days
     await store.stage("t", [ClosedHistory("a", {"c1/2026-01-01": b"{}", "/2026-01-01": b"{}"}, [(1, b"x")])])
     await store.save([write("a", position(4), replace=True, staged="t")])
     assert (await store.load(["a"]))["a"].is_whole
+
+
+@pytest.mark.parametrize("key", ["exclusions", "gaps"])
+async def test_declarations_that_somebody_deleted_show(subject: Subject, key: str) -> None:
+    """At the next load, and before more is declared or time to keep has passed, which would hide it."""
+    store = subject.store
+    declared: dict[str, Any] = {"exclusions": {"x": b"{}"}, "gaps": [(DAY, b"gap")]}
+    await store.save([write("a", position(1), **declared), write("b", position(1), **declared)])
+    whole = await store.load(["a", "b"])
+    await subject.lose_history("a", key)
+
+    torn = await store.load(["a", "b"])
+    assert [each.has_declared for each in (whole["a"], whole["b"], torn["a"], torn["b"])] == [1, 1, 0, 1]
+    assert await store.save([write("a", position(2))]) == [SAVED], "what declares nothing costs nothing"
+    for more in ({"exclusions": {"y": b"{}"}}, {"gaps": [(2 * DAY, b"more")]}, {"keep_from_us": DAY}):
+        with pytest.raises(Behind):
+            await store.save([write("a", position(3), **more)])
+    assert await store.save([write("a", position(4), replace=True, staged="t", **declared)]) == [SAVED]
+    assert (await store.load(["a"]))["a"].has_declared
+    assert await store.save([write("b", position(4), exclusions={"x": None}, keep_from_us=2 * DAY)]) == [
+        SAVED
+    ]
+    assert (await store.load(["b"]))["b"].has_declared
 
 
 async def test_what_is_staged_takes_the_place_of_what_is_stored(subject: Subject) -> None:

@@ -28,7 +28,11 @@ FOREIGN = {
 }
 """What the client library tells of every process; `test_rules` sees that it does."""
 
-PARENT = {"evse_status_worker_up", "evse_status_worker_restarts_total"}
+PARENT = {
+    "evse_status_worker_up",
+    "evse_status_worker_restarts_total",
+    "evse_status_worker_killed_total",
+}
 """What the parent of several workers tells; `test_rules` sees that it does."""
 
 _NAME = re.compile(r"\b(?:evse_status[a-z0-9_:]*|process_[a-z_]+)\b")

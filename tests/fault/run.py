@@ -28,7 +28,7 @@ from tests.fault.workers import Birth, Worker
 from tests.topics import Sent, read
 
 _SETTLE_S, _STOP_S = 45.0, 30.0
-_BROKER_FAILED = "does not answer: KafkaError: UnknownError()"
+_BROKER_FAILED = "does not answer: a broker's own code failed (UnknownError)"
 """Of a worker that a broker, just up again, refuses as its own failure: its client is done, and it ends."""
 
 _LEDGER_GONE = "there is no topic evse"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.protocol.group import LeaveGroupRequest
 
 from service.adapters.clock import SystemClock
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
@@ -160,6 +162,46 @@ async def test_whoever_was_replaced_commits_nothing(
         await first.log.commit({place: Commit(5, 0)})
 
     assert await second.log.committed([place]) == {place: None}
+
+
+async def test_whoever_lost_its_name_to_another_says_so_and_leaves_it_alone(
+    kafka: Kafka, joined: Joined
+) -> None:
+    """It does not take it back, as the client would: they would put each other out for ever."""
+    topic, group = await kafka.create_topic(), kafka.unique("group")
+    place = TopicPartition(topic, 0)
+    first = await joined(log_of(kafka, topic, group, instance="worker-1"))
+    await first.until_assigned(place)
+    second = await joined(log_of(kafka, topic, group, instance="worker-1"))
+    await second.until_assigned(place)
+
+    with pytest.raises(Unusable, match="INSTANCE_ID must differ between workers"):
+        await first.read(1)
+
+    assert len(first.revoked) == 1
+    await first.log.stop()
+    assert await second.log.fetch(0.5, 1) == []
+    assert second.log.assignment() == {place}
+
+
+async def test_a_static_member_that_the_broker_forgot_joins_again(kafka: Kafka, joined: Joined) -> None:
+    """As after a pause longer than the session: the broker's answer is the same, and nobody has its name."""
+    topic, group = await kafka.create_topic(), kafka.unique("group")
+    place = TopicPartition(topic, 0)
+    # Another of which the name only begins alike.
+    await (await joined(log_of(kafka, topic, group, instance="worker-1-2"))).until_assigned(place)
+    member = await joined(log_of(kafka, topic, group, instance="worker-1"))
+    assert isinstance(member.log, KafkaLog)
+    coordinator: Any = member.log._running._coordinator
+    while not coordinator.member_id or not member.assigned:
+        await member.log.fetch(0.1, 1)
+    forgotten, times = coordinator.member_id, len(member.assigned)
+
+    await coordinator._send_req(LeaveGroupRequest(group, forgotten))
+    while len(member.assigned) == times:
+        await member.log.fetch(0.1, 1)
+
+    assert coordinator.member_id != forgotten
 
 
 async def test_a_static_member_comes_back_to_its_partitions(kafka: Kafka, joined: Joined) -> None:

@@ -17,7 +17,7 @@ from service.adapters.prometheus_formats import Form
 from service.processing.health import Report, Stuck
 from service.supervision.child import Child, Command
 from service.supervision.restarts import MOST_IN_A_ROW
-from service.supervision.supervisor import Outcome, Supervisor
+from service.supervision.supervisor import ASKED_EVERY_S, SILENT_AFTER_S, Outcome, Supervisor
 from tests.integration.small_worker import DEAF, REMEDY, SICK, STOPPABLE, TELLING
 
 GOOD = Report(ok=True, reasons=())
@@ -26,12 +26,23 @@ GOOD = Report(ok=True, reasons=())
 class Family:
     """A parent, with what its workers are, by number."""
 
-    def __init__(self, *kinds: str, stop_budget_s: float = 30.0, answer_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        *kinds: str,
+        stop_budget_s: float = 30.0,
+        answer_s: float = 30.0,
+        silent_after_s: float = SILENT_AFTER_S,
+    ) -> None:
         self.clock = ManualClock()
         self.started: list[int] = []
         self.kinds = dict(enumerate(kinds, start=1))
         self.parent = Supervisor(
-            len(kinds), self._start, self.clock, stop_budget_s=stop_budget_s, answer_s=answer_s
+            len(kinds),
+            self._start,
+            self.clock,
+            stop_budget_s=stop_budget_s,
+            answer_s=answer_s,
+            silent_after_s=silent_after_s,
         )
 
     async def _start(self, number: int) -> Child:
@@ -57,6 +68,15 @@ class Family:
         """Wait until it is so."""
         while not await done():  # noqa: ASYNC110 - a process that comes up tells nobody but its parent
             await asyncio.sleep(0.005)
+
+    async def questioned(self) -> None:
+        """Let it be time for the next question to each, and wait until that is answered or given up."""
+        self.clock.advance(ASKED_EVERY_S)
+
+        async def over() -> bool:
+            return len(self.clock._sleepers) == len(self.kinds)
+
+        await self.until(over)
 
 
 _SMALL = {DEAF, SICK, STOPPABLE, TELLING}
@@ -131,6 +151,35 @@ async def test_a_worker_that_is_killed_is_started_again_after_a_pause() -> None:
     assert family.started == [1, 2, 2]
     assert 'evse_status_worker_restarts_total{worker="2"} 1.0' in page
     assert 'evse_status_worker_restarts_total{worker="1"} 0.0' in page
+
+
+@pytest.mark.allow_error_logs
+async def test_a_worker_that_is_stopped_is_killed_and_started_again() -> None:
+    """Nobody else would end it. One that answers in between has all its time again."""
+    family = Family(STOPPABLE, STOPPABLE, answer_s=0.2, silent_after_s=2 * ASKED_EVERY_S)
+    async with family.living():
+        await family.until(lambda: _is_ready(family))
+        first = family.parent.pids
+        with structlog.testing.capture_logs() as lines:
+            for number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGSTOP):
+                os.kill(first[2], number)
+                await family.questioned()
+            assert (family.parent.pids, lines) == (first, [])
+
+            async def restarted() -> bool:
+                family.clock.advance(1.0)
+                return family.started == [1, 2, 2]
+
+            await family.until(restarted)
+        await family.until(lambda: _is_ready(family))
+        page = (await family.parent.exposition()).decode()
+
+    killed, restarts = (line for line in lines if line["log_level"] != "info")
+    assert (killed["action"], killed["worker"], killed["pid"]) == ("worker_killed", 2, first[2])
+    assert "has not answered for 10 s" in killed["event"]
+    assert (restarts["action"], restarts["worker"]) == ("worker_restarts", 2)
+    assert 'evse_status_worker_killed_total{worker="2"} 1.0' in page
+    assert 'evse_status_worker_killed_total{worker="1"} 0.0' in page
 
 
 async def test_a_last_word_stops_the_others_and_starts_nobody_again() -> None:

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 
 from schemas.explanation import Explanation
+from schemas.view import PORT
 from service.commands.explained import Omitted, laid_out, shortened
 from service.commands.wording import exact_length, exactly
 from service.domain.definitions import OBSERVED
@@ -142,6 +143,30 @@ def test_an_event_of_which_only_the_last_snapshot_told_is_said_to_be_gone() -> N
     text = seen(explained(evidence_of(revived, using), question), 120)
 
     assert "an event that is gone; the last snapshot (revision 2) told of it" in text
+
+
+@pytest.mark.parametrize("has_spans", [True, False])
+def test_where_history_was_cut_it_says_so(*, has_spans: bool) -> None:
+    """After log and view were lost: no event stands there, and people are told what does."""
+    using = Rules()
+    mended = status_reported("AVAILABLE", "05:00", day=3)
+    later = [mended, heartbeat("00:00", day=4)] if has_spans else [heartbeat("00:00", day=4)]
+    state, _ = told((*A_DAY[:2], *later), using)
+    left = Remains("e1", PARTITION, word=last_word(snapshot(state, state.as_of, using)))
+    left.days = {uid: dict(history.days) for uid, history in state.history.items()}
+    left.days[PORT] = {}
+    if has_spans:
+        left.spans = {uid: list(history.spans) for uid, history in state.history.items()}
+    revived = revive(left, using)
+    question = Question((DAY_ONE[0], DAY_ONE[0] + 4 * DAY), OBSERVED, ("evse.events",), "c1")
+    text = seen(explained(evidence_of(revived, using), question), 160)
+
+    assert "is not known" not in text
+    if has_spans:
+        assert "2026-01-05 06:00:00Z  an event that is gone: closed days and outages tell of its time" in text
+        assert "history goes on here from the last snapshot: what the log said after this midnight" in text
+    else:
+        assert "history begins here: what was said before is gone from log, view and ledger" in text
 
 
 def test_a_gap_takes_nothing_of_what_is_out_of_service() -> None:

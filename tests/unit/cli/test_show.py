@@ -96,6 +96,26 @@ def declared(first: int, last: int | None, **more: object) -> Exclusion:
     return Exclusion.model_validate({**terms, **span})
 
 
+@pytest.mark.parametrize(
+    ("from_h", "until_h", "words"),
+    [
+        (18, 48.25, "OUTOFORDER; all in a gap: unobserved"),
+        (20, 24, "OUTOFORDER; 4 h 0 min in a gap: unobserved"),
+    ],
+)
+def test_an_outage_in_a_gap_says_so(from_h: float, until_h: float, words: str) -> None:
+    """It is listed as long as it lasted, and counts nowhere as down."""
+    out = shown(status_reported("AVAILABLE", "00:00"), status_reported("OUTOFORDER", "18:00"))
+    gap = Gap.model_validate(
+        {"from": MIDNIGHT + timedelta(hours=from_h), "until": MIDNIGHT + timedelta(hours=until_h)}
+    )
+
+    text = " ".join(seen(replace(out, gaps=(gap,))).split())
+
+    assert f"1 d 6 h, open {words}" in text
+    assert "in a gap" not in seen(replace(out, gaps=()))
+
+
 def test_exclusions_and_gaps_of_the_window_are_named() -> None:
     """A line each, and none of those that lie outside of it."""
     exclusions = {

@@ -81,6 +81,12 @@ def gaps_of(driver: Driver, uid: str) -> list[tuple[str, str]]:
     return sorted((gap["from"], gap["until"]) for gap in found)
 
 
+def losses_in(driver: Driver) -> list[str]:
+    """Give the ids of the gaps that the log has of records that are gone, in its order."""
+    events = (orjson.loads(record.value or b"") for record in driver.written("evse.events"))
+    return [each["event_id"] for each in events if each["event_id"].startswith("lost:")]
+
+
 def seen(driver: Driver, uid: str) -> tuple[float, float]:
     """Give the seconds up and down of the published window of a port."""
     window = driver.view(uid)["windows"][0]
@@ -182,6 +188,29 @@ def crash_with_the_checkpoint(driver: Driver) -> None:
     driver.crash()
     driver.restart()
     driver.advance(timedelta(hours=1))
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_what_the_log_has_of_a_loss_is_not_appended_again(*, by_hand: bool) -> None:
+    """The log is read again, by a second rebuild or after the view was lost once more."""
+    driver = before_the_first_base()
+    driver.write(status_reported("AVAILABLE", "00:30", day=1))
+    for _ in range(10):
+        driver.run(driver.worker.turn())
+        driver.clock.advance(1.0)
+    told, gaps = losses_in(driver), gaps_of(driver, "e1")
+    driver.crash()
+    if by_hand:
+        rebuild(driver)
+    else:
+        lose(driver)
+    driver.restart()
+    come_back(driver)
+
+    assert sorted(told) == sorted(set(told))
+    assert len(told) == 2
+    assert losses_in(driver) == told
+    assert gaps_of(driver, "e1") == gaps
 
 
 def test_a_crash_before_anybody_is_heard_forgets_no_gap() -> None:

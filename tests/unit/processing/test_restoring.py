@@ -509,6 +509,41 @@ def test_history_that_somebody_deleted_is_put_back_when_the_state_is_loaded(key:
     assert driver.ledger() == expected.ledger()
 
 
+def declared_and_withdrawn(driver: Driver) -> None:
+    """Tell of exclusions, one of them withdrawn, and of a gap."""
+    span = {"from": "2026-01-06T10:00:00Z", "until": "2026-01-06T11:00:00Z"}
+    for at, name in (("05:00", "x"), ("05:01", "y")):
+        body = event("exclusion.declared", at, day=DAYS, exclusion_id=name, reason="vandalism")
+        driver.pipe(body | span)
+    driver.pipe(event("exclusion.withdrawn", "05:02", day=DAYS, exclusion_id="y"))
+    driver.pipe(event("observation.gap", "05:03", day=DAYS) | span)
+
+
+@pytest.mark.parametrize("keys", [("exclusions",), ("gaps",), ("gaps", "outages")])
+@pytest.mark.parametrize("held", [False, True])
+def test_declarations_that_somebody_deleted_are_put_back(keys: tuple[str, ...], held: bool) -> None:
+    """When the state is loaded, or when a worker that holds it declares more; the log is cut."""
+    driver, expected = of_a_week(), of_a_week()
+    for each in (driver, expected):
+        declared_and_withdrawn(each)
+    if not held:
+        driver.restart()
+    for key in keys:
+        assert getattr(driver.store.evses["e1"], key)
+        getattr(driver.store.evses["e1"], key).clear()
+    cut_before_the_mark(driver)
+    for each in (driver, expected):
+        span = {"from": "2026-01-07T10:00:00Z", "until": "2026-01-07T11:00:00Z"}
+        each.pipe(event("observation.gap", "06:00", day=DAYS) | span)
+        settle_and_survey(each)
+
+    kept, wanted = driver.store.evses["e1"], expected.store.evses["e1"]
+    assert (kept.exclusions, kept.gaps) == (wanted.exclusions, wanted.gaps)
+    assert (kept.days, kept.outages, kept.verdicts) == (wanted.days, wanted.outages, wanted.verdicts)
+    assert driver.view()["windows"] == expected.view()["windows"]
+    assert driver.ledger() == expected.ledger()
+
+
 def test_an_evse_deleted_while_no_worker_held_it_is_noticed_by_the_next_one() -> None:
     """It stands in the list of its partition, and has no state: nothing has to arrive for it."""
     driver, expected = of_a_week(), of_a_week()
@@ -571,6 +606,23 @@ def test_a_rebuild_of_a_running_worker_gives_what_was_there() -> None:
 LOSSES = st.lists(
     st.tuples(st.integers(0, 12), st.sampled_from([When.BEFORE, When.AFTER]), st.integers(0, 3)), max_size=6
 )
+
+
+def test_epochs_that_somebody_deleted_are_put_back_within_ten_seconds() -> None:
+    """Nothing else is done: the worker knows them, and the view is as it was."""
+    driver = of_a_week()
+    driver.broker.recreate("evse.events")
+    rebuild(driver, "evse.events")
+    for _ in range(3):
+        settle_and_survey(driver)
+    known, before = driver.server.view.epochs, driver.instruments.restorations
+    driver.server.view.epochs = Epochs()
+
+    settle_and_survey(driver)
+
+    assert known == Epochs(1, {"evse.events": 1})
+    assert driver.server.view.epochs == known
+    assert driver.instruments.restorations == before
 
 
 @settings(max_examples=100)

@@ -337,9 +337,25 @@ def test_a_missing_input_topic_shows_in_readiness(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(driver.log, "unknown_topics", lambda: ["evse.events"])
     driver.advance(timedelta(seconds=2))
 
-    assert driver.worker.health.ready(driver.clock.monotonic()).reasons == (
-        "the input topic evse.events is not there: create it again",
-    )
+    [reason] = driver.worker.health.ready(driver.clock.monotonic()).reasons
+    assert reason.startswith("the input topic evse.events is not there: create it again")
+    assert "`evse-status rebuild`" in reason
+
+
+def test_why_a_worker_ends_shows_in_readiness_until_it_has() -> None:
+    """It gives everything back first, and is live meanwhile."""
+    driver = Driver()
+    driver.crash()
+    driver.log, driver.worker = driver.new_worker()
+    driver.write(status_reported("AVAILABLE", "12:00"))
+    driver.faults.arm_next("store.save", When.BEFORE, Unusable("INSTANCE_ID must differ between workers"))
+
+    with pytest.raises(Unusable):
+        driver.run(driver.worker.run())
+
+    now, health = driver.clock.monotonic(), driver.worker.health
+    assert health.ready(now).reasons[0] == "the worker ends: INSTANCE_ID must differ between workers"
+    assert health.live(now).ok
 
 
 def test_run_returns_after_stop() -> None:

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from service.processing.health import Report
+from service.processing.health import HealthLimits, Report
 from service.settings import PREFIX, Settings
 from service.supervision.running import worker_command
-from service.supervision.supervisor import coming_up, joined
+from service.supervision.supervisor import SILENT_AFTER_S, coming_up, joined, silent_after
 
 GOOD = Report(ok=True, reasons=())
 
@@ -30,6 +30,14 @@ def test_a_worker_that_comes_up_is_live_for_a_minute_and_not_ready() -> None:
     assert coming_up("live", 3.0) == GOOD
     assert not coming_up("ready", 3.0).ok
     assert coming_up("live", 61.0).reasons == ("has not come up yet, 61 s after its start",)
+
+
+def test_a_silent_worker_is_ended_later_than_it_would_be_by_anybody_else() -> None:
+    """Its own watch, and the group that waits for its session."""
+    limits = HealthLimits(loop_s=60, partition_s=120)
+
+    assert silent_after(30, limits) == SILENT_AFTER_S == 150
+    assert silent_after(300, limits) > 300
 
 
 def test_each_worker_is_a_member_of_its_own_and_serves_no_port() -> None:
