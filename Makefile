@@ -1,7 +1,7 @@
 # The commands of this project. `make` alone lists them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install lock validator compiled test test-compiled quick test-faults bench lint format types schemas dashboards check-generated image demo clean
+.PHONY: help install lock validator compiled test test-compiled quick test-faults bench lint format types schemas dashboards check-generated sbom audit image demo clean
 
 # The first interpreter that runs and is new enough; PYTHON=… chooses another.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
@@ -62,7 +62,7 @@ compiled: $(TREE)/.done  ## Compile the pure part with mypyc: a wheel in dist/, 
 
 # A copy of the tree, so that no extension module can stand beside a source that has gone on.
 $(TREE)/.done: $(INSTALLED) pyproject.toml $(shell find schemas service tests -name '*.py' -o -name '*.lua')
-	rm -rf $(TREE) dist
+	rm -rf $(TREE) dist/*.whl
 	mkdir -p $(TREE)
 	tar -cf - --exclude node_modules --exclude __pycache__ schemas service tests Makefile pyproject.toml *.md LICENSE \
 		requirements.lock | tar -xf - -C $(TREE)
@@ -105,6 +105,12 @@ dashboards: install  ## Generate the Grafana dashboards into deploy/grafana
 
 check-generated: install  ## Fail if a generated file is not what its models give
 	$(BIN)/evse-status schemas --check
+
+sbom: install  ## Write the bill of materials, CycloneDX, to dist/sbom.json
+	$(BIN)/python -m deploy.sbom dist/sbom.json
+
+audit: install  ## Look up known vulnerabilities of what is locked; says so where the database cannot be reached
+	$(BIN)/python -m deploy.audit
 
 image:  ## Build the container image evse-status
 	docker build --file deploy/Dockerfile --tag evse-status --build-arg REVISION="$$(git rev-parse HEAD)" .
