@@ -91,11 +91,6 @@ def test_a_redis_that_was_given_is_not_shared_by_processes(tmp_path: Path) -> No
     assert "passed" not in printed
 
 
-def test_processes_that_share_the_tests_pass_as_one_does(tmp_path: Path) -> None:
-    """Each has services of its own; what is missing is missing for both."""
-    assert "2 skipped" in run(tmp_path, NEEDS_SERVICES, "-n", "2")
-
-
 def test_no_two_processes_draw_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """The port of a server that is down for a moment stays its own."""
     monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "2")
