@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from service.sizing import constants as measured
-from service.sizing.needs import Fleet, partitions_for, redis_bytes, size
+from service.sizing.needs import Fleet, partitions_for, redis_bytes, size, state_bytes
+from tests.benchmarks.results import FOLDER
 from tests.readme import DESIGN, with_sizing
 
 BARE = Fleet(
@@ -113,6 +115,17 @@ def test_who_is_seldom_heard_takes_little_of_a_worker() -> None:
 
     assert held[0] < held[1] / 2
     assert held[0] > 86_400 * measured.IDLE.value
+
+
+def test_states_are_as_resident_as_in_the_reference_job() -> None:
+    """There a worker holds 10 000 states with 18 reports and two heartbeats each, all of half a day."""
+    result = json.loads((FOLDER / measured.CPU.source.result).read_text(encoding="utf-8"))
+    memory = {row["what"]: row["memory_mb"] * 2**20 for row in result["medians"]}
+    # Kept for two days in the arithmetic: a fleet of half as many a day holds as many.
+    fleet = replace(BARE, events_a_day=9, heartbeat_s=86_400)
+
+    measured_here = (memory["worker"] - memory["consume"]) / result["size"]["evses"]
+    assert state_bytes(fleet) == pytest.approx(measured_here, rel=0.1)
 
 
 @pytest.mark.parametrize(
