@@ -1,13 +1,17 @@
 # The commands of this project. `make` alone lists them.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install lock validator compiled test test-compiled quick test-faults bench lint format types schemas dashboards check-generated image demo clean
+.PHONY: help install lock validator compiled test test-compiled quick test-faults bench lint format types schemas dashboards check-generated sbom audit image demo clean
 
 # The first interpreter that runs and is new enough; PYTHON=… chooses another.
 PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
 	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo "$$candidate" && break; done)
 BIN := .venv/bin
+# Processes that share the tests, each with services of its own, file by file in their order: what waits long comes
+# first. A Redis that was given would be emptied by each under the other, so then there is one.
+PROCESSES ?= $(if $(REDIS_URL)$(VALKEY_URL),0,2)
+SHARED := -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 # How many scenarios `test-faults` plays, the first seed, and how many at a time; each job has its own broker.
 # KINDS=kill,redis_emptied,… plays faults of these kinds only.
 SEEDS ?= 20
@@ -62,7 +66,7 @@ compiled: $(TREE)/.done  ## Compile the pure part with mypyc: a wheel in dist/, 
 
 # A copy of the tree, so that no extension module can stand beside a source that has gone on.
 $(TREE)/.done: $(INSTALLED) pyproject.toml $(shell find schemas service tests -name '*.py' -o -name '*.lua')
-	rm -rf $(TREE) dist
+	rm -rf $(TREE) dist/*.whl
 	mkdir -p $(TREE)
 	tar -cf - --exclude node_modules --exclude __pycache__ schemas service tests Makefile pyproject.toml *.md LICENSE \
 		requirements.lock | tar -xf - -C $(TREE)
@@ -70,14 +74,14 @@ $(TREE)/.done: $(INSTALLED) pyproject.toml $(shell find schemas service tests -n
 	@touch $@
 
 test: install  ## Run every test that the services at hand allow
-	$(BIN)/pytest
+	$(BIN)/pytest $(SHARED)
 
 test-compiled: compiled  ## Run the tests of the pure part, and of crashes and rebalances in memory, on the compiled one
-	cd $(TREE) && $(CURDIR)/$(BIN)/python -m pytest -p no:cacheprovider tests/unit/domain tests/unit/processing \
-		tests/property tests/unit/test_compiled.py
+	cd $(TREE) && $(CURDIR)/$(BIN)/python -m pytest -p no:cacheprovider $(SHARED) tests/property \
+		tests/unit/domain tests/unit/processing tests/unit/test_compiled.py
 
 quick: install  ## Run the tests that need no service and little time
-	$(BIN)/pytest -m 'not services and not slow'
+	$(BIN)/pytest $(SHARED) -m 'not services and not slow'
 
 test-faults: install  ## Play SEEDS scenarios of faults, from START on, JOBS at a time, and say what differed
 	$(BIN)/python -m tests.fault --seeds $(SEEDS) --start $(START) --jobs $(JOBS) --kinds "$(KINDS)"
@@ -105,6 +109,12 @@ dashboards: install  ## Generate the Grafana dashboards into deploy/grafana
 
 check-generated: install  ## Fail if a generated file is not what its models give
 	$(BIN)/evse-status schemas --check
+
+sbom: install  ## Write the bill of materials, CycloneDX, to dist/sbom.json
+	$(BIN)/python -m deploy.sbom dist/sbom.json
+
+audit: install  ## Look up known vulnerabilities of what is locked; says so where the database cannot be reached
+	$(BIN)/python -m deploy.audit
 
 image:  ## Build the container image evse-status
 	docker build --file deploy/Dockerfile --tag evse-status --build-arg REVISION="$$(git rev-parse HEAD)" .

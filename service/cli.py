@@ -39,6 +39,7 @@ _COMMANDS = {
     "dead-letters": "commands",
     "rebuild": "rebuild",
     "replay": "replay",
+    "size": "size",
     "simulate": "simulate",
     "schemas": "schemas",
 }

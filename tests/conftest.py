@@ -47,8 +47,14 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make room for the services of this run."""
+    """Make room for the services of this run; refuse to share a Redis that was given between processes."""
     config.stash[SERVICES] = {}
+    given = [name for name in ("REDIS_URL", "VALKEY_URL") if os.environ.get(name)]
+    if given and getattr(config.option, "numprocesses", None):
+        raise pytest.UsageError(
+            f"{' and '.join(given)} would be emptied by each process under the tests of the other: "
+            "leave -n away (make test PROCESSES=0), or the variable"
+        )
 
 
 @pytest.hookimpl(tryfirst=True)

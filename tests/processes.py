@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import os
 import random
 import shutil
 import signal
@@ -33,6 +34,18 @@ PR_SET_PDEATHSIG = 1
 PORTS = (15_000, 32_000)
 
 
+def _own_ports() -> tuple[int, int]:
+    """
+    Give the part of the ports that is ours where several processes share the tests.
+
+    Between two starts of a server its port is free for a moment, and no other process may draw it then.
+    """
+    first, end = PORTS
+    shares = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    number = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return first + (end - first) * number // shares, first + (end - first) * (number + 1) // shares
+
+
 class StartFailed(RuntimeError):
     """A service that is there did not come up; the message holds the end of its log."""
 
@@ -45,7 +58,7 @@ def free_port() -> int:
     """Return a TCP port of the loopback address that nobody listens on."""
     draw = random.SystemRandom()  # not the seeded one: two runs at once would want the same ports
     while True:
-        port = draw.randrange(*PORTS)
+        port = draw.randrange(*_own_ports())
         with socket.socket() as listener, contextlib.suppress(OSError):
             listener.bind(("127.0.0.1", port))
             return port

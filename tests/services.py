@@ -20,7 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
+from aiokafka.errors import (
+    LeaderNotAvailableError,
+    NotLeaderForPartitionError,
+    PolicyViolationError,
+    UnknownTopicOrPartitionError,
+)
 from docker.errors import DockerException
 
 from tests.local_kafka import JarsMissing, start_kafka
@@ -155,6 +162,9 @@ class Kafka:
             # logs an error.
             while topic not in await admin.list_topics():  # noqa: ASYNC110 - the broker tells nobody
                 await asyncio.sleep(_AGAIN_S)
+            for number in range(partitions):
+                while not await _leads(admin, TopicPartition(topic, number)):  # noqa: ASYNC110 - as above
+                    await asyncio.sleep(_AGAIN_S)
         return topic
 
     async def delete_topic(self, name: str) -> None:
@@ -163,3 +173,18 @@ class Kafka:
             await admin.delete_topics([name])
             while name in await admin.list_topics():  # noqa: ASYNC110 - the broker tells nobody
                 await asyncio.sleep(_AGAIN_S)
+
+
+async def _leads(admin: AIOKafkaAdminClient, place: TopicPartition) -> bool:
+    """
+    Say whether the broker that is to lead a partition knows that it does.
+
+    Asked by deleting nothing from it, which only its leader does, or refuses where the topic is compacted.
+    """
+    try:
+        await admin.delete_records({place: RecordsToDelete(0)})
+    except PolicyViolationError:
+        return True
+    except (NotLeaderForPartitionError, LeaderNotAvailableError, UnknownTopicOrPartitionError):
+        return False
+    return True

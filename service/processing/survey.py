@@ -158,7 +158,8 @@ class Survey:
             await store.ping()
             await store.inspect()
             stored = await store.load_epochs()
-            if stored.generation < epochs.generation:
+            is_lost = stored.generation < epochs.generation or bool(epochs.ids.keys() - stored.ids.keys())
+            if is_lost:
                 await store.save_epochs(epochs)
         except Unavailable as error:
             self._retrying.unanswered(Part.STORE, error)
@@ -166,7 +167,7 @@ class Survey:
         self._retrying.answered(Part.STORE)
         if stored.generation > epochs.generation:
             raise Renewed
-        if stored.generation < epochs.generation:
+        if is_lost:
             # Somebody deleted them: had the view gone back, the ping before would have raised `Behind`.
             self._instruments.behind()
             _log.warning(

@@ -26,7 +26,7 @@ WORDS = re.compile(r"resume +it goes on")
 SETTING = re.compile(rf"{PREFIX}(REDIS_URL|KAFKA_BOOTSTRAP_SERVERS)=(\S+)")
 HEARTBEAT_S = 1
 GAP_AFTER_S = 5
-PAUSE_S = 10
+PAUSE_S = 7
 TICK_S = 10
 """The worker looks at the log's end every five seconds and at the deadlines every second; and some slack."""
 

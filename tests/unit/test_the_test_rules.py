@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests.processes import free_port
+
 ROOT = Path(__file__).parents[2]
 
 LOGS_AN_ERROR = """
@@ -48,7 +52,7 @@ def run(folder: Path, text: str, *options: str, **environment: str) -> str:
     }
     alone |= {"PATH": str(folder), "EVSE_STATUS_TEST_CACHE": str(folder), **environment}
     done = subprocess.run(command, check=False, cwd=ROOT, env=alone, capture_output=True, text=True)  # noqa: S603 - fixed
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def test_an_error_in_the_log_fails_a_test_that_did_not_ask_for_it(tmp_path: Path) -> None:
@@ -77,3 +81,22 @@ def test_a_missing_service_fails_in_ci(tmp_path: Path) -> None:
 def test_tests_that_need_services_can_be_left_out(tmp_path: Path) -> None:
     """The marker is set by the fixtures a test asks for, in time for -m."""
     assert "2 deselected" in run(tmp_path, NEEDS_SERVICES, "-m", "not services")
+
+
+def test_a_redis_that_was_given_is_not_shared_by_processes(tmp_path: Path) -> None:
+    """Each would empty it under the tests of the other: nothing is run, and the remedy is named."""
+    printed = run(tmp_path, NEEDS_SERVICES, "-n", "2", REDIS_URL="redis://127.0.0.1:1/0")
+    assert "REDIS_URL would be emptied by each process" in printed
+    assert "make test PROCESSES=0" in printed
+    assert "passed" not in printed
+
+
+def test_no_two_processes_draw_the_same_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port of a server that is down for a moment stays its own."""
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "2")
+    drawn = []
+    for name in ("gw0", "gw1"):
+        monkeypatch.setenv("PYTEST_XDIST_WORKER", name)
+        drawn.append([free_port() for _ in range(50)])
+
+    assert max(drawn[0]) < min(drawn[1])

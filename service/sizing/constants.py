@@ -1,0 +1,91 @@
+"""
+What was measured of one record and one EVSE, with the benchmark, the commit and the machine of each figure.
+
+The figures are those of the results that are kept with the benchmarks; a test holds the two together. This
+module computes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The run that a figure is from. `result`: its file among the kept results, empty where none was kept."""
+
+    benchmark: str
+    commit: str
+    machine: str
+    result: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """
+    One figure, and what each connector of the EVSE adds to it.
+
+    `name` is the figure's in its result.
+    """
+
+    name: str
+    meaning: str
+    unit: str
+    source: Source
+    value: float
+    connector: float = 0.0
+
+    def of(self, connectors: int) -> float:
+        """Give it for an EVSE with so many connectors."""
+        return self.value + connectors * self.connector
+
+
+_REFERENCE = Source(
+    "make bench RECORDS=200000 COMPILED=1",
+    "a7de08a196-changed",
+    "2 cores of an Intel Xeon, CPython 3.11.7, Valkey 9.1.2, Kafka 4.1.0",
+    "a7de08a196-changed-reference.json",
+)
+_SIZES = Source(
+    ".venv/bin/python -m tests.benchmarks.sizes",
+    "343643e839",
+    "2 cores of an Intel Xeon, CPython 3.11.7, Valkey 9.1.2",
+    "343643e839-sizes.json",
+)
+_FLAT = Source(
+    ".venv/bin/python -m tests.benchmarks.flat", "7571dfb", "2 cores; its description was not kept"
+)
+
+CPU = Constant("worker", "CPU of a worker for a record", "µs", _REFERENCE, 366.22)
+CPU_COMPILED = Constant("compiled worker", "CPU of a compiled worker for a record", "µs", _REFERENCE, 272.26)
+WORKER = Constant("consume", "memory of a worker before it holds any state", "MB", _REFERENCE, 77.129)
+
+IDLE = Constant(
+    "idle_evse_bytes", "memory of a worker for an EVSE whose state is not in it", "B", _FLAT, 1_800
+)
+
+INPUT_STATUS = Constant("input_status", "a status in the input topic", "B", _SIZES, 263.75)
+INPUT_LINK = Constant("input_link", "a word about the link in the input topic", "B", _SIZES, 236.0)
+INPUT_HEARTBEAT = Constant("input_heartbeat", "a heartbeat in the input topic", "B", _SIZES, 220.0)
+SNAPSHOT = Constant("snapshot", "a snapshot", "B", _SIZES, 1_194.4, 1_036.6)
+TRANSITION = Constant("transition", "a transition", "B", _SIZES, 505.33)
+BASE = Constant("base", "a base in the ledger", "B", _SIZES, 1_313.4, 49.824)
+BASE_STATUS = Constant("base_status", "a recent report in a base", "B", _SIZES, 53.56)
+BASE_HEARTBEAT = Constant("base_heartbeat", "a recent heartbeat in a base", "B", _SIZES, 4.6136)
+LEDGER_DAY = Constant("ledger_day", "a closed day of an EVSE in the ledger", "B", _SIZES, 237.89, 68.911)
+LEDGER_FLAP = Constant("ledger_flap", "a closed offline span in the ledger", "B", _SIZES, 398.64, 753.66)
+
+REDIS_EVSE = Constant("redis_evse", "an EVSE without history in Redis", "B", _SIZES, 4_089.8, 2_095.0)
+REDIS_STATUS = Constant("redis_status", "a recent report in Redis", "B", _SIZES, 221.45)
+REDIS_HEARTBEAT = Constant("redis_heartbeat", "a recent heartbeat in Redis", "B", _SIZES, 16.925)
+REDIS_DAY = Constant("redis_day", "a closed day of an EVSE in Redis", "B", _SIZES, 280.22, 34.448)
+REDIS_FLAP = Constant("redis_flap", "a closed offline span in Redis", "B", _SIZES, 392.18, 735.42)
+SAVED = Constant("saved", "what a save sends to Redis", "B", _SIZES, 2_759.2, 2_100.0)
+SAVED_STATUS = Constant("saved_status", "a recent report in what a save sends", "B", _SIZES, 216.28)
+SAVED_HEARTBEAT = Constant("saved_heartbeat", "a recent heartbeat in what a save sends", "B", _SIZES, 17.02)
+
+STATE = Constant("memory_evse", "an EVSE without history in a worker", "B", _SIZES, 15_008.0, 4_580.8)
+STATE_STATUS = Constant("memory_status", "a recent report in a worker", "B", _SIZES, 845.49)
+STATE_HEARTBEAT = Constant("memory_heartbeat", "a recent heartbeat in a worker", "B", _SIZES, 58.946)
+STATE_DAY = Constant("memory_day", "a closed day of an EVSE in a worker", "B", _SIZES, 1_372.6, 33.887)
+STATE_FLAP = Constant("memory_flap", "a closed offline span in a worker", "B", _SIZES, 684.54, 331.74)

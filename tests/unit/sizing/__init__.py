@@ -1,0 +1,1 @@
+"""Settings: what can be set, what is refused, and that nothing secret is shown."""
