@@ -52,7 +52,7 @@ class Survey:
         self._shrunk: set[TopicPartition] = set()
         self._ledger = Topics.with_prefix(options.topic_prefix, options.source).ledger
         self._topics = (*options.topics, self._ledger)
-        self._ids: dict[str, str] = {}
+        self._ledger_id = ""
         self._changed: dict[str, str] = {}
 
     def reads_from(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -113,7 +113,7 @@ class Survey:
             await self._look_at_the_log(all_is_processed=all_is_processed)
         if now >= self._view_at:
             self._view_at = now + self._view_every_s
-            await self._look_at_the_topics()
+            await self._look_at_the_topics(epochs)
             await self._look_at_the_view(epochs)
 
     async def _look_at_the_log(self, *, all_is_processed: bool) -> None:
@@ -136,20 +136,21 @@ class Survey:
         if all_is_processed:
             self._watching.surveyed(asked_at, ends, reached)
 
-    async def _look_at_the_topics(self) -> None:
+    async def _look_at_the_topics(self, epochs: Epochs) -> None:
         """Raise where a topic twice has another id than it had: a broker may be late to know of one."""
         try:
             ids = await self._ports.log.topic_ids(self._topics)
         except Unavailable as error:
             self._retrying.unanswered(Part.LOG, error)
             return
-        changed = {topic: ids[topic] for topic in others(self._ids, ids)}
+        ledger = self._ledger_id or ids.get(self._ledger, "")
+        changed = {topic: ids[topic] for topic in others({**epochs.ids, self._ledger: ledger}, ids)}
         again = {topic for topic, each in changed.items() if self._changed.get(topic) == each}
-        self._changed, self._ids = changed, {**ids, **self._ids}
+        self._changed, self._ledger_id = changed, ledger
         for topic in sorted(again - {self._ledger}):
             raise another(topic)
         if self._ledger in again:
-            self._ids[self._ledger] = ids[self._ledger]
+            self._ledger_id = ids[self._ledger]
             raise Renewed("the ledger was deleted and created again")
 
     async def _look_at_the_view(self, epochs: Epochs) -> None:
