@@ -97,9 +97,9 @@ def _unnamed(name: str, said: dict[str, Exception | None]) -> Exception:
     """Say that no Sentinel names the primary, and what helps where somebody has to help."""
     told = "; ".join(f"{place}: {error or 'no such name'}" for place, error in said.items())
     if all(isinstance(error, _REFUSALS) for error in said.values()):
-        return Unusable(
-            f"the Sentinels refuse this user ({told}): check EVSE_STATUS_REDIS_SENTINEL_USERNAME and "
-            "EVSE_STATUS_REDIS_SENTINEL_PASSWORD"
+        return exceptions.AuthenticationError(
+            f"no Sentinel lets it ask for the primary ({told}): check EVSE_STATUS_REDIS_SENTINEL_USERNAME "
+            "and EVSE_STATUS_REDIS_SENTINEL_PASSWORD"
         )
     # They may know it a moment later, as after a restart: so the remedy is told, and asking goes on.
     remedy = ": check the name in EVSE_STATUS_REDIS_URL" if None in said.values() else ""

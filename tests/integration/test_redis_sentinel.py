@@ -15,7 +15,8 @@ from redis.asyncio import Redis
 from schemas.view import Keys
 from service.adapters.memory import MemoryLedger, MemoryLog, MemoryPublisher
 from service.adapters.redis import RedisViewStore
-from service.adapters.redis_connection import RedisProbe, RedisSettings
+from service.adapters.redis_connection import RedisProbe, RedisSettings, connect_to_read
+from service.dashboard.reading import SILENT, RedisView
 from service.domain.rules import Rules
 from service.processing.options import Ports
 from service.processing.ports import Behind, SaveOutcome, Unavailable, Unusable
@@ -152,6 +153,20 @@ async def test_the_commands_read_it_there(quiet_sentinels: LocalSentinels) -> No
     listed = await command("list", settings=settings)
 
     assert (listed.code, listed.out.split("\t")[0]) == (0, "a")
+
+
+async def test_the_page_reads_it_there(quiet_sentinels: LocalSentinels) -> None:
+    """And takes Sentinels that refuse it for a view out of reach, as it does a server that does."""
+    async with started(settings_of(quiet_sentinels)) as store:
+        await store.save([write("a")])
+    client = connect_to_read(settings_of(quiet_sentinels))
+    assert (await RedisView(client, "evse").counts()).evses == 1
+    await client.aclose()
+
+    client = connect_to_read(RedisSettings(quiet_sentinels.url))
+    with pytest.raises(SILENT):
+        await RedisView(client, "evse").counts()
+    await client.aclose()
 
 
 @pytest.mark.slow
