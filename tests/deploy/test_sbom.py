@@ -69,6 +69,8 @@ def test_it_names_every_locked_package_with_its_hashes(bill: Json) -> None:
 
     assert named == {(name, version, tuple(sorted(hashes))) for name, version, hashes in locked}
     assert all(hashes for _, _, hashes in locked)
+    lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    assert len(bill["components"]) == sum(not line.startswith(" ") for line in lines)
 
 
 def test_it_tells_what_runs_from_what_builds_and_tests(bill: Json) -> None:
