@@ -28,7 +28,7 @@ from tests.deploy.files import DEPLOY
 from tests.secured_kafka import PASSWORD, SecuredKafka, unsigned_token
 from tests.services import Kafka
 from tests.token_endpoint import CLIENT, SECRET, token_server
-from tests.topics import of_event, read, write
+from tests.topics import Sent, of_event, read, write
 
 LINES = (DEPLOY / "kafka" / "acls.txt").read_text(encoding="utf-8").splitlines()
 RIGHTS = [line.split() for line in LINES if line and not line.startswith("#")]
@@ -255,6 +255,34 @@ async def test_everybody_can_do_their_own(output_topics: SecuredKafka) -> None:
     for name, topic in (("reader", "evse.events"), ("producer", "evse.events"), ("operator", "evse.ledger")):
         with pytest.raises(PortError):
             await _read(user(output_topics, name), topic)
+
+
+@pytest.mark.slow
+async def test_an_operator_sends_a_dead_letter_again(output_topics: SecuredKafka) -> None:
+    """With the command, as its own user."""
+    told = {
+        "dl_reason": b"not_json",
+        "dl_message": b"no JSON",
+        "dl_topic": b"evse.events",
+        "dl_partition": b"0",
+        "dl_offset": b"0",
+        "dl_timestamp": b"2026-01-05T12:00:00Z",
+        "dl_at": b"2026-01-05T12:00:00Z",
+    }
+    letter = Sent(b"e1", b"no JSON", headers=tuple(told.items()))
+    await write(Kafka(output_topics.bootstrap_servers), "evse.dead-letters", [letter])
+    own = {
+        "KAFKA_BOOTSTRAP_SERVERS": output_topics.server("SASL"),
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "KAFKA_CA_FILE": str(output_topics.authority.file),
+        "KAFKA_SASL_USERNAME": "operator",
+        "KAFKA_SASL_PASSWORD": PASSWORD,
+    }
+    listed = await command("dead-letters", "list", settings=own)
+    sent = await command("dead-letters", "replay", "--reason", "not_json", "--yes", settings=own)
+
+    assert (listed.code, "not_json" in listed.out) == (0, True), listed
+    assert sent.code == 0, sent
 
 
 def _producer(settings: Settings) -> AIOKafkaProducer:
