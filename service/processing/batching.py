@@ -7,24 +7,22 @@ for the batch in hand, and so does whoever asks for what is current.
 
 from __future__ import annotations
 
-BATCH_S = 5.0
-"""Seconds that a batch should take at most; well below what a revocation waits (half a session of 30 s)."""
-
 _FIRST = 10_000
 """Records of the first batch, from which the others are judged."""
 _LEAST = 1_000
 
 
 class BatchSize:
-    """Judges the next batch by the last one; `most` records are the limit whatever they take."""
+    """Judges the next batch by the last one, to take `seconds`; `most` records are the limit in any case."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, seconds: float) -> None:
         self._most = most
+        self._seconds = seconds
         self.records = min(_FIRST, most)
 
     def took(self, records: int, seconds: float) -> None:
         """Note what a batch took. A small one tells little, since each has costs of its own."""
         if records < _LEAST:
             return
-        in_time = round(BATCH_S * records / seconds) if seconds > 0 else self._most
+        in_time = round(self._seconds * records / seconds) if seconds > 0 else self._most
         self.records = min(max(in_time, _LEAST), self._most)

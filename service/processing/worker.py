@@ -86,7 +86,7 @@ class Worker:
             instruments=self._instruments,
             now=now,
         )
-        self._size = BatchSize(self._options.max_batch_records)
+        self._size = BatchSize(self._options.max_batch_records, self._options.drain_budget_s / 2)
         self._turn_in_hand = asyncio.Lock()
         self._in_hand: frozenset[TopicPartition] = frozenset()
         self._held_back: list[Record] = []

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from service.processing.batching import BATCH_S, BatchSize
+from service.processing.batching import BatchSize
+
+BATCH_S = 5.0
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,7 @@ from service.processing.batching import BATCH_S, BatchSize
 )
 def test_the_next_batch_is_judged_by_the_last(records: int, seconds: float, next_records: int) -> None:
     """It is to take some seconds at most, but never so few records that each pays for the batch."""
-    size = BatchSize(60_000)
+    size = BatchSize(60_000, BATCH_S)
 
     size.took(records, seconds)
 
@@ -30,7 +32,7 @@ def test_the_next_batch_is_judged_by_the_last(records: int, seconds: float, next
 
 def test_the_setting_is_the_limit() -> None:
     """However quick it goes, and for the first batch, too."""
-    size = BatchSize(20)
+    size = BatchSize(20, BATCH_S)
     first = size.records
     size.took(5_000, 0.1)
 
