@@ -329,7 +329,7 @@ def _take_removal(
     state.unsaved.dropped_gaps += state.declarations.remove_after(key)
     state.unsaved.gaps = [gap for gap in state.unsaved.gaps if gap.key < key]
     state.unsaved.exclusions |= gone
-    recent.forget_inventories_after(state, key)
+    recent.forget_inventories_after(state, state.removed_from)
     recent.forget_connectors_after(state, state.removed_from)
     placed = recent.place(state, [effect], refold=True)
     verdict = Verdict.CORRECTED if again and placed.changed else Verdict.APPLIED

@@ -181,9 +181,14 @@ class Story:
         return reports
 
     def _inventory_status(self, connector: str) -> Report | None:
-        """The status of the earliest upsert that carries one, unless the EVSE was removed before."""
+        """
+        The status of the earliest upsert that carries one, unless the EVSE was removed before.
+
+        A removal dated back beyond the horizon voids what the upsert said of the EVSE; its effect on status
+        begins at the horizon all the same (reading 3).
+        """
         candidates = []
-        for entry in self.of_kind("evse.upserted"):
+        for entry in (each for each in self.entries if each.kind == "evse.upserted" and not each.late):
             for each in entry.event["evse"].get("connectors") or []:
                 if each["uid"] == connector and each.get("status") is not None:
                     key = entry.begins

@@ -204,4 +204,18 @@ def test_a_removal_before_the_horizon_takes_back_what_a_later_inventory_named() 
     )
 
     assert state.connector_uids() == []
-    assert state.reports == 1
+    assert orjson.loads(snapshot(state, state.as_of, RULES))["connectors"] == []
+
+
+def test_what_an_inventory_said_before_the_horizon_outlives_a_removal_dated_before_it() -> None:
+    """The removal's effect on status begins at the horizon; the connector is known by a report, too."""
+    connectors = [{"uid": "c1", "status": "AVAILABLE"}]
+    state = folded(
+        said("evse.upserted", "2026-01-05T23:59:31Z", evse={"connectors": connectors}),
+        status("AVAILABLE", "2026-01-05T23:59:41Z"),
+        said("evse.heartbeat", "2026-01-08T00:00:00Z"),
+        said("evse.removed", "2026-01-04T00:00:00Z", "2026-01-08T00:00:01Z"),
+    )
+
+    window = orjson.loads(snapshot(state, state.as_of, RULES))["connectors"][0]["windows"][0]
+    assert window["up_seconds"] == 30  # from the inventory on, and not from the report
