@@ -367,7 +367,6 @@ class Steps:
         The guard holds back a late write, but nothing holds back a late send: it may have come after that of
         the new owner, and would stand as the newest (promise P7).
         """
-        asked_at = self._ports.clock.monotonic()
         seen = await self._retrying(Part.STORE, partial(self._ports.store.look, list(sent)))
         overtaken = [
             uid for uid, each in seen.items() if sent[uid].position.judge(each.position) is SaveOutcome.SAVED
@@ -386,7 +385,8 @@ class Steps:
         for remake in {sent[uid].remake for uid in overtaken}:
             held = {uid: self._states.peek(uid) for uid in overtaken if sent[uid].remake == remake}
             current = [remake(uid, each) for uid, each in held.items() if each is not None]
-            await self.publish(current, asked_at, remake)
+            # Others own these: however quick it is, they may have gone on since this was loaded.
+            await self.publish(current, -math.inf, remake)
 
     def _count(self, plans: Iterable[Plan]) -> None:
         """Count what became of the records of some EVSEs."""

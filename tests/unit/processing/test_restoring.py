@@ -738,6 +738,36 @@ def test_snapshots_sent_late_are_followed_by_the_current_ones() -> None:
     assert (last["revision"], last["connectors"][0]["status_since"]) == (3, "2026-01-05T12:02:00Z")
 
 
+def test_what_is_sent_after_a_late_send_is_looked_after_again() -> None:
+    """
+    The other worker goes on between the look at the view and that send (seed 4104).
+
+    Who is overtaken owns nothing any more, so that however quick it sends, it may be late.
+    """
+    driver = Driver(options=with_options(max_batch_records=1))
+    driver.pipe(status_reported("AVAILABLE", "12:00"))
+    for minute, word in enumerate(("CHARGING", "FINISHING"), 1):
+        driver.write(status_reported(word, f"12:0{minute}"))
+    _, heir = driver.new_worker()
+
+    async def goes_on() -> None:
+        driver.write(status_reported("OUTOFORDER", "12:03"))
+        while await heir.turn():
+            pass
+
+    async def hang() -> None:
+        await take_over(driver, heir)
+        driver.clock.advance(driver.options.late_after_s + 1)
+        driver.faults.arm_next("publisher.publish", When.BEFORE, goes_on)
+
+    driver.faults.arm_next("publisher.publish", When.BEFORE, hang)
+    driver.run(driver.worker.turn())
+
+    last = driver.last_snapshots()["e1"]
+    assert last is not None
+    assert (driver.instruments.late_sends, last["status"]) == (2, "OUTOFORDER")
+
+
 def test_what_an_overtaken_worker_sends_again_is_followed_by_the_current_one() -> None:
     """It was stopped for a while, and goes on with what the output topics were to be told anew."""
     driver = Driver(options=with_options(max_batch_records=1))
