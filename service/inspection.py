@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from service.processing.bearings import Bearings, forgotten
 from service.processing.identity import another, others
@@ -42,6 +42,13 @@ class GroupLook(Protocol):
     async def topic_ids(self, topics: Sequence[str]) -> dict[str, str]: ...
 
     async def has_records(self, partition: TopicPartition, start: int, end: int) -> bool: ...
+
+
+class Kept(NamedTuple):
+    """A compacted topic that may not be there yet, and what reads it."""
+
+    topic: str
+    reader: LedgerReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +160,8 @@ class Inspection:
         self,
         store: ViewStore,
         group: GroupLook,
-        ledger: LedgerReader,
-        snapshots: LedgerReader,
+        ledger: Kept,
+        snapshots: Kept,
         inputs: Sequence[str],
     ) -> None:
         self._store = store
@@ -239,11 +246,15 @@ class Inspection:
 
     async def _known(self, number: int) -> _Known:
         known = _Known()
-        async for records in self._ledger.read(number):
-            for record in records:
-                known.take(record)
-        async for records in self._snapshots.read(number):
-            known.uids |= {(each.key or b"").decode() for each in records if each.value is not None}
+        topics = (self._ledger.topic, self._snapshots.topic)
+        there = {place.topic for place in await self._group.partitions(topics)}
+        if self._ledger.topic in there:
+            async for records in self._ledger.reader.read(number):
+                for record in records:
+                    known.take(record)
+        if self._snapshots.topic in there:
+            async for records in self._snapshots.reader.read(number):
+                known.uids |= {(each.key or b"").decode() for each in records if each.value is not None}
         return known
 
 

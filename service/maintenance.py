@@ -15,7 +15,7 @@ from service.adapters.clock import SystemClock
 from service.adapters.kafka_admin import check_topics
 from service.adapters.kafka_group import KafkaGroup
 from service.adapters.kafka_ledger import KafkaLedger
-from service.inspection import Findings, Fit, Inspection
+from service.inspection import Findings, Fit, Inspection, Kept
 from service.life import run_watched
 from service.processing.instruments import NoInstruments
 from service.processing.outputs import Topics
@@ -41,7 +41,8 @@ async def fit(settings: Settings) -> Fit:
 def _inspection(settings: Settings, store: ViewStore, group: KafkaGroup) -> Inspection:
     reading = app.reader_settings(settings)
     ledger, snapshots = (
-        KafkaLedger(reading, topic) for topic in (settings.ledger_topic, settings.snapshots_topic)
+        Kept(topic, KafkaLedger(reading, topic))
+        for topic in (settings.ledger_topic, settings.snapshots_topic)
     )
     return Inspection(store, group, ledger, snapshots, settings.input_topics)
 

@@ -105,6 +105,10 @@ class Health:
         """Note that a part outside does not answer; until `recovered` no partition is expected to move."""
         self._blocked.setdefault(part, {})[witness] = reason
 
+    def answers(self, part: Part) -> bool:
+        """Tell whether nobody misses a part outside."""
+        return part not in self._blocked
+
     def recovered(self, part: Part, now: float, witness: Witness = Witness.LOOP) -> bool:
         """
         Note that a part answered; when no witness misses it any more, everything gets its full time again.

@@ -116,6 +116,14 @@ class Survey:
             await self._look_at_the_topics(epochs)
             await self._look_at_the_view(epochs)
 
+    async def look_while_waiting(self) -> None:
+        """Ask how far the log goes while a batch waits for a part outside: metrics and alerts tell of it."""
+        now = self._ports.clock.monotonic()
+        # Who waits for Kafka is not to wait for it twice.
+        if now >= self._log_at and self._health.answers(Part.LOG) and self._health.answers(Part.PUBLISHER):
+            self._log_at = now + self._log_every_s
+            await self._look_at_the_log(all_is_processed=False)
+
     async def _look_at_the_log(self, *, all_is_processed: bool) -> None:
         log, asked_at = self._ports.log, self._ports.clock.now()
         self._health.misses(log.unknown_topics())
@@ -127,9 +135,14 @@ class Survey:
         self._retrying.answered(Part.LOG)
         reached = {partition: log.position(partition) for partition in ends}
         self._refuse_shrunk(ends, reached)
+        progress = self._assignment.progress()
         for partition, end in ends.items():
             position = reached[partition]
             self._health.seen(partition, position, end, self._ports.clock.monotonic())
+            here = progress.get(partition)
+            if not all_is_processed and here is not None and here.restored:
+                # What was fetched waits, too. Where nothing does, the markers of transactions are behind us.
+                position = min(position or 0, here.done)
             self._instruments.lag(partition, max(0, end - (position or 0)))
             if position is not None:
                 self._instruments.position(partition, position)

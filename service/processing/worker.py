@@ -321,6 +321,7 @@ class Worker:
             self._ports.log.pause(self._ports.log.assignment())
             self._paused = True
             self._held_back += await self._ports.log.fetch(0.0, self._size.records)
+            await self._survey.look_while_waiting()
 
     def _resume(self) -> None:
         if self._paused:

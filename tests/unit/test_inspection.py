@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 
 from service.adapters.memory_view import MemoryViewStore
-from service.inspection import Inspection
+from service.inspection import Inspection, Kept
 from service.processing.ports import Checkpoint, Commit, Record, TopicPartition
 
 PLACE = TopicPartition("evse.events", 0)
@@ -55,7 +55,13 @@ class NoRecords:
 def test_a_log_that_is_processed_meanwhile_is_not_another_one() -> None:
     """Its end is asked last: a checkpoint or a commit that is read before it lies below it."""
     store = MemoryViewStore()
-    inspection = Inspection(store, BusyGroup(), NoRecords(), NoRecords(), ("evse.events",))
+    inspection = Inspection(
+        store,
+        BusyGroup(),
+        Kept("evse.ledger", NoRecords()),
+        Kept("evse.snapshots", NoRecords()),
+        ("evse.events",),
+    )
 
     async def looks() -> None:
         await store.start()

@@ -504,6 +504,27 @@ def test_a_worker_without_records_is_ready() -> None:
     assert driver.instruments.turns > 0
 
 
+def test_what_waits_for_a_view_that_does_not_answer_shows_in_the_lag() -> None:
+    """The batch in hand, what was fetched meanwhile, and what is written while the same call is made again."""
+    driver = Driver(options=with_options(max_batch_records=1))
+    driver.settle()
+    waiting: list[int] = []
+
+    def comes_back() -> None:
+        waiting.extend(driver.instruments.lags.values())
+        driver.server.available = True
+
+    for minute in range(3):
+        driver.write(status_reported("CHARGING", f"12:0{minute}"))
+    driver.server.available = False
+    driver.clock.at(driver.clock.monotonic() + 30, comes_back)
+    driver.settle()
+
+    assert waiting == [3]
+    driver.advance(timedelta(seconds=10))
+    assert set(driver.instruments.lags.values()) == {0}
+
+
 def test_a_consumer_that_gives_nothing_though_records_wait_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
