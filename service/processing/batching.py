@@ -1,15 +1,33 @@
 """
-How many records are taken at once: as many as wait, but no more than take some seconds.
+How many records are taken at once, and in what portions: as many as wait, but no more than take some seconds.
 
 A large batch is cheap, since what waits of an EVSE makes one write and one snapshot. But a revocation waits
-for the batch in hand, and so does whoever asks for what is current.
+for the batch in hand, and so does whoever asks for what is current. A late event is folded again with all
+that is recent of its EVSE, up to some 20 ms, a thousand times what one in order takes: nobody knows before
+what a batch will take.
 """
 
 from __future__ import annotations
 
-_FIRST = 10_000
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+
+from service.processing.retry import Abandoned
+from service.processing.sifting import Item
+
+EVSES_AT_ONCE = 1_000
+"""So many are folded and saved, or read, at once: some hundred milliseconds, unless events are late."""
+
+_RECORDS_AT_ONCE = 64
+"""So many of one EVSE make one write and one snapshot."""
+
+_FIRST = 1_000
 """Records of the first batch, from which the others are judged."""
-_LEAST = 1_000
+_LEAST = 100
+
+
+class TooLong(Abandoned):
+    """A batch takes longer than a revocation waits; what was saved of it is a repeat in the next one."""
 
 
 class BatchSize:
@@ -26,3 +44,26 @@ class BatchSize:
             return
         in_time = round(self._seconds * records / seconds) if seconds > 0 else self._most
         self.records = min(max(in_time, _LEAST), self._most)
+
+    def was_too_long(self, records: int) -> None:
+        """Note that a batch was given up for the time it took."""
+        self.records = min(max(records // 8, _LEAST), self._most)
+
+
+class Waiting:
+    """What waits of a batch, by EVSE; of each in the order of the log."""
+
+    def __init__(self, groups: Mapping[str, Sequence[Item]]) -> None:
+        self._groups = dict(groups)
+
+    def portion(self) -> dict[str, Sequence[Item]]:
+        """Give what comes next of the first EVSEs, nothing when all is done."""
+        some = islice(self._groups.items(), EVSES_AT_ONCE)
+        return {uid: group[:_RECORDS_AT_ONCE] for uid, group in some}
+
+    def done(self, uids: Iterable[str]) -> None:
+        """Note that what came next of these is done; what they have more goes behind the others."""
+        for uid in uids:
+            rest = self._groups.pop(uid)[_RECORDS_AT_ONCE:]
+            if rest:
+                self._groups[uid] = rest

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 
 import structlog
 
@@ -22,6 +21,7 @@ from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.processing import storing
 from service.processing.assignment import Progress, partition_of
+from service.processing.batching import EVSES_AT_ONCE, TooLong, Waiting
 from service.processing.dead_letters import is_accepted
 from service.processing.decoding import decode
 from service.processing.instruments import Instruments, Part, Step
@@ -64,8 +64,11 @@ _log = structlog.get_logger()
 SAVE_ROUNDS = 3
 """How often a batch gives way to a view that is ahead of it, before it is left to whoever writes there."""
 
-EVSES_AT_ONCE = 1_000
-"""So many are folded and saved, or read, before others get their turn: some hundred milliseconds."""
+_FOLDED_FOR_S = 1.0
+"""Seconds after which a portion ends, whatever it holds yet."""
+
+_TURN_S = 0.05
+"""Seconds after which others get their turn: the group's heartbeats, and who asks for health."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class Steps:
         topics = Topics.with_prefix(options.topic_prefix, options.source)
         self.planning = Planning(rules, topics, options.topics)
         self._unchecked: dict[str, Sent] = {}
+        self._folded_s = 0.0
         self._outbox = Outbox(ports, topics, options.max_dead_letter_bytes, retrying, instruments)
         self.voice = Voice(ports, options, owned.watching, self._outbox, retrying, instruments)
 
@@ -112,7 +116,8 @@ class Steps:
         Take a batch, records of each partition in order, through all steps.
 
         Raises `TooManyRejections` after everything before that rejection is committed, `Defect` where our own
-        code fails, and `Abandoned` where another worker owns the EVSEs; then the states must be forgotten.
+        code fails, `Abandoned` where another worker owns the EVSEs, and `TooLong`; then the states must be
+        forgotten.
         """
         with self._tracing.batch(records):
             await self._process(records)
@@ -128,14 +133,18 @@ class Steps:
         sifted = sift(decoded, self._sifting(progress))
         rejected, evses = [*sifted.rejected], 0
         # In portions, however large the batch: what is written is let go, and others get their turn.
-        for portion in _portions(grouped(sifted.items)):
+        waiting, self._folded_s = Waiting(grouped(sifted.items)), 0.0
+        while portion := waiting.portion():
             saved_at = clock.monotonic()
-            plans, displaced = await self._fold_and_save(portion)
+            plans, displaced, left = await self._fold_and_save(portion)
+            waiting.done(uid for uid in portion if uid not in left)
             await self.publish(plans, saved_at)
             self._watching.heard(plans)
             self._count(plans)
             evses += len(plans)
             rejected += displaced
+            if self._folded_s > self._options.drain_budget_s:
+                raise TooLong(f"to fold it takes more than {self._options.drain_budget_s:g} s")
         await self._reject(rejected)
         self._watching.observe(sifted.items, self._ports.clock.now())
         await self.voice.tell_gaps()
@@ -260,23 +269,27 @@ class Steps:
         held = self._states.get(uid)
         return None if held is None else held.state.partition
 
-    async def _fold_and_save(self, groups: Mapping[str, Sequence[Item]]) -> tuple[list[Plan], list[Rejected]]:
+    async def _fold_and_save(
+        self, groups: Mapping[str, Sequence[Item]]
+    ) -> tuple[list[Plan], list[Rejected], dict[str, Sequence[Item]]]:
         """
-        Fold and save, an EVSE at a time; give what was done, and what turned out to live elsewhere.
+        Fold and save, an EVSE at a time; give what was done, what lives elsewhere, and what is left.
 
         Where the view is ahead of what is held, that is forgotten and loaded, and the records are taken
         again: those the view has are then repeats.
         """
         done: list[Plan] = []
         displaced: list[Rejected] = []
+        left: dict[str, Sequence[Item]] = {}
         for _ in range(SAVE_ROUNDS):
             with self._timed(Step.FOLD):
-                plans = self._plan(groups)
+                plans, more = await self._plan(groups)
+            left |= more
             with self._timed(Step.SAVE):
                 stale = await self._save(plans)
             done += [each for each in plans if each.uid not in stale]
             if not stale:
-                return done, displaced
+                return done, displaced, left
             self._states.forget(stale)
             await self.load(stale)
             once_more = [item for uid in groups if uid in stale for item in groups[uid]]
@@ -287,13 +300,23 @@ class Steps:
             groups = grouped(items)
         raise Abandoned("another worker writes the same EVSEs")
 
-    def _plan(self, groups: Mapping[str, Sequence[Item]]) -> list[Plan]:
-        plans = []
-        for uid, group in groups.items():
-            held = self._states.get(uid)
+    async def _plan(
+        self, groups: Mapping[str, Sequence[Item]]
+    ) -> tuple[list[Plan], dict[str, Sequence[Item]]]:
+        """Plan for some EVSEs, for a second at most; give what is left then."""
+        plans: list[Plan] = []
+        rest, monotonic = dict(groups), self._ports.clock.monotonic
+        began = turned = monotonic()
+        while rest and turned - began < _FOLDED_FOR_S:
+            uid = next(iter(rest))
+            group, held = rest.pop(uid), self._states.get(uid)
             if held is not None:
                 plans.append(plan(uid, group, held, self.planning))
-        return plans
+            if monotonic() - turned > _TURN_S:
+                await asyncio.sleep(0)
+                turned = monotonic()
+        self._folded_s += monotonic() - began
+        return plans, rest
 
     def _displaced(self, item: Item) -> Rejected:
         lives_in = self._home(item.event.evse_uid)
@@ -448,12 +471,6 @@ class Steps:
         ended = self._ports.clock.monotonic()
         self._instruments.step_took(step, ended - began)
         self._tracing.step_took(step, began, ended)
-
-
-def _portions(groups: Mapping[str, Sequence[Item]]) -> Iterator[dict[str, Sequence[Item]]]:
-    rest = iter(groups.items())
-    while portion := dict(islice(rest, EVSES_AT_ONCE)):
-        yield portion
 
 
 def _restored(uid: str, stored: StoredEvse) -> EvseState:

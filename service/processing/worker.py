@@ -13,7 +13,7 @@ import structlog
 
 from service.domain.rules import Rules
 from service.processing.assignment import Assignment, partition_of
-from service.processing.batching import BatchSize
+from service.processing.batching import BatchSize, TooLong
 from service.processing.chores import Chores
 from service.processing.dead_letters import TooManyRejections
 from service.processing.health import Health
@@ -193,6 +193,9 @@ class Worker:
                 epochs = self._steps.planning.epochs
                 await self._survey.look(epochs, all_is_processed=not self._held_back)
                 await self._chores.do()
+            except TooLong as reason:
+                self._size.was_too_long(len(records))
+                self._give_up(records, reason)
             except Abandoned as reason:
                 self._give_up(records, reason)
             except (Behind, Renewed) as reason:

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from service.processing.batching import BatchSize
+from service.processing import steps
+from service.processing.batching import BatchSize, Waiting
+from service.processing.planning import Plan, Planning, plan
+from service.processing.ports import TopicPartition
+from service.processing.sifting import Item
+from service.processing.states import Held
+from tests.builders import status_reported
+from tests.driver import Driver, with_options
 
 BATCH_S = 5.0
 
@@ -15,9 +24,9 @@ BATCH_S = 5.0
         (10_000, 1.0, 50_000),
         (10_000, 2 * BATCH_S, 5_000),
         (50_000, BATCH_S, 50_000),
-        (5_000, 60.0, 1_000),
+        (5_000, 600.0, 100),
         (10_000, 0.0, 60_000),
-        (999, 60.0, 10_000),
+        (99, 60.0, 1_000),
     ],
     ids=["quick", "slow", "just right", "very slow", "no time at all", "too small to tell"],
 )
@@ -37,3 +46,42 @@ def test_the_setting_is_the_limit() -> None:
     size.took(5_000, 0.1)
 
     assert (first, size.records) == (20, 20)
+
+
+def test_what_waits_is_taken_in_pieces_and_each_evse_in_order() -> None:
+    """One that has much to say does not keep the others waiting, and nothing is left out."""
+    groups = {"hot": list(range(150)), "e2": [7], "e3": [8, 9]}
+    waiting = Waiting(groups)  # type: ignore[arg-type] # what waits is not looked at
+    taken: dict[str, list[object]] = {uid: [] for uid in groups}
+    sizes: list[int] = []
+    while portion := waiting.portion():
+        left = set(portion) - {next(iter(portion))} if len(sizes) == 1 else set()
+        for uid, piece in portion.items():
+            taken[uid] += () if uid in left else piece
+        waiting.done(uid for uid in portion if uid not in left)
+        sizes.append(len(portion))
+
+    assert taken == groups
+    assert sizes[0] == 3
+
+
+def test_a_batch_that_takes_too_long_is_begun_again_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was saved of it is a repeat, so each time it comes further, and the loop turns in between."""
+    driver = Driver(options=with_options(drain_budget_s=15.0))
+    folded: list[str] = []
+
+    def slowly(uid: str, items: Sequence[Item], held: Held, planning: Planning) -> Plan:
+        made = plan(uid, items, held, planning)
+        if made.folded:
+            folded.append(uid)
+            driver.clock.advance(1.0)
+        return made
+
+    monkeypatch.setattr(steps, "plan", slowly)
+    uids = [f"e{number:02}" for number in range(40)]
+    driver.pipe(*(status_reported("AVAILABLE", "12:00", uid=uid) for uid in uids))
+
+    assert folded == uids
+    assert {uid for uid in uids if driver.view(uid)["revision"] == 1} == set(uids)
+    assert driver.instruments.given_up == 2
+    assert driver.broker.group("evse-status").committed == {TopicPartition("evse.events", 0): 40}

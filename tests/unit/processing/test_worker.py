@@ -505,7 +505,7 @@ def test_a_worker_without_records_is_ready() -> None:
 
 
 def test_what_waits_for_a_view_that_does_not_answer_shows_in_the_lag() -> None:
-    """The batch in hand, what was fetched meanwhile, and what is written while the same call is made again."""
+    """The batch in hand, what was fetched meanwhile, and what is written while the call is made again."""
     driver = Driver(options=with_options(max_batch_records=1))
     driver.settle()
     waiting: list[int] = []
