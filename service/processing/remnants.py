@@ -183,12 +183,15 @@ class Remnants:
         keys = [key for uid in uids for key in sorted(left.stale.get(uid, ()))]
         await self._publish([Message(self._ledger, number, key, None) for key in keys])
 
-    async def put_back(self, number: int, left: Leftovers, planning: Planning) -> dict[str, Micros]:
+    async def put_back(
+        self, number: int, left: Leftovers, planning: Planning, *, view_is_lost: bool
+    ) -> dict[str, Micros]:
         """
         Write what is left of EVSEs without a base, and make the ledger say the same.
 
         Gives those that the view now holds so, each with the time from which on nothing is known of it. Who
-        was removed is not among them. What the view holds itself stays.
+        was removed is not among them. What the view holds itself stays; where it is lost, what it holds is what
+        was put back before.
         """
         lost: dict[str, Micros] = {}
         rest = iter(left.uids)
@@ -198,7 +201,8 @@ class Remnants:
                 Part.STORE, partial(self._ports.store.save, [each.write for each in made])
             )
             for uid, each, outcome in zip(uids, made, outcomes, strict=True):
-                if outcome is not SaveOutcome.STALE:
+                is_back = outcome is SaveOutcome.ALREADY and view_is_lost
+                if outcome is SaveOutcome.SAVED or is_back:
                     await self._publish(each.messages)
                     self._tell_dropped(uid, each.messages)
                     if each.since is not None:

@@ -296,6 +296,7 @@ class Restoring:
             each.known is not None or each.left is not None for each in bearings.values()
         )
         something |= any(each.commit is not None and not each.is_set_by_hand for each in bearings.values())
+        something |= any(each.is_new for each in bearings.values())
         restored = Restored(
             {}, evses=len(book.bases), is_new=not something, ids=topics.ids, ledger=topics.ledger
         )
@@ -339,9 +340,9 @@ class Restoring:
         outcomes = await self._rebuilding.put_back(number, book, planning, left.word)
         written = [uid for uid, outcome in outcomes.items() if outcome is not SaveOutcome.STALE]
         await self._remnants.drop_stale(number, left, written)
-        restored.unseen = await self._remnants.put_back(number, left, planning)
-        restored.evses += len(restored.unseen)
         view_is_lost = all(each.known is None and each.left is None for each in bearings.values())
+        restored.unseen = await self._remnants.put_back(number, left, planning, view_is_lost=view_is_lost)
+        restored.evses += len(restored.unseen)
         restored.behind = {
             uid: book.edges[uid].as_of
             for uid, outcome in outcomes.items()

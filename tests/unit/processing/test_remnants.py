@@ -326,6 +326,40 @@ def test_after_a_rebuild_the_new_log_is_folded_onto_what_is_left(past: tuple[Jso
     assert explains(driver, "e1")
 
 
+def test_a_topic_made_anew_under_a_whole_view_costs_nothing_that_was_seen() -> None:
+    """Nothing has a base yet, and the last snapshots say what the view says: the view holds more."""
+    driver = Driver(options=with_options(tick_interval_s=0.0))
+    driver.pipe(status_reported("AVAILABLE", "12:00"), status_reported("CHARGING", "12:30"))
+    before = driver.view()
+    driver.stop()
+    lose_the_topic(driver)
+    rebuild(driver, "evse.events")
+    driver.write(status_reported("FINISHING", "00:05", day=1))
+    driver.restart()
+    come_back(driver)
+
+    assert driver.view()["revision"] == before["revision"] + 1
+    assert gaps_of(driver, "e1") == []
+
+
+def test_what_snapshots_hold_comes_back_where_nothing_else_is_left() -> None:
+    """View, ledger and topic went at once; a rebuild goes on from the last snapshots."""
+    driver = Driver(options=with_options(tick_interval_s=0.0))
+    driver.pipe(status_reported("AVAILABLE", "12:00"), status_reported("CHARGING", "12:30"))
+    revision = driver.view()["revision"]
+    driver.stop()
+    lose(driver)
+    lose_the_topic(driver)
+    driver.broker.recreate("evse.ledger")
+    rebuild(driver, "evse.events")
+    driver.write(status_reported("FINISHING", "00:05", day=1))
+    driver.restart()
+    come_back(driver)
+
+    assert driver.view()["revision"] == revision + 1
+    assert len(gaps_of(driver, "e1")) == 1
+
+
 def test_a_view_lost_before_the_first_batch_was_committed_is_no_other_log() -> None:
     """The commit stands before anything is written of a partition."""
     driver = Driver()
