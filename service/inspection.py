@@ -24,6 +24,7 @@ from service.processing.ports import (
     Unusable,
     ViewStore,
 )
+from service.processing.refusing import is_beyond, lost_generation
 
 
 class GroupLook(Protocol):
@@ -190,8 +191,8 @@ class Inspection:
                 known.reached(topic, epochs),
             )
             # Of a generation that nobody else knows of, what came before its log is in the snapshots alone.
-            is_beyond = signed is not None and (signed.generation or 0) > epochs.generation
-            if reached > each.end or is_beyond or (each.is_unknown and known.uids):
+            lost = is_beyond(signed, epochs.generation) and not (signed and signed.is_of_first_log)
+            if reached > each.end or lost or (each.is_unknown and known.uids):
                 new_logs.add(topic)
         for each in there.places:
             known, topic = known_of[each.place.partition], each.place.topic
@@ -209,7 +210,11 @@ class Inspection:
     async def fit(self) -> Fit:
         """Compare as a worker does at its start; the ledger is read where nothing else tells."""
         there = await self._there()
-        unknown = {each.place.partition for each in there.places if each.is_unknown}
+        unknown = {
+            each.place.partition
+            for each in there.places
+            if each.is_unknown or is_beyond(each.commit, there.epochs.generation)
+        }
         known_of = {number: await self._known(number) for number in sorted(unknown)}
         epochs = there.epochs
         for known in known_of.values():
@@ -221,6 +226,9 @@ class Inspection:
             bearings = replace(bearings, begin=each.begin, end=each.end)
             try:
                 bearings.refuse(each.place)
+                commit = each.commit
+                if commit and is_beyond(commit, epochs.generation) and not commit.is_of_first_log:
+                    raise lost_generation(each.place, commit, epochs.generation)
                 if bearings.is_forgotten and known_of[each.place.partition].uids:
                     raise forgotten(each.place)
             except Unusable as problem:

@@ -49,7 +49,7 @@ partition that is restored, and at each look at the log.
 _METADATA_MS = 10_000
 _SIGNED = r"evse-status generation (\d+)"
 _RESEND = {"resend": Resend.LAST_WORDS, "resend-history": Resend.HISTORY}
-_LEDGER = "ledger "
+_LEDGER, _SINCE = "ledger ", "log since "
 # Seconds that a poll is given beyond its own timeout to come back by itself.
 _GRACE = 0.2
 
@@ -354,8 +354,18 @@ def commit_from(said: Any) -> Commit | None:
     words = said.metadata.split(",")
     signed = re.fullmatch(_SIGNED, words[0])
     resend = max((_RESEND.get(word, Resend.NOTHING) for word in words), default=Resend.NOTHING)
-    ledger = next((word.removeprefix(_LEDGER) for word in words if word.startswith(_LEDGER)), "")
-    return Commit(said.offset, int(signed[1]) if signed else None, resend, ledger)
+    ledger, since = _told(words, _LEDGER), _told(words, _SINCE)
+    return Commit(
+        said.offset,
+        int(signed[1]) if signed else None,
+        resend,
+        ledger or "",
+        None if since is None else int(since),
+    )
+
+
+def _told(words: Iterable[str], name: str) -> str | None:
+    return next((word.removeprefix(name) for word in words if word.startswith(name)), None)
 
 
 def _signature(commit: Commit) -> str:
@@ -363,6 +373,8 @@ def _signature(commit: Commit) -> str:
     words += [word for word, resend in _RESEND.items() if resend is commit.resend]
     if commit.ledger:
         words.append(_LEDGER + commit.ledger)
+    if commit.since is not None:
+        words.append(f"{_SINCE}{commit.since}")
     return ",".join(words)
 
 

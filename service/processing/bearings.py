@@ -103,7 +103,7 @@ class Bearings:
         for what, offset in (
             ("the view is", self.known),
             ("the group is", self.processed),
-            ("the ledger is", marked),
+            ("ledger or snapshots are", marked),
         ):
             if offset is not None and offset > self.end:
                 raise beyond(place, f"{what} at offset {offset}", self.end)

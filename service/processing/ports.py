@@ -103,13 +103,20 @@ class Commit:
     What a group has committed of a partition; `generation` of the view it was for, None: not by a worker.
 
     `resend`: what has to be sent again of all that the view holds of the partition. `ledger` is the id of the
-    ledger that the worker wrote to, empty where brokers tell none.
+    ledger that the worker wrote to, empty where brokers tell none. `since` is the generation in which the log
+    began (`Epochs.since`), None where that was not said.
     """
 
     next_offset: int
     generation: int | None
     resend: Resend = Resend.NOTHING
     ledger: str = ""
+    since: int | None = None
+
+    @property
+    def is_of_first_log(self) -> bool:
+        """Whether no older log went before this one, so that it may hold all there ever was."""
+        return self.since == 0
 
 
 class Torn(PortError):

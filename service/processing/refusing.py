@@ -14,7 +14,7 @@ from service.processing.instruments import Part
 from service.processing.ledger import LedgerMark
 from service.processing.options import Ports
 from service.processing.planning import Planning
-from service.processing.ports import TopicPartition, Unusable
+from service.processing.ports import Commit, Epochs, TopicPartition, Unusable
 from service.processing.rebuilding import Book
 from service.processing.remnants import Remnants
 from service.processing.retry import Retrying
@@ -51,7 +51,7 @@ class Refusing:
         """
         for topic in others(book.epochs.identified(planning.epochs.ids).ids, topics.ids):
             raise another(topic)
-        _refuse_lost_generation(bearings, max(planning.epochs.generation, book.epochs.generation))
+        await self._find_generation(bearings, max(planning.epochs.generation, book.epochs.generation))
         forgets = any(each.is_forgotten for each in bearings.values())
         last = await self._remnants.reached(number) if forgets else None
         for index, (place, each) in enumerate(bearings.items()):
@@ -65,6 +65,22 @@ class Refusing:
             if each.is_forgotten and (reached or (book.has_history and len(bearings) == 1)):
                 await self._ask_again(place)
                 raise forgotten(place)
+
+    async def _find_generation(self, bearings: Mapping[TopicPartition, Bearings], known: int) -> None:
+        """
+        Take the generation from the commits where neither view nor ledger know it; raise `Renewed` then.
+
+        Raises `Unusable` where an older log went before: what it said was in view and ledger.
+        """
+        beyond = {place: each.commit for place, each in bearings.items() if is_beyond(each.commit, known)}
+        for place, commit in beyond.items():
+            if commit is not None and not commit.is_of_first_log:
+                raise lost_generation(place, commit, known)
+        newest = max((commit.generation or 0 for commit in beyond.values() if commit is not None), default=0)
+        if newest:
+            store = self._ports.store
+            await self._retrying(Part.STORE, lambda: store.save_epochs(Epochs(newest)))
+            raise Renewed("the group's commits know of a newer generation than view and ledger")
 
     async def _ask_again(self, place: TopicPartition) -> None:
         """
@@ -80,13 +96,15 @@ class Refusing:
                 raise Renewed("the broker did not know the group's offsets yet")
 
 
-def _refuse_lost_generation(bearings: Mapping[TopicPartition, Bearings], known: int) -> None:
-    """Raise `Unusable` where a worker has committed in a generation of which neither view nor ledger know."""
-    for place, each in bearings.items():
-        generation = 0 if each.commit is None else each.commit.generation or 0
-        if generation > known:
-            raise Unusable(
-                f"topic {place.topic}, partition {place.partition} was processed after rebuild {generation}, "
-                f"and view and ledger know of {known or 'none'}: the ledger was deleted while the view was "
-                "lost; run `evse-status rebuild`, which goes on from the last snapshots"
-            )
+def is_beyond(commit: Commit | None, known: int) -> bool:
+    """Tell whether a worker has committed in a generation of which neither view nor ledger know."""
+    return commit is not None and (commit.generation or 0) > known
+
+
+def lost_generation(place: TopicPartition, commit: Commit, known: int) -> Unusable:
+    """Say that what went before the log was in view and ledger alone, and both are lost."""
+    return Unusable(
+        f"topic {place.topic}, partition {place.partition} was processed after rebuild {commit.generation}, "
+        f"and view and ledger know of {known or 'none'}: the ledger was deleted while the view was lost; run "
+        "`evse-status rebuild`, which goes on from the last snapshots"
+    )

@@ -190,8 +190,8 @@ class Remnants:
         Write what is left of EVSEs without a base, and make the ledger say the same.
 
         Gives those that the view now holds so, each with the time from which on nothing is known of it. Who
-        was removed is not among them. What the view holds itself stays; where it is lost, what it holds is what
-        was put back before.
+        was removed is not among them. What the view holds itself stays; where it is lost, what it holds is
+        what was put back before.
         """
         lost: dict[str, Micros] = {}
         rest = iter(left.uids)

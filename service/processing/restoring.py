@@ -152,7 +152,8 @@ class Restoring:
         ):
             if uids:
                 _log.warning(
-                    f"{len(uids)} EVSEs {what}. Their time since then is unobserved until they are heard.",
+                    f"{len(uids)} EVSEs {what}. Their time since then is unobserved until a charger of "
+                    "the partition is heard.",
                     action="evses_unobserved",
                     partition=number,
                     evses=len(uids),
@@ -227,14 +228,14 @@ class Restoring:
             checkpoints |= {place: replace(each, mark=None) for place, each in checkpoints.items()}
             await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(checkpoints))
             await self._begin_ledger(number, restored, {}, epochs.identified(topics.ids))
-        await self._commit(bearings, restored, epochs.generation)
+        await self._commit(bearings, restored, epochs)
         return restored
 
     async def _commit(
         self,
         bearings: Mapping[TopicPartition, Bearings],
         restored: Restored,
-        generation: int,
+        epochs: Epochs,
     ) -> None:
         """
         Commit from where reading goes on, so that the group's lag is the true one.
@@ -246,7 +247,7 @@ class Restoring:
         commits = {
             place: commit
             for place, at in restored.seek.items()
-            if (commit := Commit(at, generation, restored.resend, restored.ledger)) != bearings[place].commit
+            if (commit := _commit(place, at, restored, epochs)) != bearings[place].commit
         }
         try:
             await self._retrying(Part.LOG, lambda: self._ports.log.commit(commits))
@@ -322,7 +323,7 @@ class Restoring:
             restored.checkpoints[place] = checkpoint
         restored.resend = _resend(bearings, restored.seek, topics)
         restored.until = _done_before(bearings)
-        await self._commit(bearings, restored, planning.epochs.generation)
+        await self._commit(bearings, restored, planning.epochs)
         await self._begin_ledger(number, restored, marks, planning.epochs.identified(topics.ids), book.epochs)
         await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(restored.checkpoints))
         return restored
@@ -379,6 +380,10 @@ class Restoring:
                 messages.append(self._topics.entry(number, ledger.mark_entry(place.topic, mark)))
         if messages:
             await self._retrying(Part.PUBLISHER, lambda: self._ports.publisher.publish(messages))
+
+
+def _commit(place: TopicPartition, at: int, restored: Restored, epochs: Epochs) -> Commit:
+    return Commit(at, epochs.generation, restored.resend, restored.ledger, epochs.of(place.topic))
 
 
 def _resend(

@@ -20,11 +20,14 @@ from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.owned import Owned
-from service.processing.ports import Epochs, Record, TopicPartition, Unavailable
+from service.processing.ports import Epochs, Record, TopicPartition, Unavailable, Unusable
 from service.processing.refusing import Renewed
 from service.processing.retry import Retrying
 
 _log = structlog.get_logger()
+
+_MISSED = 3
+"""So many looks without the ledger are no broker that has just started."""
 
 
 class Survey:
@@ -52,7 +55,7 @@ class Survey:
         self._shrunk: set[TopicPartition] = set()
         self._ledger = Topics.with_prefix(options.topic_prefix, options.source).ledger
         self._topics = (*options.topics, self._ledger)
-        self._ledger_id = ""
+        self._ledger_id, self._ledger_missed = "", 0
         self._changed: dict[str, str] = {}
 
     def reads_from(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -157,6 +160,12 @@ class Survey:
             self._retrying.unanswered(Part.LOG, error)
             return
         ledger = self._ledger_id or ids.get(self._ledger, "")
+        self._ledger_missed = self._ledger_missed + 1 if ledger and self._ledger not in ids else 0
+        if self._ledger_missed >= _MISSED:
+            raise Unusable(
+                f"there is no topic {self._ledger}, it was deleted: start the worker again, which creates it "
+                "(CREATE_TOPICS) and writes to it all that the view holds"
+            )
         changed = {topic: ids[topic] for topic in others({**epochs.ids, self._ledger: ledger}, ids)}
         again = {topic for topic, each in changed.items() if self._changed.get(topic) == each}
         self._changed, self._ledger_id = changed, ledger

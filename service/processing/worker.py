@@ -255,6 +255,7 @@ class Worker:
                     checkpoint,
                     resend=restored.resend,
                     ledger=restored.ledger,
+                    since=self._steps.planning.epochs.of(place.topic),
                     until=restored.until.get(place, 0),
                 )
                 if place in restored.seek:

@@ -101,10 +101,33 @@ def test_a_crash_while_the_ledger_is_written_anew_forgets_nothing(call: int, whe
     assert kept(driver) == before
 
 
-def test_a_ledger_lost_with_the_view_after_a_rebuild_stops_the_worker() -> None:
-    """The group's commits know of a generation that nobody else does; a rebuild goes on above it."""
-    driver = of_a_week()
+def test_a_ledger_lost_with_the_view_after_a_rebuild_costs_nothing_while_the_log_is_the_first() -> None:
+    """The group's commits know of the rebuild, and that no other log went before."""
+    driver = Driver(options=with_options(tick_interval_s=0.0))
+    driver.pipe(*PAST)
     rebuild(driver)
+    come_back(driver)
+    before, view = driver.ledger(), {uid: driver.view(uid) for uid in ("e1", "e2")}
+    driver.stop()
+    driver.broker.recreate("evse.ledger")
+    lose(driver)
+    driver.restart()
+    for _ in range(3):
+        come_back(driver)
+
+    assert {uid: driver.view(uid) for uid in ("e1", "e2")} == view
+    assert driver.ledger() == before
+    assert driver.server.view.epochs.generation == 1
+
+
+def test_a_ledger_lost_with_the_view_after_another_log_stops_the_worker() -> None:
+    """What that log said was in view and ledger; a rebuild goes on from the last snapshots."""
+    driver = of_a_week()
+    driver.stop()
+    lose_the_topic(driver)
+    rebuild(driver, "evse.events")
+    driver.write(status_reported("FINISHING", "00:05", day=8))
+    driver.restart()
     come_back(driver)
     revision = driver.view()["revision"]
     driver.stop()
@@ -131,6 +154,20 @@ def test_a_ledger_lost_with_the_view_costs_nothing_while_the_log_is_whole() -> N
 
     assert {uid: driver.view(uid) for uid in ("e1", "e2")} == view
     assert driver.ledger() == before
+
+
+def test_a_ledger_that_is_gone_for_good_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next one creates it, and writes to it all that the view holds."""
+    driver = full()
+    settle_and_survey(driver)
+    name, told = "evse.ledger", driver.broker.id_of
+    monkeypatch.setattr(driver.broker, "id_of", lambda topic: None if topic == name else told(topic))
+
+    settle_and_survey(driver)
+    settle_and_survey(driver)
+
+    with pytest.raises(Unusable, match=r"there is no topic evse.ledger.*start the worker"):
+        settle_and_survey(driver)
 
 
 def test_another_input_topic_stops_the_worker_though_it_is_longer() -> None:
@@ -193,4 +230,4 @@ def test_brokers_that_tell_no_ids_are_no_other_brokers(monkeypatch: pytest.Monke
     driver.advance(timedelta(days=1))
 
     assert driver.view()["revision"] == 1
-    assert commit_of(driver) == Commit(2, 0)
+    assert commit_of(driver) == Commit(2, 0, since=0)
