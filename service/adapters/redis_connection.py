@@ -22,6 +22,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from schemas.view import Keys
 from service.adapters.redis_packing import QUICK
 from service.adapters.redis_sentinel import NoSentinelError, Watched, watched_pool
+from service.adapters.tls_remedies import tls_remedy
 from service.processing.ports import Unavailable, Unusable
 
 # The options of a URL that are decided here: one of them would undo what the rest relies on.
@@ -195,8 +196,7 @@ def translated(part: str = "Redis") -> Iterator[None]:
     except NoSentinelError as error:
         raise Unusable(str(error)) from error
     except _PASSING as error:
-        remedy = next((text for kind, text in _REMEDIES.items() if isinstance(error, kind)), "")
-        raise Unavailable(f"{part} does not answer: {error}" + (f" ({remedy})" if remedy else "")) from error
+        raise _silent(part, error) from error
     except _OF_A_CLUSTER as error:
         raise Unusable(
             f"{part} is a node of a cluster ({error}): set EVSE_STATUS_REDIS_CLUSTER=true"
@@ -219,7 +219,13 @@ def _of_nodes(part: str, error: exceptions.RedisClusterException) -> Unavailable
         return Unusable(f"{part} refuses this user: {error}; check user, password and ACL")
     if "Cluster mode is not enabled" in str(error):
         return Unusable(f"{part} is no node of a cluster: set EVSE_STATUS_REDIS_CLUSTER=false")
-    return Unavailable(f"{part} does not answer: {error}")
+    return _silent(part, error)
+
+
+def _silent(part: str, error: Exception) -> Unavailable:
+    remedy = next((text for kind, text in _REMEDIES.items() if isinstance(error, kind)), "")
+    remedy = remedy or tls_remedy(str(error), "REDIS", "REDIS_URL")
+    return Unavailable(f"{part} does not answer: {error}" + (f" ({remedy})" if remedy else ""))
 
 
 async def refuse_eviction(client: Redis, *, allow: bool) -> None:
