@@ -31,7 +31,7 @@ class Certificates:
         """Give a context that checks names; raise `Unusable` for a file that is not what it must be."""
         try:
             context = ssl.create_default_context(cafile=self.ca_file)
-        except ssl.SSLError as error:
+        except OSError as error:
             raise self._no_authorities(error) from error
         if self.certificate_file is not None:
             self._show(context, self.certificate_file)
@@ -43,19 +43,23 @@ class Certificates:
         if self.ca_file is not None:
             try:
                 context.load_verify_locations(self.ca_file)
-            except ssl.SSLError as error:
+            except OSError as error:
                 raise self._no_authorities(error) from error
         return context
 
     def _show(self, context: ssl.SSLContext, certificate: Path) -> None:
+        both = f"{certificate} and its key" if self.key_file is None else f"{certificate} and {self.key_file}"
         try:
             context.load_cert_chain(certificate, self.key_file, self.password)
         except OSError as error:
             raise Unusable(
-                f"{PREFIX}{self.part}_CERTIFICATE_FILE: {certificate} and its key cannot be used ({error}): "
+                f"{PREFIX}{self.part}_CERTIFICATE_FILE: {both} cannot be used ({error}): "
                 "give certificate and key in PEM that belong together, and "
                 f"{PREFIX}{self.part}_KEY_PASSWORD where the key has one"
             ) from error
 
-    def _no_authorities(self, error: ssl.SSLError) -> Unusable:
-        return Unusable(f"{PREFIX}{self.part}_CA_FILE: {self.ca_file} holds no certificates in PEM ({error})")
+    def _no_authorities(self, error: OSError) -> Unusable:
+        return Unusable(
+            f"{PREFIX}{self.part}_CA_FILE: {self.ca_file} cannot be read as certificates in PEM ({error}): "
+            "give a file of those of the authorities"
+        )

@@ -71,27 +71,6 @@ def _remedy(name: str, known: set[str]) -> str:
     return f"did you mean {close[0]}?" if close else "remove it (`evse-status check` lists all settings)"
 
 
-def unsupported_tracing(environment: Mapping[str, str], prefix: str) -> list[str]:
-    """Give a line about each standard variable that wants spans sent in a way that is not there."""
-    problems = []
-    exporter = environment.get("OTEL_TRACES_EXPORTER", "")
-    if exporter not in ("", "otlp"):
-        problems.append(
-            f"OTEL_TRACES_EXPORTER: spans go to otlp and not to {exporter!r}; remove it, or set "
-            f"{prefix}TRACING=false"
-        )
-    # The one for traces goes before the one for everything.
-    names = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
-    name = next((each for each in names if environment.get(each)), None)
-    if name is not None and environment[name] != "http/protobuf":
-        problems.append(
-            f"{name}: spans are sent as http/protobuf and not as {environment[name]!r}; set "
-            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf and OTEL_EXPORTER_OTLP_ENDPOINT to the port of "
-            "the collector that speaks HTTP, 4318 as a rule"
-        )
-    return problems
-
-
 def in_words(detail: Any, prefix: str, given: Mapping[str, str], config: Path | None) -> str:
     """Say what is wrong with one value; `detail` is pydantic's, `given` the environment in upper case."""
     field = str(detail["loc"][0])

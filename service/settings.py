@@ -32,8 +32,8 @@ from service.setting_problems import (
     in_words,
     read_file,
     unknown_variables,
-    unsupported_tracing,
 )
+from service.tracing_variables import tracing_problems
 
 PREFIX = setting_kinds.PREFIX
 """What every variable begins with."""
@@ -298,7 +298,7 @@ def load_settings(config: Path | None = None) -> Settings:
         found = [one for one in error.errors() if one["type"] != "default_factory_not_called"]
         raise SettingsError([in_words(one, PREFIX, given, config) for one in found] + problems) from error
     if settings.tracing:
-        problems += unsupported_tracing(os.environ, PREFIX)
+        problems += tracing_problems(os.environ, PREFIX)
     if problems:
         raise SettingsError(problems)
     return settings

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from service.adapters.prometheus import markdown_table
+from service.adapters.prometheus import TABLE
+from service.adapters.prometheus_table import markdown_table
+from service.adapters.prometheus_workers import OF_PARENT
 from service.commands.size import in_units
 from service.domain.rules import KEPT_DAYS
 from service.settings import PREFIX, Settings
@@ -48,7 +50,12 @@ def with_sizing(text: str) -> str:
 
 def with_tables(text: str) -> str:
     """Put the tables between their marks."""
-    for name, table in (("settings", settings_table()), ("metrics", markdown_table().strip())):
+    tables = {
+        "settings": settings_table(),
+        "metrics": markdown_table(TABLE).strip(),
+        "metrics of the parent": markdown_table(OF_PARENT).strip(),
+    }
+    for name, table in tables.items():
         text = _between_marks(text, name, table)
     return text
 

@@ -15,6 +15,7 @@ import structlog
 from aiokafka import errors
 
 from service.adapters.kafka_reasons import reasons_heard
+from service.adapters.tls_remedies import tls_remedy
 from service.processing.ports import PortError, TooLarge, Unavailable, Unusable
 
 _log = structlog.get_logger()
@@ -221,7 +222,9 @@ class _PatienceToStart(Patience):
             except Unavailable as error:
                 if not heard:
                     raise
-                raise Unavailable(f"{error}: {'; '.join(heard)}") from error
+                said = "; ".join(heard)
+                remedy = tls_remedy(said, "KAFKA", "KAFKA_BOOTSTRAP_SERVERS")
+                raise Unavailable(f"{error}: {said}" + (f" ({remedy})" if remedy else "")) from error
 
 
 def patience_to_start(bootstrap_servers: Sequence[str], request_timeout_s: float) -> Patience:

@@ -8,8 +8,6 @@ knows nothing of how the numbers come about.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from operator import attrgetter
 
 from prometheus_client import (
@@ -25,6 +23,7 @@ from prometheus_client import (
 
 from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
 from service.adapters.prometheus_formats import Form, written
+from service.adapters.prometheus_table import Kind, Metric, counter, gauge, histogram
 from service.domain.events import Event
 from service.domain.time import SECOND, Micros
 from service.processing.instruments import Online, OutputKind, Part, Step, UptimeBand
@@ -34,107 +33,69 @@ _WORK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 _DELAY_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 172_800)
 _COUNTS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000)
 
-
-class Kind(StrEnum):
-    """What Prometheus takes a series for."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """
-    One row of the table.
-
-    `labels` maps each label to the enum of its values, or to None where they are topics, partitions or
-    definitions. Where an enum is the only label its series exist from the start, so that an alert on their
-    rate works before the first occurrence.
-    """
-
-    name: str
-    kind: Kind
-    help: str
-    labels: Mapping[str, type[StrEnum] | None]
-    buckets: Sequence[float] = ()
-
-
-def _counter(name: str, text: str, **labels: type[StrEnum] | None) -> Metric:
-    return Metric(f"evse_status_{name}", Kind.COUNTER, text, labels)
-
-
-def _gauge(name: str, text: str, **labels: type[StrEnum] | None) -> Metric:
-    return Metric(f"evse_status_{name}", Kind.GAUGE, text, labels)
-
-
-def _histogram(name: str, text: str, buckets: Sequence[float], **labels: type[StrEnum] | None) -> Metric:
-    return Metric(f"evse_status_{name}", Kind.HISTOGRAM, text, labels, buckets)
-
-
-EVENTS = _counter("events_total", "Events by what became of them.", verdict=Verdict)
-CLOCKS = _counter("clocks_corrected_total", "Events whose own time was not believed.")
-LEFT_OUT = _counter("fields_left_out_total", "Bad fields of an inventory that was good otherwise.")
-REPEATED = _counter("records_repeated_total", "Records applied before; their outputs were published again.")
-REJECTIONS = _counter("rejections_total", "Records that became dead letters.", reason=RejectionReason)
-EVENT_DELAY = _histogram(
+EVENTS = counter("events_total", "Events by what became of them.", verdict=Verdict)
+CLOCKS = counter("clocks_corrected_total", "Events whose own time was not believed.")
+LEFT_OUT = counter("fields_left_out_total", "Bad fields of an inventory that was good otherwise.")
+REPEATED = counter("records_repeated_total", "Records applied before; their outputs were published again.")
+REJECTIONS = counter("rejections_total", "Records that became dead letters.", reason=RejectionReason)
+EVENT_DELAY = histogram(
     "event_delay_seconds", "From when an event applied to the acks of its outputs.", _DELAY_SECONDS
 )
-RECEIPT_DELAY = _histogram(
+RECEIPT_DELAY = histogram(
     "receipt_delay_seconds", "From the receipt of an event to the acks of its outputs.", _DELAY_SECONDS
 )
-STEPS = _histogram("step_seconds", "One step of a batch, waiting included.", _WORK_SECONDS, step=Step)
-BATCHES = _histogram("batch_seconds", "One batch from fetch to commit.", _WORK_SECONDS)
-BATCH_RECORDS = _histogram("batch_records", "Records in a batch.", _COUNTS)
-BATCH_EVSES = _histogram("batch_evses", "EVSEs that a batch touched.", _COUNTS)
-ABANDONED = _counter("batches_abandoned_total", "Batches given up because a partition went meanwhile.")
-PUBLISHED = _counter("published_total", "Messages acknowledged by the brokers.", kind=OutputKind)
-TICKED = _counter("ticked_evses_total", "EVSEs whose numbers the slow tick refreshed.")
-STALE = _counter("stale_writes_total", "Writes that the view refused: it was ahead of this worker.")
-OVERTAKEN = _counter(
+STEPS = histogram("step_seconds", "One step of a batch, waiting included.", _WORK_SECONDS, step=Step)
+BATCHES = histogram("batch_seconds", "One batch from fetch to commit.", _WORK_SECONDS)
+BATCH_RECORDS = histogram("batch_records", "Records in a batch.", _COUNTS)
+BATCH_EVSES = histogram("batch_evses", "EVSEs that a batch touched.", _COUNTS)
+ABANDONED = counter("batches_abandoned_total", "Batches given up because a partition went meanwhile.")
+PUBLISHED = counter("published_total", "Messages acknowledged by the brokers.", kind=OutputKind)
+TICKED = counter("ticked_evses_total", "EVSEs whose numbers the slow tick refreshed.")
+STALE = counter("stale_writes_total", "Writes that the view refused: it was ahead of this worker.")
+OVERTAKEN = counter(
     "late_sends_total",
     "Snapshots sent so late that another worker had gone on; the current ones were sent after.",
 )
-BEHIND = _counter("view_behind_total", "Times the view was found to have lost what it had acknowledged.")
-RESTORES = _histogram(
+BEHIND = counter("view_behind_total", "Times the view was found to have lost what it had acknowledged.")
+RESTORES = histogram(
     "restore_seconds",
     "Restoring a partition from the ledger.",
     (0.1, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640),
 )
-RESTORED = _counter("restored_evses_total", "EVSEs restored from the ledger.")
-BASES = _counter("bases_total", "Whole states of EVSEs written into the ledger when a day closed.")
-SILENCES = _counter("silences_total", "EVSEs declared offline because nothing was heard of them.")
-GAPS = _counter("gaps_total", "EVSEs told of a time in which nothing could be seen of them.")
-RETRIES = _counter("retries_total", "Calls tried again because a part did not answer.", part=Part)
-BLOCKED = _gauge("blocked", "1 while this part does not answer.", part=Part)
-REBALANCES = _counter("rebalances_total", "Assignments of partitions to this worker.")
-PARTITIONS = _gauge("partitions", "Partitions that this worker owns.")
-UNRESTORED = _gauge("unrestored_partitions", "Owned partitions that wait to be restored.")
-LAG = _gauge("lag_records", "Records that wait in an owned partition.", topic=None, partition=None)
-POSITION = _gauge(
+RESTORED = counter("restored_evses_total", "EVSEs restored from the ledger.")
+BASES = counter("bases_total", "Whole states of EVSEs written into the ledger when a day closed.")
+SILENCES = counter("silences_total", "EVSEs declared offline because nothing was heard of them.")
+GAPS = counter("gaps_total", "EVSEs told of a time in which nothing could be seen of them.")
+RETRIES = counter("retries_total", "Calls tried again because a part did not answer.", part=Part)
+BLOCKED = gauge("blocked", "1 while this part does not answer.", part=Part)
+REBALANCES = counter("rebalances_total", "Assignments of partitions to this worker.")
+PARTITIONS = gauge("partitions", "Partitions that this worker owns.")
+UNRESTORED = gauge("unrestored_partitions", "Owned partitions that wait to be restored.")
+LAG = gauge("lag_records", "Records that wait in an owned partition.", topic=None, partition=None)
+POSITION = gauge(
     "next_offset", "The offset that is read next in an owned partition.", topic=None, partition=None
 )
-EVSES = _gauge(
+EVSES = gauge(
     "evses",
     "EVSEs of the owned partitions, twice a minute, from the view's lists.",
     status=Status,
     online=Online,
 )
-UPTIMES = _gauge(
+UPTIMES = gauge(
     "evses_by_uptime",
     "EVSEs by the uptime of their published window, as ports; counted every hour.",
     definition=None,
     uptime=UptimeBand,
 )
-WINDOWS = _gauge(
+WINDOWS = gauge(
     "window_seconds",
     "The published windows of these EVSEs, added up: up, down, excluded and unobserved.",
     definition=None,
     time=TimeClass,
 )
-STATES = _gauge("states", "States of EVSEs held in memory.")
-LAST_TURN = _gauge("last_turn_timestamp_seconds", "When the loop last turned, in seconds since 1970.")
-TURNS = _histogram("turn_seconds", "One turn of the loop.", _WORK_SECONDS)
+STATES = gauge("states", "States of EVSEs held in memory.")
+LAST_TURN = gauge("last_turn_timestamp_seconds", "When the loop last turned, in seconds since 1970.")
+TURNS = histogram("turn_seconds", "One turn of the loop.", _WORK_SECONDS)
 
 TABLE: tuple[Metric, ...] = (
     EVENTS,
@@ -174,20 +135,6 @@ TABLE: tuple[Metric, ...] = (
     TURNS,
 )
 """Every metric of the worker, in the order of the documentation."""
-
-
-def markdown_table() -> str:
-    """Write the table of metrics for the documentation."""
-    lines = ["| metric | type | labels | meaning |", "|---|---|---|---|"]
-    lines += [f"| `{m.name}` | {m.kind} | {_labels_in_words(m)} | {m.help} |" for m in TABLE]
-    return "\n".join(lines) + "\n"
-
-
-def _labels_in_words(metric: Metric) -> str:
-    return ", ".join(
-        f"`{label}`" if values is None else f"`{label}`: {', '.join(value.value for value in values)}"
-        for label, values in metric.labels.items()
-    )
 
 
 _applied = attrgetter("at")

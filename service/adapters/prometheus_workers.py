@@ -20,6 +20,18 @@ from prometheus_client import (
 )
 
 from service.adapters.prometheus_formats import END, Form, written
+from service.adapters.prometheus_table import counter, gauge
+
+UP = gauge("worker_up", "1 while this worker runs and answers its parent.", worker=None)
+RESTARTS = counter("worker_restarts_total", "Times this worker was started again.", worker=None)
+KILLED = counter(
+    "worker_killed_total",
+    "Times this worker was killed by its parent, which it had not answered for long.",
+    worker=None,
+)
+
+OF_PARENT = (UP, RESTARTS, KILLED)
+"""Every metric of the parent, in the order of the documentation."""
 
 
 class WorkersMetrics:
@@ -30,23 +42,10 @@ class WorkersMetrics:
         self._registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self._registry)
-        self._up = Gauge(
-            "evse_status_worker_up",
-            "1 while this worker runs and answers its parent.",
-            ["worker"],
-            registry=self._registry,
-        )
-        self._restarts = Counter(
-            "evse_status_worker_restarts_total",
-            "Times this worker was started again.",
-            ["worker"],
-            registry=self._registry,
-        )
-        self._killed = Counter(
-            "evse_status_worker_killed_total",
-            "Times this worker was killed by its parent, which it had not answered for long.",
-            ["worker"],
-            registry=self._registry,
+        self._up = Gauge(UP.name, UP.help, [*UP.labels], registry=self._registry)
+        self._restarts, self._killed = (
+            Counter(metric.name, metric.help, [*metric.labels], registry=self._registry)
+            for metric in (RESTARTS, KILLED)
         )
         for number in workers:
             self._killed.labels(str(number))

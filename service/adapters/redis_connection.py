@@ -21,7 +21,8 @@ from redis.backoff import ExponentialWithJitterBackoff
 
 from schemas.view import Keys
 from service.adapters.redis_packing import QUICK
-from service.adapters.redis_sentinel import Watched, watched_pool
+from service.adapters.redis_sentinel import NoSentinelError, Watched, watched_pool
+from service.adapters.tls_remedies import tls_remedy
 from service.processing.ports import Unavailable, Unusable
 
 # The options of a URL that are decided here: one of them would undo what the rest relies on.
@@ -192,20 +193,16 @@ def translated(part: str = "Redis") -> Iterator[None]:
         yield
     except _REFUSALS as error:
         raise Unusable(f"{part} refuses this user: {error}; check user, password and ACL") from error
+    except NoSentinelError as error:
+        raise Unusable(str(error)) from error
     except _PASSING as error:
-        remedy = next((text for kind, text in _REMEDIES.items() if isinstance(error, kind)), "")
-        raise Unavailable(f"{part} does not answer: {error}" + (f" ({remedy})" if remedy else "")) from error
+        raise _silent(part, error) from error
     except _OF_A_CLUSTER as error:
         raise Unusable(
             f"{part} is a node of a cluster ({error}): set EVSE_STATUS_REDIS_CLUSTER=true"
         ) from error
     except exceptions.RedisClusterException as error:
-        # It stands for what no node answered to; what that was is its cause.
-        if isinstance(error.__cause__, _REFUSALS):
-            raise Unusable(f"{part} refuses this user: {error}; check user, password and ACL") from error
-        if "Cluster mode is not enabled" in str(error):
-            raise Unusable(f"{part} is no node of a cluster: set EVSE_STATUS_REDIS_CLUSTER=false") from error
-        raise Unavailable(f"{part} does not answer: {error}") from error
+        raise _of_nodes(part, error) from error
     except exceptions.ResponseError as error:
         if any(words in str(error) for words in _NO_DATABASE):
             raise Unusable(
@@ -214,6 +211,21 @@ def translated(part: str = "Redis") -> Iterator[None]:
         if not str(error).startswith(_PASSING_REPLIES):
             raise
         raise Unavailable(f"{part} does not take writes now: {error}") from error
+
+
+def _of_nodes(part: str, error: exceptions.RedisClusterException) -> Unavailable | Unusable:
+    """Say what stands for what no node answered to; what that was is its cause."""
+    if isinstance(error.__cause__, _REFUSALS):
+        return Unusable(f"{part} refuses this user: {error}; check user, password and ACL")
+    if "Cluster mode is not enabled" in str(error):
+        return Unusable(f"{part} is no node of a cluster: set EVSE_STATUS_REDIS_CLUSTER=false")
+    return _silent(part, error)
+
+
+def _silent(part: str, error: Exception) -> Unavailable:
+    remedy = next((text for kind, text in _REMEDIES.items() if isinstance(error, kind)), "")
+    remedy = remedy or tls_remedy(str(error), "REDIS", "REDIS_URL")
+    return Unavailable(f"{part} does not answer: {error}" + (f" ({remedy})" if remedy else ""))
 
 
 async def refuse_eviction(client: Redis, *, allow: bool) -> None:

@@ -23,6 +23,7 @@ from service.processing.ports import Unusable
 
 _PORT = 26379
 _REFUSALS = (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError)
+_NO_SENTINEL = "unknown command"
 _HOST = r"(?:\[[0-9a-fA-F:]+\]|[^\s:/,@?#\[\]]+)(?::\d{1,5})?"
 _FORM = re.compile(
     r"(?P<scheme>rediss?)\+sentinel://(?P<who>[^/?#]*@)?"
@@ -63,6 +64,14 @@ def _address(text: str) -> tuple[str, int]:
     return host, int(port or _PORT)
 
 
+class NoSentinelError(exceptions.RedisError):
+    """
+    What was named as a Sentinel is a server that holds data.
+
+    No error of a connection, so that the client does not repeat it.
+    """
+
+
 class _Sentinels(Sentinel):
     """
     Sentinels, asked one after the other, the one that answered last time first.
@@ -79,6 +88,13 @@ class _Sentinels(Sentinel):
             except (*_REFUSALS, exceptions.ConnectionError, exceptions.TimeoutError) as error:
                 said[_place(sentinel)] = error
                 continue
+            except exceptions.ResponseError as error:
+                if not str(error).startswith(_NO_SENTINEL):
+                    raise
+                raise NoSentinelError(
+                    f"Redis at {_place(sentinel)} is no Sentinel ({error}): name the Sentinels and their "
+                    f"port, often {_PORT}, in EVSE_STATUS_REDIS_URL, or the server itself as redis://HOST:PORT/0"
+                ) from error
             if address is not None:
                 self.sentinels.remove(sentinel)
                 self.sentinels.insert(0, sentinel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from rich.text import Text
 from service import app, maintenance
 from service.commands.console import ConfigOption, results
 from service.processing.ports import PortError
+from service.setting_kinds import PREFIX
 from service.settings import Settings, load_settings
 
 
@@ -23,6 +25,9 @@ class Finding:
     part: str
     text: str
 
+
+_CLOSED = re.compile(r"Connection at \S+ closed")
+"""How Kafka's client says that the broker hung up at the handshake."""
 
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
@@ -59,7 +64,7 @@ async def _look_at_kafka(settings: Settings) -> list[Finding]:
     try:
         found = await app.look_at_topics(settings)
     except PortError as error:
-        return [Finding("problem", "Kafka", f"{error}; check {_kafka_variables(settings)}")]
+        return [Finding("problem", "Kafka", _advised(error, _kafka_advice(settings, error)))]
     servers = ",".join(settings.kafka_bootstrap_servers)
     return [Finding("ok", "Kafka", f"{servers} answers"), *_topics(found, settings)]
 
@@ -100,6 +105,22 @@ def _topics(found: app.TopicsLook, settings: Settings) -> Iterator[Finding]:
         yield Finding("problem", "topics", text)
 
 
+def _advised(error: PortError, advice: str) -> str:
+    """Say an error with what to look at, unless it names its setting itself."""
+    return str(error) if PREFIX in str(error) else f"{error}; {advice}"
+
+
+def _kafka_advice(settings: Settings, error: PortError) -> str:
+    over_tls = settings.kafka_security_protocol.endswith("SSL")
+    if over_tls and settings.kafka_certificate_file is None and _CLOSED.search(str(error)):
+        # A broker says no more than that where it wants one.
+        return (
+            f"if it wants this client's certificate, set {PREFIX}KAFKA_CERTIFICATE_FILE; "
+            f"check {_kafka_variables(settings)}"
+        )
+    return f"check {_kafka_variables(settings)}"
+
+
 def _kafka_variables(settings: Settings) -> str:
     names = ["EVSE_STATUS_KAFKA_BOOTSTRAP_SERVERS", "EVSE_STATUS_KAFKA_SECURITY_PROTOCOL"]
     if settings.kafka_certificate_file is not None:
@@ -118,6 +139,6 @@ async def _look_at_redis(settings: Settings) -> list[Finding]:
         finally:
             await store.stop()
     except PortError as error:
-        return [Finding("problem", "Redis", f"{error}; check EVSE_STATUS_REDIS_URL")]
+        return [Finding("problem", "Redis", _advised(error, "check EVSE_STATUS_REDIS_URL"))]
     url = dict(settings.effective())["EVSE_STATUS_REDIS_URL"]
     return [Finding("ok", "Redis", f"{url} answers, takes writes and evicts nothing")]

@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from service.adapters.prometheus import TABLE, Kind, Metric
+from service.adapters.prometheus import TABLE
+from service.adapters.prometheus_table import Kind, Metric
+from service.adapters.prometheus_workers import OF_PARENT
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -28,11 +30,7 @@ FOREIGN = {
 }
 """What the client library tells of every process; `test_rules` sees that it does."""
 
-PARENT = {
-    "evse_status_worker_up",
-    "evse_status_worker_restarts_total",
-    "evse_status_worker_killed_total",
-}
+PARENT = {metric.name for metric in OF_PARENT}
 """What the parent of several workers tells; `test_rules` sees that it does."""
 
 _NAME = re.compile(r"\b(?:evse_status[a-z0-9_:]*|process_[a-z_]+)\b")

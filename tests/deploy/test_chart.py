@@ -272,7 +272,7 @@ def test_the_schema_knows_every_setting() -> None:
 @pytest.mark.parametrize(
     ("part", "wrong"),
     [
-        ("redis", {"url": "redis://user:secret@redis:6379/0"}),
+        ("redis", {"url": "redis:6379"}),
         ("settings", {**DEFAULTS["settings"], "KAFKA_SASL_PASSWORD": "secret"}),
         ("settings", {**DEFAULTS["settings"], "OFLINE_AFTER": "30m"}),
         ("kafka", {**DEFAULTS["kafka"], "securityProtocol": "SASL_SSL"}),
@@ -281,7 +281,48 @@ def test_the_schema_knows_every_setting() -> None:
         ("image", {"repository": ""}),
     ],
 )
-def test_the_schema_refuses_secrets_in_the_open_and_misspellings(part: str, wrong: dict[str, Any]) -> None:
+def test_the_schema_refuses_secrets_by_their_names_and_misspellings(part: str, wrong: dict[str, Any]) -> None:
     """Before anything is installed."""
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**DEFAULTS, part: wrong}, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        (["autoscaling.enabled=true", "autoscaling.minReplicas=5"], "autoscaling.maxReplicas (4)"),
+        (["worker.terminationGracePeriodSeconds=30"], "worker.sessionTimeout (60s)"),
+        (["worker.sessionTimeout=2m"], "raise it to 75"),
+        (["redis.cluster=true", "redis.url=redis+sentinel://one/main/0"], "redis.cluster=true"),
+        (["redis.cluster=true", "redis.sentinelSecret=sentinels"], "redis.sentinelSecret"),
+        (["kafka.certificateSecret=client"], "kafka.securityProtocol=PLAINTEXT"),
+        (["redis.url=redis://user:secret@redis:6379/0"], "redis.urlSecret"),
+        (["redis.url=redis://redis:6379/0?password=secret"], "redis.urlSecret"),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused_in_one_line(values: list[str], named: str) -> None:
+    """With what to change, before anything is installed, and no secret."""
+    chosen = [word for value in values for word in ("--set", value)]
+
+    done = template(tool("helm", HELM), "default", *chosen)
+
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert named in line
+    assert "secret@" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["autoscaling.minReplicas=5"],
+        ["worker.terminationGracePeriodSeconds=31"],
+        ["redis.cluster=true", "redis.url=redis+sentinel://unused/main/0", "redis.urlSecret=view"],
+        ["kafka.certificateSecret=client", "kafka.securityProtocol=SSL"],
+    ],
+)
+def test_values_that_go_together_are_taken(values: list[str]) -> None:
+    """Also those that are not used."""
+    chosen = [word for value in values for word in ("--set", value)]
+
+    assert template(tool("helm", HELM), "default", *chosen).returncode == 0

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.cli import app
+from service.dashboard.gate import LIVE
 from service.settings import PREFIX, Settings
 from tests.deploy.files import DEPLOY, RULES, load, run, tool
 
@@ -66,6 +67,11 @@ def test_what_is_waited_for_says_when_it_is_healthy() -> None:
     assert {other for other, condition in waited if condition == "service_completed_successfully"} == {
         "topics"
     }
+
+
+def test_the_page_is_probed_without_a_token() -> None:
+    """By the one address that wants none."""
+    assert f"8000{LIVE}'" in SERVICES["dashboard"]["healthcheck"]["test"][-1]
 
 
 def test_the_store_evicts_nothing() -> None:

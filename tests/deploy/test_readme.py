@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.settings import PREFIX, Settings
-from tests.deploy.files import DEPLOY, ROOT, rules
+from tests.deploy.files import DEPLOY, ROOT, RULES, rules
 
 TEXTS = [DEPLOY / "README.md", ROOT / "SECURITY.md"]
 each_text = pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
@@ -30,7 +30,7 @@ def test_links_lead_somewhere(path: Path) -> None:
 def test_commands_exist(path: Path) -> None:
     """With or without the short name that the run-through gives the command."""
     text = path.read_text(encoding="utf-8")
-    named = set(re.findall(r"(?:`evse-status|\bevse) ([a-z][a-z-]+)", text)) - {"create"}
+    named = set(re.findall(r"(?:`evse-status|(?<!-n )\bevse) ([a-z][a-z-]+)", text)) - {"create"}
 
     assert named
     assert {each for each in named if CliRunner().invoke(app, [each, "--help"]).exit_code} == set()
@@ -44,6 +44,26 @@ def test_settings_and_alerts_exist() -> None:
 
     assert set(re.findall(r"EVSE_STATUS_[A-Z_]*[A-Z]", text)) - known == set()
     assert set(re.findall(r"EvseStatus[A-Z]\w+", text)) - alerts - {"EvseStatusDelayBudgetBurns"} == set()
+
+
+def test_the_secrets_of_the_chart_are_created() -> None:
+    """An example that names one nobody made gives pods that never start."""
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"Secret: ([a-z-]+)", text))
+
+    assert len(named) == 4
+    assert named - set(re.findall(r"create secret generic ([a-z-]+)", text)) == set()
+
+
+def test_the_addresses_of_the_runbooks_can_be_made_absolute() -> None:
+    """By the line that the page gives."""
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    [(old, new)] = re.findall(r"sed 's\|(.+?)\|(.+?)\|' deploy/prometheus/rules\.yaml", text)
+    changed = RULES.read_text(encoding="utf-8").replace(old, new)
+
+    urls = re.findall(r"runbook_url: (\S+)", changed)
+    assert urls
+    assert [url for url in urls if not url.startswith("https://")] == []
 
 
 def test_the_examples_are_yaml() -> None:

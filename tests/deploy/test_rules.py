@@ -101,6 +101,17 @@ def test_a_runbook_names_commands_options_and_pages_that_exist(page: Path) -> No
     assert [link for link in re.findall(r"\]\(([^)]+)\)", text) if not (page.parent / link).exists()] == []
 
 
+@pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("*.md")), ids=lambda page: page.stem)
+def test_what_a_runbook_says_can_be_typed(page: Path) -> None:
+    """With the namespace, times that are read, and a way for those who have no Kubernetes."""
+    text = page.read_text(encoding="utf-8")
+
+    assert re.findall(r"kubectl (?!-n evse )[a-z]+", text) == []
+    assert re.findall(r"--(?:from|until) [A-Z_]+", text) == []
+    if "kubectl" in text:
+        assert re.search(r"docker |curl |evse-status check|kafka-consumer-groups", text)
+
+
 def test_every_alert_is_tried_firing_and_not_firing() -> None:
     """A rule that always fires and one that never does are both found."""
     tried = Counter(

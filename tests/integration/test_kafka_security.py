@@ -21,6 +21,7 @@ from service.adapters.kafka_group import KafkaGroup
 from service.kafka_access import kafka_security
 from service.processing.ports import PortError, Unavailable, Unusable
 from service.settings import Settings
+from tests.acceptance.processes import Settings as Settings_
 from tests.acceptance.processes import command, until_committed, worker
 from tests.builders import status_reported
 from tests.certificates import Authority
@@ -104,7 +105,7 @@ async def test_a_user_signs_in_with_a_password(broker: SecuredKafka, mechanism: 
 async def test_an_own_authority_is_trusted_where_it_is_named(broker: SecuredKafka) -> None:
     """And no broker that another one signed."""
     assert await sees_the_log(settings_of(broker, "TLS"))
-    with pytest.raises(Unavailable, match="certificate verify failed"):
+    with pytest.raises(Unavailable, match=r"certificate verify failed.*EVSE_STATUS_KAFKA_CA_FILE"):
         await app.look_at_topics(settings_of(broker, "TLS", kafka_ca_file=None))
 
 
@@ -196,6 +197,26 @@ async def test_the_command_says_what_to_look_at(broker: SecuredKafka) -> None:
     [line] = [line for line in said.out.splitlines() if line.startswith("problem Kafka")]
     assert "invalid credentials" in line
     assert "EVSE_STATUS_KAFKA_SASL_…" in line
+
+
+async def test_the_command_says_of_a_broker_that_hangs_up_that_it_may_want_a_certificate(
+    broker: SecuredKafka,
+) -> None:
+    """The client hears no more than that; whoever shows one already is not told to."""
+    stranger = broker.authority.sign("late", "geheim")
+    known: Settings_ = {
+        "KAFKA_BOOTSTRAP_SERVERS": broker.server("MUTUAL"),
+        "KAFKA_SECURITY_PROTOCOL": "SSL",
+        "KAFKA_CA_FILE": str(broker.authority.file),
+    }
+    bare = await command("check", settings=known)
+    bad = await command("check", settings={**known, "KAFKA_CERTIFICATE_FILE": str(stranger.certificate)})
+
+    [line] = [line for line in bare.out.splitlines() if line.startswith("problem Kafka")]
+    assert "if it wants this client's certificate, set EVSE_STATUS_KAFKA_CERTIFICATE_FILE" in line
+    [line] = [line for line in bad.out.splitlines() if line.startswith("problem Kafka")]
+    assert str(stranger.certificate) in line
+    assert "BOOTSTRAP_SERVERS" not in line
 
 
 @pytest.mark.slow

@@ -144,6 +144,32 @@ async def test_sentinels_that_refuse_are_told_by_their_settings(
     assert "s3cret" not in str(refused.value)
 
 
+async def test_a_server_in_place_of_a_sentinel_is_one_line(redis7_url: str) -> None:
+    """The port of the data is the mistake that is made first; every command names it and the setting."""
+    place = redis7_url.removeprefix("redis://").partition("/")[0]
+    settings: Settings = {
+        "REDIS_URL": f"redis+sentinel://{place}/main/0",
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+    }
+
+    for words in (("list",), ("show", "a"), ("check",)):
+        said = await command(*words, settings=settings)
+        assert said.code == 1
+        [line] = [line for line in (said.out + said.err).splitlines() if "no Sentinel" in line]
+        assert f"Redis at {place} is no Sentinel" in line
+        assert "EVSE_STATUS_REDIS_URL" in line
+        assert "Traceback" not in said.err
+
+
+async def test_the_page_takes_a_server_in_place_of_a_sentinel_for_silence(redis7_url: str) -> None:
+    """It shows that the view is out of reach, and does not fail."""
+    place = redis7_url.removeprefix("redis://").partition("/")[0]
+    client = connect_to_read(RedisSettings(f"redis+sentinel://{place}/main/0"))
+    with pytest.raises(SILENT):
+        await RedisView(client, "evse").counts()
+    await client.aclose()
+
+
 async def test_the_commands_read_it_there(quiet_sentinels: LocalSentinels) -> None:
     """By the same settings."""
     async with started(settings_of(quiet_sentinels)) as store:

@@ -99,12 +99,12 @@ async def test_a_server_that_nobody_known_signed_is_left(secured: SecuredRedis, 
     """The system's authorities do not know it, nor does a stranger's."""
     secured.want_certificates("no")
     for trusted in (None, Authority(tmp_path).file):
-        with pytest.raises(Unavailable, match="certificate verify failed"):
+        with pytest.raises(Unavailable, match=r"certificate verify failed.*EVSE_STATUS_REDIS_CA_FILE"):
             await saves(settings_of(secured, redis_ca_file=trusted))
 
 
 @pytest.mark.parametrize("password", ["", "geheim"])
-async def test_a_client_shows_its_certificate(secured: SecuredRedis, password: str) -> None:
+async def test_a_client_shows_its_certificate(secured: SecuredRedis, password: str, tmp_path: Path) -> None:
     """Where the server wants one; without, there is no way in."""
     secured.want_certificates("yes")
     own = secured.authority.sign("client", password)
@@ -116,8 +116,11 @@ async def test_a_client_shows_its_certificate(secured: SecuredRedis, password: s
     )
 
     assert await saves(shown)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match=r"wants this client's .* EVSE_STATUS_REDIS_CERTIFICATE_FILE"):
         await saves(settings_of(secured))
+    stranger = Authority(tmp_path).sign("stranger").both
+    with pytest.raises(Unavailable, match=r"does not take this .* EVSE_STATUS_REDIS_CERTIFICATE_FILE"):
+        await saves(settings_of(secured, redis_certificate_file=stranger))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
-from service.adapters.prometheus import TABLE, Kind, PrometheusInstruments, markdown_table
+from service.adapters.prometheus import TABLE, PrometheusInstruments
 from service.adapters.prometheus_formats import Form
+from service.adapters.prometheus_table import Kind, markdown_table
 from service.domain.events import Event
 from service.domain.time import SECOND
 from service.processing.instruments import Instruments, Online, OutputKind, Part, Step, UptimeBand
@@ -258,7 +259,7 @@ def test_the_loop_tells_when_it_turned(instruments: PrometheusInstruments) -> No
 
 def test_the_documented_table_names_every_metric() -> None:
     """One line each, with labels and their values."""
-    lines = markdown_table().splitlines()
+    lines = markdown_table(TABLE).splitlines()
 
     assert len(lines) == len(TABLE) + 2
     assert lines[2].startswith("| `evse_status_events_total` | counter | `verdict`: applied, refreshed,")

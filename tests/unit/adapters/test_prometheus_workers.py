@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemas.vocabulary import Verdict
 from service.adapters.prometheus import TABLE, PrometheusInstruments
 from service.adapters.prometheus_formats import Form
-from service.adapters.prometheus_workers import WorkersMetrics, merged
+from service.adapters.prometheus_workers import OF_PARENT, WorkersMetrics, merged
 from service.domain.events import Event
 from service.processing.ports import TopicPartition
 
@@ -102,3 +102,11 @@ def test_a_value_of_a_label_may_hold_anything() -> None:
     page = '# TYPE m gauge\nm{topic="a{b} c"} 1.0\nm 2.0\n'
 
     assert merged("", {3: page}) == ('# TYPE m gauge\nm{worker="3",topic="a{b} c"} 1.0\nm{worker="3"} 2.0\n')
+
+
+def test_the_table_names_every_metric_of_the_parent() -> None:
+    """The README is made from it."""
+    page = WorkersMetrics([1]).exposition({1: None}).decode()
+    told = {line.split()[2] for line in page.splitlines() if line.startswith("# TYPE evse_status_")}
+
+    assert told == {metric.name for metric in OF_PARENT}

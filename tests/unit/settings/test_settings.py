@@ -231,6 +231,12 @@ def test_a_wrong_value_names_its_remedy(
         ("OTEL_TRACES_EXPORTER", "console", "set EVSE_STATUS_TRACING=false"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=http/protobuf"),
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318", "http://HOST:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:port", "http://HOST:4318"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://", "http://HOST:4318"),
+        ("OTEL_TRACES_SAMPLER", "ratio", "parentbased_traceidratio"),
+        ("OTEL_TRACES_SAMPLER_ARG", "abc", "from 0 to 1"),
+        ("OTEL_TRACES_SAMPLER_ARG", "10", "from 0 to 1"),
     ],
 )
 def test_spans_that_cannot_be_sent_as_wanted_are_refused(
@@ -253,6 +259,20 @@ def test_spans_may_be_sent_in_another_way_than_the_rest(monkeypatch: pytest.Monk
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://[::1]:4318/v1/traces")
+
+    assert load_settings().tracing
+
+
+@pytest.mark.parametrize(("sampler", "share"), [("ParentBased_TraceIdRatio", "0.1"), ("always_on", "abc")])
+def test_a_sampler_is_read_as_opentelemetry_reads_it(
+    monkeypatch: pytest.MonkeyPatch, sampler: str, share: str
+) -> None:
+    """In any case of letters, and without a look at a share that it has no use for."""
+    monkeypatch.setenv("EVSE_STATUS_TRACING", "true")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", share)
 
     assert load_settings().tracing
 
