@@ -302,6 +302,7 @@ async def _checked(
         except Unavailable as error:
             life.waits(str(error))
             instruments.retried(Part.LOG)
+            instruments.failed(Part.LOG, error.kind)
             _log.warning(
                 "Kafka does not answer; the topics are checked again.",
                 action="retry_scheduled",

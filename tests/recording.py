@@ -9,7 +9,7 @@ from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
 from service.domain.events import Event
 from service.domain.time import Micros
 from service.processing.instruments import Online, OutputKind, Part, Step, UptimeBand
-from service.processing.ports import TopicPartition
+from service.processing.ports import ErrorKind, TopicPartition
 
 
 class RecordingInstruments:
@@ -35,6 +35,7 @@ class RecordingInstruments:
         self.silences_written = 0
         self.gaps_written = 0
         self.retries: Counter[Part] = Counter()
+        self.errors: Counter[tuple[Part, ErrorKind]] = Counter()
         self.waiting: set[Part] = set()
         self.assignments: list[int] = []
         self.revocations: list[int] = []
@@ -104,6 +105,9 @@ class RecordingInstruments:
 
     def retried(self, part: Part) -> None:
         self.retries[part] += 1
+
+    def failed(self, part: Part, kind: ErrorKind) -> None:
+        self.errors[part, kind] += 1
 
     def blocked(self, part: Part, *, waiting: bool) -> None:
         (self.waiting.add if waiting else self.waiting.discard)(part)

@@ -139,6 +139,11 @@ WORKER = Dashboard(
                     {"{{reason}}": rate("evse_status_rejections_total", "reason")},
                 ),
                 Panel("Calls tried again", "eps", {"{{part}}": rate("evse_status_retries_total", "part")}),
+                Panel(
+                    "Errors by part and kind",
+                    "eps",
+                    {"{{part}}: {{kind}}": rate("evse_status_errors_total", "part, kind")},
+                ),
                 Panel("Does not answer", "short", {"{{part}}": "max by (part) (evse_status_blocked)"}),
                 Panel(
                     "Two owners",

@@ -16,7 +16,7 @@ from aiokafka import errors
 
 from service.adapters.kafka_reasons import reasons_heard
 from service.adapters.tls_remedies import tls_remedy
-from service.processing.ports import PortError, TooLarge, Unavailable, Unusable
+from service.processing.ports import ErrorKind, PortError, TooLarge, Unavailable, Unusable
 
 _log = structlog.get_logger()
 
@@ -92,7 +92,7 @@ def port_error(error: errors.KafkaError, part: str = "Kafka") -> TooLarge | Unav
     if isinstance(error, _TOO_LARGE):
         return TooLarge(f"{part} does not take a message so large: {said}")
     if error.retriable or isinstance(error, _PASSING) or str(error).endswith(_WRAPPED):
-        return Unavailable(f"{part} does not answer: {said}")
+        return Unavailable(f"{part} does not answer: {said}", _silence(_class_of(error)))
     # Where it answers to a member of a group the client wraps what it does not expect, as above.
     remedy = next(
         (text for kind, text in _REMEDIES if isinstance(error, kind) or str(error).endswith(repr(kind()))),
@@ -101,10 +101,21 @@ def port_error(error: errors.KafkaError, part: str = "Kafka") -> TooLarge | Unav
     return Unusable(f"{part} refuses: {said}" + (f" ({remedy})" if remedy else ""))
 
 
+def _class_of(error: errors.KafkaError) -> type[errors.KafkaError]:
+    """Give what an error is, or what it wraps."""
+    wrapped = str(error).partition(f"{errors.KafkaError.__name__}: ")[2].removesuffix("()")
+    return next((one for one in errors.kafka_errors.values() if one.__name__ == wrapped), type(error))
+
+
+def _silence(kind: type[errors.KafkaError]) -> ErrorKind:
+    if issubclass(kind, errors.RequestTimedOutError | errors.KafkaTimeoutError):
+        return ErrorKind.TIMED_OUT
+    return ErrorKind.UNREADY if issubclass(kind, errors.BrokerResponseError) else ErrorKind.UNANSWERED
+
+
 def _in_words(error: errors.KafkaError) -> str:
     """Say an error for people, with its name, which can be searched for; the client's own words stay."""
-    wrapped = str(error).partition(f"{errors.KafkaError.__name__}: ")[2].removesuffix("()")
-    kind = next((one for one in errors.kafka_errors.values() if one.__name__ == wrapped), type(error))
+    kind = _class_of(error)
     words = _WORDS.get(kind)
     if words is None and issubclass(kind, errors.BrokerResponseError):
         words = kind.message.lower().replace("_", " ")
@@ -209,7 +220,7 @@ class Patience:
             raise self._unanswered()
 
     def _unanswered(self) -> Unavailable:
-        return Unavailable(f"{self._part} did not answer within {self._timeout_s:g} s")
+        return Unavailable(f"{self._part} did not answer within {self._timeout_s:g} s", ErrorKind.TIMED_OUT)
 
 
 class _PatienceToStart(Patience):
@@ -224,7 +235,9 @@ class _PatienceToStart(Patience):
                     raise
                 said = "; ".join(heard)
                 remedy = tls_remedy(said, "KAFKA", "KAFKA_BOOTSTRAP_SERVERS")
-                raise Unavailable(f"{error}: {said}" + (f" ({remedy})" if remedy else "")) from error
+                raise Unavailable(
+                    f"{error}: {said}" + (f" ({remedy})" if remedy else ""), error.kind
+                ) from error
 
 
 def patience_to_start(bootstrap_servers: Sequence[str], request_timeout_s: float) -> Patience:

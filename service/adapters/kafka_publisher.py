@@ -38,7 +38,7 @@ from service.adapters.kafka_errors import (
     port_error,
     translated,
 )
-from service.processing.ports import Message, TooLarge, TopicPartition, Unavailable, Unusable
+from service.processing.ports import ErrorKind, Message, TooLarge, TopicPartition, Unavailable, Unusable
 
 _MICROS_PER_MILLI = 1_000
 
@@ -118,7 +118,8 @@ class KafkaPublisher:
         if pending:
             raise Unavailable(
                 f"Kafka has not acknowledged within {self._settings.ack_timeout:g} s: "
-                f"{len(pending)} of {len(self._under_way)} partitions"
+                f"{len(pending)} of {len(self._under_way)} partitions",
+                ErrorKind.TIMED_OUT,
             )
         self._under_way = set()
         failures = [failure for one in done if (failure := one.exception()) is not None]
@@ -194,7 +195,9 @@ def _worst(failures: Sequence[BaseException]) -> BaseException:
 
 def _told(failure: KafkaError) -> Exception:
     if isinstance(failure, _HEALED):
-        return Unavailable(f"Kafka no longer knew this producer ({failure}); it was replaced, send again")
+        return Unavailable(
+            f"Kafka no longer knew this producer ({failure}); it was replaced, send again", ErrorKind.UNREADY
+        )
     return port_error(failure)
 
 

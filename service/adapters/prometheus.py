@@ -8,6 +8,7 @@ knows nothing of how the numbers come about.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from operator import attrgetter
 
 from prometheus_client import (
@@ -27,7 +28,7 @@ from service.adapters.prometheus_table import Kind, Metric, counter, gauge, hist
 from service.domain.events import Event
 from service.domain.time import SECOND, Micros
 from service.processing.instruments import Online, OutputKind, Part, Step, UptimeBand
-from service.processing.ports import TopicPartition
+from service.processing.ports import ErrorKind, TopicPartition
 
 _WORK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _DELAY_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 172_800)
@@ -67,6 +68,13 @@ BASES = counter("bases_total", "Whole states of EVSEs written into the ledger wh
 SILENCES = counter("silences_total", "EVSEs declared offline because nothing was heard of them.")
 GAPS = counter("gaps_total", "EVSEs told of a time in which nothing could be seen of them.")
 RETRIES = counter("retries_total", "Calls tried again because a part did not answer.", part=Part)
+ERRORS = counter(
+    "errors_total",
+    "Calls to a part that failed, tried again or not: no connection or a broken one, no answer in time, an "
+    "answer that it cannot now, a refusal.",
+    part=Part,
+    kind=ErrorKind,
+)
 BLOCKED = gauge("blocked", "1 while this part does not answer.", part=Part)
 REBALANCES = counter("rebalances_total", "Assignments of partitions to this worker.")
 PARTITIONS = gauge("partitions", "Partitions that this worker owns.")
@@ -121,6 +129,7 @@ TABLE: tuple[Metric, ...] = (
     SILENCES,
     GAPS,
     RETRIES,
+    ERRORS,
     BLOCKED,
     REBALANCES,
     PARTITIONS,
@@ -183,6 +192,9 @@ class PrometheusInstruments:
                 counter = Counter(metric.name, metric.help, names, registry=self._registry)
                 self._counters |= {(metric.name, v): counter.labels(v) for v in values}
                 self._counters[metric.name, ""] = counter
+                if len(names) > 1:
+                    for each in product(*(values or () for values in metric.labels.values())):
+                        counter.labels(*each)
             case Kind.GAUGE:
                 gauge = Gauge(metric.name, metric.help, names, registry=self._registry)
                 self._gauges |= {(metric.name, v): gauge.labels(v) for v in values}
@@ -260,6 +272,9 @@ class PrometheusInstruments:
 
     def retried(self, part: Part) -> None:
         self._count(RETRIES, label=part)
+
+    def failed(self, part: Part, kind: ErrorKind) -> None:
+        self._counters[ERRORS.name, ""].labels(part.value, kind.value).inc()
 
     def blocked(self, part: Part, *, waiting: bool) -> None:
         self._gauges[BLOCKED.name, part].set(waiting)

@@ -25,8 +25,8 @@ class Metric:
     One row of the table.
 
     `labels` maps each label to the enum of its values, or to None where they are topics, partitions,
-    definitions or workers. Where an enum is the only label its series exist from the start, so that an alert
-    on their rate works before the first occurrence.
+    definitions or workers. Where an enum is the only label, and where enums are all labels of a counter, its
+    series exist from the start, so that an alert on their rate works before the first occurrence.
     """
 
     name: str

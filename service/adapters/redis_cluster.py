@@ -30,7 +30,7 @@ from service.adapters.view_words import (
     save_arguments,
     stored_from,
 )
-from service.processing.ports import Checkpoint, StoredEvse, TopicPartition, Unavailable, ViewWrite
+from service.processing.ports import Checkpoint, ErrorKind, StoredEvse, TopicPartition, Unavailable, ViewWrite
 
 _NO_TRAIL = ("", "")
 _ATTEMPTS = 5
@@ -329,4 +329,6 @@ def _say_nothing(_node: Node) -> str:
 
 
 def _on_their_way() -> Unavailable:
-    return Unavailable("Redis Cluster moves slots of the view, and they have not arrived yet")
+    return Unavailable(
+        "Redis Cluster moves slots of the view, and they have not arrived yet", ErrorKind.UNREADY
+    )

@@ -23,7 +23,7 @@ from schemas.view import Keys
 from service.adapters.redis_packing import QUICK
 from service.adapters.redis_sentinel import NoSentinelError, Watched, watched_pool
 from service.adapters.tls_remedies import tls_remedy
-from service.processing.ports import Unavailable, Unusable
+from service.processing.ports import ErrorKind, Unavailable, Unusable
 
 # The options of a URL that are decided here: one of them would undo what the rest relies on.
 _OWN_OPTIONS = frozenset(
@@ -60,6 +60,8 @@ _PASSING = (
     exceptions.ClusterError,
     exceptions.TryAgainError,
 )
+# What a server answers; of the last the client makes an error of the connection.
+_UNREADY = (exceptions.ResponseError, exceptions.BusyLoadingError)
 _OF_A_CLUSTER = (exceptions.MovedError, exceptions.ClusterCrossSlotError)
 _REMEDIES = {
     exceptions.ReadOnlyError: "this is a replica: name the primary, or wait for the failover",
@@ -210,7 +212,7 @@ def translated(part: str = "Redis") -> Iterator[None]:
             ) from error
         if not str(error).startswith(_PASSING_REPLIES):
             raise
-        raise Unavailable(f"{part} does not take writes now: {error}") from error
+        raise Unavailable(f"{part} does not take writes now: {error}", ErrorKind.UNREADY) from error
 
 
 def _of_nodes(part: str, error: exceptions.RedisClusterException) -> Unavailable | Unusable:
@@ -225,7 +227,10 @@ def _of_nodes(part: str, error: exceptions.RedisClusterException) -> Unavailable
 def _silent(part: str, error: Exception) -> Unavailable:
     remedy = next((text for kind, text in _REMEDIES.items() if isinstance(error, kind)), "")
     remedy = remedy or tls_remedy(str(error), "REDIS", "REDIS_URL")
-    return Unavailable(f"{part} does not answer: {error}" + (f" ({remedy})" if remedy else ""))
+    said = f"{part} does not answer: {error}" + (f" ({remedy})" if remedy else "")
+    if isinstance(error, exceptions.TimeoutError):
+        return Unavailable(said, ErrorKind.TIMED_OUT)
+    return Unavailable(said, ErrorKind.UNREADY if isinstance(error, _UNREADY) else ErrorKind.UNANSWERED)
 
 
 async def refuse_eviction(client: Redis, *, allow: bool) -> None:

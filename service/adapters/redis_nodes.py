@@ -22,7 +22,7 @@ from service.adapters.redis_calls import Call
 from service.adapters.redis_connection import RedisSettings, connect, translated
 from service.adapters.redis_topology import Node, Topology, slot_of
 from service.adapters.view_scripts import Script
-from service.processing.ports import Unavailable, Unusable
+from service.processing.ports import ErrorKind, Unavailable, Unusable
 
 Result = TypeVar("Result")
 
@@ -168,7 +168,9 @@ class Nodes:
             if not waiting:
                 return answers
         what = answers.replies[waiting[0]]
-        raise Unavailable(f"Redis Cluster moves slots, or has no node for some of them: {what}")
+        raise Unavailable(
+            f"Redis Cluster moves slots, or has no node for some of them: {what}", ErrorKind.UNREADY
+        )
 
     async def end(self, seal: Seal) -> bool:
         """Send the sealing call alone, to every node that has slots; tell whether all replies were good."""
@@ -316,5 +318,8 @@ async def _topology(client: Any, host: str) -> Topology:
             f"Redis at {host} is no node of a cluster ({error}): set EVSE_STATUS_REDIS_CLUSTER=false"
         ) from error
     if not slots:
-        raise Unavailable(f"Redis at {host} knows of no slots: its cluster is not made yet, or it left it")
+        raise Unavailable(
+            f"Redis at {host} knows of no slots: its cluster is not made yet, or it left it",
+            ErrorKind.UNREADY,
+        )
     return Topology.read(slots, host)

@@ -14,7 +14,7 @@ from typing import Protocol
 from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
 from service.domain.events import Event
 from service.domain.time import Micros
-from service.processing.ports import TopicPartition
+from service.processing.ports import ErrorKind, TopicPartition
 
 
 class Step(StrEnum):
@@ -136,6 +136,9 @@ class Instruments(Protocol):
     def retried(self, part: Part) -> None:
         """A call to this part is tried again because it did not answer."""
 
+    def failed(self, part: Part, kind: ErrorKind) -> None:
+        """A call to this part failed, whether or not it is tried again."""
+
     def blocked(self, part: Part, *, waiting: bool) -> None:
         """From now on this part does not answer (True), or does again (False)."""
 
@@ -213,6 +216,8 @@ class NoInstruments:
     def gaps(self, count: int) -> None: ...
 
     def retried(self, part: Part) -> None: ...
+
+    def failed(self, part: Part, kind: ErrorKind) -> None: ...
 
     def blocked(self, part: Part, *, waiting: bool) -> None: ...
 

@@ -58,12 +58,31 @@ class Message(NamedTuple):
     timestamp: int | None = None
 
 
+class ErrorKind(StrEnum):
+    """How a part outside failed, as far as its client tells: what errors are counted by."""
+
+    UNANSWERED = "unanswered"
+    """No answer came: there is no connection, or it broke."""
+    TIMED_OUT = "timed_out"
+    """No answer came in time."""
+    UNREADY = "unready"
+    """It answers that it cannot do so now."""
+    REFUSED = "refused"
+    """It answers, and somebody has to change something."""
+
+
 class PortError(Exception):
     """A part outside did not do what was asked; the message names the part and the remedy."""
+
+    kind = ErrorKind.REFUSED
 
 
 class Unavailable(PortError):
     """The part does not answer now; the same call may succeed later."""
+
+    def __init__(self, message: str = "", kind: ErrorKind = ErrorKind.UNANSWERED) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class Unusable(PortError):

@@ -39,7 +39,7 @@ async def keep_asking(
             await probe.ask()
         except PortError as error:
             # That it refuses is for the loop to judge: here it is a part that does not do its work now.
-            outages.unanswered(probe.part, Unavailable(str(error)))
+            outages.unanswered(probe.part, Unavailable(str(error), error.kind))
         else:
             outages.answered(probe.part)
         await clock.sleep(every_s)

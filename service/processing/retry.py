@@ -15,7 +15,7 @@ import structlog
 
 from service.processing.health import Health, Witness
 from service.processing.instruments import Instruments, Part
-from service.processing.ports import Clock, Unavailable
+from service.processing.ports import Clock, TooLarge, Unavailable, Unusable
 from service.processing.tracing import Tracing
 
 _log = structlog.get_logger()
@@ -64,6 +64,7 @@ class Outages:
         self._health.blocked(part, str(error), self._witness)
         self._instruments.blocked(part, waiting=True)
         self._instruments.retried(part)
+        self._instruments.failed(part, error.kind)
 
     def answered(self, part: Part) -> None:
         """Show that a part answers (again)."""
@@ -96,6 +97,7 @@ class Retrying:
     ) -> None:
         self._clock = clock
         self._health = health
+        self._instruments = instruments
         self._outages = Outages(clock, health, instruments)
         self._backoff = backoff
         self._hold = hold
@@ -116,6 +118,9 @@ class Retrying:
                     self._outages.given_up(part)
                     raise
                 attempt += 1
+            except (TooLarge, Unusable) as error:
+                self._instruments.failed(part, error.kind)
+                raise
             else:
                 self.answered(part)
                 return result

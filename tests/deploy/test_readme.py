@@ -10,8 +10,11 @@ import yaml
 from typer.testing import CliRunner
 
 from service.cli import app
+from service.commands.size import in_units
+from service.domain.rules import KEPT_DAYS
 from service.settings import PREFIX, Settings
-from tests.deploy.files import DEPLOY, ROOT, RULES, rules
+from service.sizing.needs import Fleet, size
+from tests.deploy.files import DEPLOY, ROOT, RULES, load, rules
 
 TEXTS = [DEPLOY / "README.md", ROOT / "SECURITY.md"]
 each_text = pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
@@ -44,6 +47,24 @@ def test_settings_and_alerts_exist() -> None:
 
     assert set(re.findall(r"EVSE_STATUS_[A-Z_]*[A-Z]", text)) - known == set()
     assert set(re.findall(r"EvseStatus[A-Z]\w+", text)) - alerts - {"EvseStatusDelayBudgetBurns"} == set()
+
+
+def test_the_memory_is_that_of_the_command() -> None:
+    """And the defaults of the chart are enough for what they are said to be."""
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    for days in (7, 30, KEPT_DAYS):
+        workers, redis = memory(Fleet(evses=10_000, history_days=days))
+        assert f"| {days} | {in_units(*workers)} | {in_units(*redis)} |" in text
+
+    resources = load(DEPLOY / "helm" / "evse-status" / "values.yaml")["worker"]["resources"]
+    [evses] = re.findall(r"enough for (\d+) such EVSEs a worker", text)
+    (needed, _), _ = memory(Fleet(evses=int(evses)))
+    assert needed <= int(resources["requests"]["memory"].removesuffix("Mi")) << 20
+
+
+def memory(fleet: Fleet) -> list[tuple[float, str]]:
+    """Give what `size` says of workers and of Redis: amounts with their units."""
+    return [(need.amount, need.unit) for need in size(fleet).needs if need.what.startswith("memory, ")]
 
 
 def test_the_secrets_of_the_chart_are_created() -> None:

@@ -135,6 +135,11 @@ OUTAGES: dict[str, tuple[Act, Act, str]] = {
 }
 
 
+UNREADY = "unready"
+KINDS = {"Timeout": "timed_out", "connecting to 127.0.0.1": "unanswered"}
+"""How an outage is counted, by the words for it; any other is an answer that it cannot now."""
+
+
 @pytest.mark.parametrize(("begin", "end", "words"), OUTAGES.values(), ids=OUTAGES)
 async def test_an_outage_of_redis_is_shown_and_ends_by_itself(
     kafka: Kafka, server: Server, begin: Act, end: Act, words: str
@@ -161,6 +166,9 @@ async def test_an_outage_of_redis_is_shown_and_ends_by_itself(
         await write(kafka, topic, [of_event(status_reported("CHARGING", "12:30"))])
         # By the probe and by the loop.
         await pages.until_more(RETRIES, before + 2)
+        assert await pages.metric(
+            f'evse_status_errors_total{{kind="{KINDS.get(words, UNREADY)}",part="store"}}'
+        )
         assert await pages.live() == ()
         assert await pages.metric('evse_status_blocked{part="store"}') == 1
         assert await committed(kafka, settings["GROUP_ID"]) == {0: 1}

@@ -6,7 +6,7 @@ import pytest
 from aiokafka import errors
 
 from service.adapters.kafka_errors import port_error
-from service.processing.ports import TooLarge, Unavailable, Unusable
+from service.processing.ports import ErrorKind, TooLarge, Unavailable, Unusable
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,24 @@ from service.processing.ports import TooLarge, Unavailable, Unusable
 def test_an_error_is_told_by_whether_waiting_helps(error: errors.KafkaError, kind: type[Exception]) -> None:
     """Somebody has to change something only where nothing but that helps."""
     assert type(port_error(error)) is kind
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (errors.KafkaConnectionError(), ErrorKind.UNANSWERED),
+        (errors.NodeNotReadyError(), ErrorKind.UNANSWERED),
+        (errors.KafkaTimeoutError(), ErrorKind.TIMED_OUT),
+        (errors.RequestTimedOutError(), ErrorKind.TIMED_OUT),
+        (errors.NotLeaderForPartitionError(), ErrorKind.UNREADY),
+        (errors.KafkaError(repr(errors.UnknownError())), ErrorKind.UNREADY),
+        (errors.TopicAuthorizationFailedError(), ErrorKind.REFUSED),
+        (errors.MessageSizeTooLargeError(), ErrorKind.REFUSED),
+    ],
+)
+def test_an_error_is_counted_by_how_it_failed(error: errors.KafkaError, kind: ErrorKind) -> None:
+    """A broker that is away, one that is slow, one that cannot now, and one that will not."""
+    assert port_error(error).kind is kind
 
 
 @pytest.mark.parametrize(

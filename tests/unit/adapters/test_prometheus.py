@@ -17,7 +17,7 @@ from service.adapters.prometheus_table import Kind, markdown_table
 from service.domain.events import Event
 from service.domain.time import SECOND
 from service.processing.instruments import Instruments, Online, OutputKind, Part, Step, UptimeBand
-from service.processing.ports import TopicPartition
+from service.processing.ports import ErrorKind, TopicPartition
 
 
 @pytest.fixture
@@ -198,6 +198,7 @@ def test_both_forms_say_the_same(instruments: PrometheusInstruments) -> None:
 def test_a_part_that_does_not_answer_is_seen(instruments: PrometheusInstruments) -> None:
     """Retries are counted; the gauge is 1 while the loop waits."""
     instruments.retried(Part.STORE)
+    instruments.failed(Part.STORE, ErrorKind.TIMED_OUT)
     instruments.blocked(Part.STORE, waiting=True)
     assert read(instruments)["evse_status_blocked", (("part", "store"),)] == 1
 
@@ -206,6 +207,11 @@ def test_a_part_that_does_not_answer_is_seen(instruments: PrometheusInstruments)
     series = read(instruments)
     assert series["evse_status_blocked", (("part", "store"),)] == 0
     assert series["evse_status_retries_total", (("part", "store"),)] == 1
+    errors = {labels: count for (name, labels), count in series.items() if name == "evse_status_errors_total"}
+    assert len(errors) == len(Part) * len(ErrorKind)
+    assert {labels for labels, count in errors.items() if count} == {
+        (("kind", "timed_out"), ("part", "store"))
+    }
 
 
 def test_a_partition_that_went_takes_its_lag_along(instruments: PrometheusInstruments) -> None:

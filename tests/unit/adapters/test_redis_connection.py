@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from redis import exceptions
 
-from service.adapters.redis_connection import RedisSettings, connect
+from service.adapters.redis_connection import RedisSettings, connect, translated
 from service.adapters.redis_sentinel import Watched
-from service.processing.ports import Unusable
+from service.processing.ports import ErrorKind, PortError, Unusable
 
 
 @pytest.mark.parametrize(
@@ -63,3 +64,24 @@ def test_a_url_of_sentinels_says_where_they_are_and_what_they_watch() -> None:
         "rediss://user:a%2Fb@primary/3?ssl_ca_certs=ca.pem",
     )
     assert Watched.parse("redis://one:6379/0") is None
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (exceptions.ConnectionError("refused"), ErrorKind.UNANSWERED),
+        (exceptions.RedisClusterException("no node"), ErrorKind.UNANSWERED),
+        (exceptions.TimeoutError("timeout"), ErrorKind.TIMED_OUT),
+        (exceptions.BusyLoadingError("loading"), ErrorKind.UNREADY),
+        (exceptions.ReadOnlyError("replica"), ErrorKind.UNREADY),
+        (exceptions.OutOfMemoryError("OOM"), ErrorKind.UNREADY),
+        (exceptions.ResponseError("MISCONF no dump"), ErrorKind.UNREADY),
+        (exceptions.AuthenticationError("password"), ErrorKind.REFUSED),
+    ],
+)
+def test_an_error_is_counted_by_how_it_failed(error: Exception, kind: ErrorKind) -> None:
+    """A server that is away, one that is slow, one that cannot now, and one that will not."""
+    with pytest.raises(PortError) as told, translated():
+        raise error
+
+    assert told.value.kind is kind

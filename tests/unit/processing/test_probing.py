@@ -49,6 +49,7 @@ async def test_an_outage_shows_until_it_is_over(error: PortError) -> None:
         await _later(clock, 2)
     assert health.ready(6).reasons == ("log does not answer: no answer",)
     assert (instruments.retries[Part.LOG], instruments.waiting) == (3, {Part.LOG})
+    assert instruments.errors == {(Part.LOG, error.kind): 3}
 
     part.error = None
     await _later(clock, 2)

@@ -8,7 +8,7 @@ import pytest
 
 from service.processing.health import Health, HealthLimits
 from service.processing.instruments import Part
-from service.processing.ports import Unavailable, Unusable
+from service.processing.ports import ErrorKind, Unavailable, Unusable
 from service.processing.retry import Backoff, Retrying, Stopping
 from service.processing.tracing import NoTracing
 from tests.driver import ImpatientClock
@@ -58,6 +58,7 @@ async def test_the_same_call_is_made_until_it_is_answered() -> None:
 
     assert await retry(Part.STORE, part.ask) == "yes"
     assert (part.asked, instruments.retries[Part.STORE]) == (6, 5)
+    assert instruments.errors == {(Part.STORE, ErrorKind.UNANSWERED): 5}
     assert 11.5 <= clock.monotonic() <= 23
     assert part.held >= clock.monotonic()
     assert health.ready(clock.monotonic()).ok
@@ -91,6 +92,7 @@ async def test_what_waiting_does_not_heal_is_raised() -> None:
     with pytest.raises(Unusable):
         await retry(Part.STORE, refuse)
     assert instruments.retries[Part.STORE] == 0
+    assert instruments.errors == {(Part.STORE, ErrorKind.REFUSED): 1}
 
 
 async def test_a_stop_ends_the_waiting() -> None:
