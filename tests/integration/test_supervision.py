@@ -205,7 +205,8 @@ async def test_a_worker_that_never_gets_going_stops_all() -> None:
             ok=False, worker=1, last_word="Worker 1 ended with exit code 3, again and again."
         )
 
-    assert family.started.count(1) == MOST_IN_A_ROW + 1
+    # One that the moving clock lets live for long does not count.
+    assert family.started.count(1) > MOST_IN_A_ROW
     assert family.started.count(2) == 1
 
 
