@@ -19,7 +19,9 @@ EVSES_AT_ONCE = 1_000
 """So many are folded and saved, or read, at once: some hundred milliseconds, unless events are late."""
 
 _RECORDS_AT_ONCE = 64
-"""So many of one EVSE make one write and one snapshot."""
+"""So many of one EVSE make one write and one snapshot, and more as long as they are quickly folded."""
+_MOST_AT_ONCE = 1_024
+_QUICK_S = 0.25
 
 _FIRST = 1_000
 """Records of the first batch, from which the others are judged."""
@@ -55,15 +57,18 @@ class Waiting:
 
     def __init__(self, groups: Mapping[str, Sequence[Item]]) -> None:
         self._groups = dict(groups)
+        self._size = _RECORDS_AT_ONCE
 
     def portion(self) -> dict[str, Sequence[Item]]:
         """Give what comes next of the first EVSEs, nothing when all is done."""
         some = islice(self._groups.items(), EVSES_AT_ONCE)
-        return {uid: group[:_RECORDS_AT_ONCE] for uid, group in some}
+        return {uid: group[: self._size] for uid, group in some}
 
-    def done(self, uids: Iterable[str]) -> None:
-        """Note that what came next of these is done; what they have more goes behind the others."""
+    def done(self, uids: Iterable[str], seconds: float) -> None:
+        """Note that what came next of these is done, folded in `seconds`; what they have more goes behind."""
         for uid in uids:
-            rest = self._groups.pop(uid)[_RECORDS_AT_ONCE:]
+            rest = self._groups.pop(uid)[self._size :]
             if rest:
                 self._groups[uid] = rest
+        grown = self._size * 4 if seconds < _QUICK_S else self._size // 4
+        self._size = min(max(grown, _RECORDS_AT_ONCE), _MOST_AT_ONCE)

@@ -135,9 +135,9 @@ class Steps:
         # In portions, however large the batch: what is written is let go, and others get their turn.
         waiting, self._folded_s = Waiting(grouped(sifted.items)), 0.0
         while portion := waiting.portion():
-            saved_at = clock.monotonic()
+            saved_at, folded_s = clock.monotonic(), self._folded_s
             plans, displaced, left = await self._fold_and_save(portion)
-            waiting.done(uid for uid in portion if uid not in left)
+            waiting.done((uid for uid in portion if uid not in left), self._folded_s - folded_s)
             await self.publish(plans, saved_at)
             self._watching.heard(plans)
             self._count(plans)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -50,19 +51,31 @@ def test_the_setting_is_the_limit() -> None:
 
 def test_what_waits_is_taken_in_pieces_and_each_evse_in_order() -> None:
     """One that has much to say does not keep the others waiting, and nothing is left out."""
-    groups = {"hot": list(range(150)), "e2": [7], "e3": [8, 9]}
-    waiting = Waiting(groups)  # type: ignore[arg-type] # what waits is not looked at
+    groups: Any = {"hot": list(range(150)), "e2": [7], "e3": [8, 9]}  # what waits is not looked at
+    waiting = Waiting(groups)
     taken: dict[str, list[object]] = {uid: [] for uid in groups}
     sizes: list[int] = []
     while portion := waiting.portion():
         left = set(portion) - {next(iter(portion))} if len(sizes) == 1 else set()
         for uid, piece in portion.items():
             taken[uid] += () if uid in left else piece
-        waiting.done(uid for uid in portion if uid not in left)
+        waiting.done((uid for uid in portion if uid not in left), seconds=1.0)
         sizes.append(len(portion))
 
     assert taken == groups
     assert sizes[0] == 3
+
+
+def test_what_is_quickly_folded_is_taken_in_larger_pieces() -> None:
+    """A single EVSE that says much is not written for every few records; slow ones are small again."""
+    groups: Any = {"hot": list(range(5_000))}
+    waiting = Waiting(groups)
+    sizes: list[int] = []
+    for seconds in (0.01, 0.02, 0.1, 0.2, 3.0, 9.0):
+        sizes.append(len(waiting.portion()["hot"]))
+        waiting.done(["hot"], seconds)
+
+    assert sizes == [64, 256, 1_024, 1_024, 1_024, 256]
 
 
 def test_a_batch_that_takes_too_long_is_begun_again_where_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
