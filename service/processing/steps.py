@@ -135,6 +135,8 @@ class Steps:
         # In portions, however large the batch: what is written is let go, and others get their turn.
         waiting, self._folded_s = Waiting(grouped(sifted.items)), 0.0
         while portion := waiting.portion():
+            if self._folded_s > self._options.drain_budget_s:
+                raise TooLong(f"to fold it takes more than {self._options.drain_budget_s:g} s")
             saved_at, folded_s = clock.monotonic(), self._folded_s
             plans, displaced, left = await self._fold_and_save(portion)
             waiting.done((uid for uid in portion if uid not in left), self._folded_s - folded_s)
@@ -143,8 +145,6 @@ class Steps:
             self._count(plans)
             evses += len(plans)
             rejected += displaced
-            if self._folded_s > self._options.drain_budget_s:
-                raise TooLong(f"to fold it takes more than {self._options.drain_budget_s:g} s")
         await self._reject(rejected)
         self._watching.observe(sifted.items, self._ports.clock.now())
         await self.voice.tell_gaps()
