@@ -24,7 +24,7 @@ from service.processing.ports import (
     Unusable,
     ViewStore,
 )
-from service.processing.refusing import is_beyond, lost_generation
+from service.processing.refusing import lost_generation
 
 
 class GroupLook(Protocol):
@@ -124,6 +124,13 @@ def _newer(one: Epochs, other: Epochs) -> Epochs:
     return max(one, other, key=lambda each: each.generation)
 
 
+def _newest(epochs: Epochs, known_of: Mapping[int, _Known]) -> Epochs:
+    """Give the newest epochs that view and ledger know of."""
+    for known in known_of.values():
+        epochs = _newer(epochs, known.epochs)
+    return epochs
+
+
 @dataclass(frozen=True, slots=True)
 class _Place:
     """One partition of an input topic, by view, group, ledger and log."""
@@ -173,12 +180,11 @@ class Inspection:
 
     async def findings(self) -> Findings:
         """Find out what is there, and which logs are not those that were processed."""
-        numbers = {place.partition for place in await self._group.partitions(self._inputs)}
-        known_of = {number: await self._known(number) for number in sorted(numbers)}
+        known_of = await self._known(
+            {place.partition for place in await self._group.partitions(self._inputs)}
+        )
         there = await self._there()
-        epochs = there.epochs
-        for known in known_of.values():
-            epochs = _newer(epochs, known.epochs)
+        epochs = _newest(there.epochs, known_of)
         new_logs = set(others(epochs.ids, there.ids))
         by_hand, unobserved = {}, set()
         for each in there.places:
@@ -191,7 +197,7 @@ class Inspection:
                 known.reached(topic, epochs),
             )
             # Of a generation that nobody else knows of, what came before its log is in the snapshots alone.
-            lost = is_beyond(signed, epochs.generation) and not (signed and signed.is_of_first_log)
+            lost = signed is not None and signed.has_lost_logs(epochs.generation)
             if reached > each.end or lost or (each.is_unknown and known.uids):
                 new_logs.add(topic)
         for each in there.places:
@@ -213,12 +219,10 @@ class Inspection:
         unknown = {
             each.place.partition
             for each in there.places
-            if each.is_unknown or is_beyond(each.commit, there.epochs.generation)
+            if each.is_unknown or (each.commit and each.commit.is_beyond(there.epochs.generation))
         }
-        known_of = {number: await self._known(number) for number in sorted(unknown)}
-        epochs = there.epochs
-        for known in known_of.values():
-            epochs = _newer(epochs, known.epochs)
+        known_of = await self._known(unknown)
+        epochs = _newest(there.epochs, known_of)
         strange = others(epochs.ids, there.ids)
         problems, warnings = [str(another(topic)) for topic in strange], []
         for each in (one for one in there.places if one.place.topic not in strange):
@@ -226,9 +230,8 @@ class Inspection:
             bearings = replace(bearings, begin=each.begin, end=each.end)
             try:
                 bearings.refuse(each.place)
-                commit = each.commit
-                if commit and is_beyond(commit, epochs.generation) and not commit.is_of_first_log:
-                    raise lost_generation(each.place, commit, epochs.generation)
+                if each.commit is not None and each.commit.has_lost_logs(epochs.generation):
+                    raise lost_generation(each.place, each.commit, epochs.generation)
                 if bearings.is_forgotten and known_of[each.place.partition].uids:
                     raise forgotten(each.place)
             except Unusable as problem:
@@ -252,18 +255,20 @@ class Inspection:
         ]
         return _There(epochs, found, ids)
 
-    async def _known(self, number: int) -> _Known:
-        known = _Known()
+    async def _known(self, numbers: Iterable[int]) -> dict[int, _Known]:
+        """Read what ledger and snapshots know of some partitions, as far as these topics are there."""
+        known_of = {number: _Known() for number in sorted(numbers)}
         topics = (self._ledger.topic, self._snapshots.topic)
-        there = {place.topic for place in await self._group.partitions(topics)}
-        if self._ledger.topic in there:
-            async for records in self._ledger.reader.read(number):
-                for record in records:
-                    known.take(record)
-        if self._snapshots.topic in there:
-            async for records in self._snapshots.reader.read(number):
-                known.uids |= {(each.key or b"").decode() for each in records if each.value is not None}
-        return known
+        there = {place.topic for place in await self._group.partitions(topics)} if known_of else set()
+        for number, known in known_of.items():
+            if self._ledger.topic in there:
+                async for records in self._ledger.reader.read(number):
+                    for record in records:
+                        known.take(record)
+            if self._snapshots.topic in there:
+                async for records in self._snapshots.reader.read(number):
+                    known.uids |= {(each.key or b"").decode() for each in records if each.value is not None}
+        return known_of
 
 
 def _warnings(place: TopicPartition, bearings: Bearings) -> list[str]:

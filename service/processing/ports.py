@@ -132,10 +132,13 @@ class Commit:
     ledger: str = ""
     since: int | None = None
 
-    @property
-    def is_of_first_log(self) -> bool:
-        """Whether no older log went before this one, so that it may hold all there ever was."""
-        return self.since == 0
+    def is_beyond(self, generation: int) -> bool:
+        """Tell whether a worker committed in a newer generation than this one, which others know."""
+        return (self.generation or 0) > generation
+
+    def has_lost_logs(self, generation: int) -> bool:
+        """Tell whether, besides, an older log went before: what that said was in view and ledger alone."""
+        return self.is_beyond(generation) and self.since != 0
 
 
 class Torn(PortError):

@@ -1,7 +1,7 @@
 """
 When a partition must not be restored: view, ledger, snapshots and log contradict each other (promise P7).
 
-The worker stops then, and `rebuild` helps. This module writes nothing.
+The worker stops then, and `rebuild` helps. Nothing is written but a generation that only commits know of.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ class Refusing:
 
         Raises `Unusable` where an older log went before: what it said was in view and ledger.
         """
-        beyond = {place: each.commit for place, each in bearings.items() if is_beyond(each.commit, known)}
-        for place, commit in beyond.items():
-            if commit is not None and not commit.is_of_first_log:
+        commits = {place: each.commit for place, each in bearings.items() if each.commit is not None}
+        for place, commit in commits.items():
+            if commit.has_lost_logs(known):
                 raise lost_generation(place, commit, known)
-        newest = max((commit.generation or 0 for commit in beyond.values() if commit is not None), default=0)
-        if newest:
+        newest = max((commit.generation or 0 for commit in commits.values()), default=0)
+        if newest > known:
             store = self._ports.store
             await self._retrying(Part.STORE, lambda: store.save_epochs(Epochs(newest)))
             raise Renewed("the group's commits know of a newer generation than view and ledger")
@@ -94,11 +94,6 @@ class Refusing:
             committed = await self._retrying(Part.LOG, lambda: self._ports.log.committed([place]))
             if committed[place] is not None:
                 raise Renewed("the broker did not know the group's offsets yet")
-
-
-def is_beyond(commit: Commit | None, known: int) -> bool:
-    """Tell whether a worker has committed in a generation of which neither view nor ledger know."""
-    return commit is not None and (commit.generation or 0) > known
 
 
 def lost_generation(place: TopicPartition, commit: Commit, known: int) -> Unusable:

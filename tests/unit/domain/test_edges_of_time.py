@@ -204,6 +204,7 @@ def test_a_removal_before_the_horizon_takes_back_what_a_later_inventory_named() 
     )
 
     assert state.connector_uids() == []
+    assert state.reports == 2  # the inventory's, which is about nobody now, and the removal's
     assert orjson.loads(snapshot(state, state.as_of, RULES))["connectors"] == []
 
 
