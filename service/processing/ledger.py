@@ -60,9 +60,9 @@ def gap_key(uid: str, start: Micros, end: Micros) -> list[str]:
     return [Kind.GAP, uid, rfc3339(start), rfc3339(end)]
 
 
-def removal_key(uid: str) -> list[str]:
-    """Name the removal of an EVSE."""
-    return [Kind.REMOVAL, uid]
+def removal_entry(uid: str, removed_at: str) -> Entry:
+    """Make the record of a removal, which was at an RFC 3339 time."""
+    return [Kind.REMOVAL, uid], {"removed_at": removed_at}
 
 
 def packed_key(key: list[str]) -> bytes:

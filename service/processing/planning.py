@@ -173,8 +173,7 @@ def _with_fresh(again: Kept, made: Plan, rendered: rendering.RenderedEvse) -> Ke
     for item, folded in made.folded:
         transitions += described(made.uid, item.record, folded.transitions)
     if rendered.removed and any(isinstance(item.event, EvseRemoved) for item, _ in made.folded):
-        removed_at = rendered.fields["removed_at"].decode()
-        entries.append((ledger.removal_key(made.uid), {"removed_at": removed_at}))
+        entries.append(ledger.removal_entry(made.uid, rendered.fields["removed_at"].decode()))
     return Kept(transitions, entries)
 
 

@@ -242,15 +242,19 @@ def _entries(rendered: RenderedEvse, state: EvseState) -> Iterator[Entry]:
         yield ledger.gap_key(uid, gap.from_, gap.until), orjson.Fragment(said)
 
 
-def entries_again(state: EvseState) -> Iterator[Entry]:
-    """Give the records of the ledger that may be changed after they were written, as they stand now."""
+def entries_again(state: EvseState, port_days: int = _DAYS_AGAIN) -> Iterator[Entry]:
+    """
+    Give the records of the ledger that may be changed after they were written, as they stand now.
+
+    `port_days`: so many of the last days of the port.
+    """
     declarations = state.declarations
     for exclusion_id in sorted(declarations.exclusions):
         standing = declarations.standing(exclusion_id)
         yield ledger.exclusion_key(state.uid, exclusion_id), standing and exclusion_json(standing)
     for gap in declarations.gaps:
         yield ledger.gap_key(state.uid, gap.from_, gap.until), gap_json(gap)
-    for day in sorted(state.port_days)[-_DAYS_AGAIN:]:
+    for day in sorted(state.port_days)[-port_days:]:
         yield ledger.day_key(state.uid, _field(PORT, day)), port_day_json(state.port_days[day])
 
 
@@ -262,14 +266,9 @@ def all_entries(state: EvseState) -> Iterator[Entry]:
             yield ledger.day_key(uid, _field(owner, day)), _day(state, owner, day)
         for span in history.spans:
             yield ledger.outage_key(uid, owner, span.start, span.end), outage_json(owner, span)
-    for day in sorted(state.port_days):
-        yield ledger.day_key(uid, _field(PORT, day)), port_day_json(state.port_days[day])
-    for exclusion_id, exclusion in sorted(state.declarations.all_standing().items()):
-        yield ledger.exclusion_key(uid, exclusion_id), exclusion_json(exclusion)
-    for gap in state.declarations.gaps:
-        yield ledger.gap_key(uid, gap.from_, gap.until), gap_json(gap)
+    yield from entries_again(state, len(state.port_days))
     if state.removal_key is not None:
-        yield ledger.removal_key(uid), {"removed_at": rfc3339(state.removal_key[0])}
+        yield ledger.removal_entry(uid, rfc3339(state.removal_key[0]))
 
 
 def _field(uid: str, day: int) -> str:

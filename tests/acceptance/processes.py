@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.settings import PREFIX
+from tests.processes import free_port
 from tests.services import Kafka
 from tests.topics import committed
 
@@ -51,6 +52,20 @@ async def command(*arguments: str, settings: Settings = NONE, stdin: bytes = b""
     )
     out, err = await process.communicate(stdin)
     return Done(process.returncode or 0, out.decode(), err.decode())
+
+
+def unshared(kafka: Kafka, redis_url: str, **more: str) -> dict[str, str]:
+    """Give the settings of a worker that no other test shares, and more."""
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "REDIS_URL": redis_url,
+        "TOPIC_PREFIX": kafka.unique("evse") + ".",
+        "GROUP_ID": kafka.unique("group"),
+        "HTTP_PORT": str(free_port()),
+        "HTTP_HOST": "127.0.0.1",
+        "SESSION_TIMEOUT": "6s",
+        **more,
+    }
 
 
 class Running:

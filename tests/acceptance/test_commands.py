@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,8 +12,9 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from tests.acceptance.processes import command, worker
+from tests.acceptance.processes import command, unshared, worker
 from tests.builders import Json, heartbeat, online_reported, status_reported
+from tests.processes import free_port
 from tests.services import Kafka
 
 EVENTS: tuple[Json, ...] = (
@@ -33,25 +33,10 @@ GARBAGE: tuple[tuple[bytes | None, bytes | None], ...] = (
 )
 
 
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def settings(kafka: Kafka, redis7_url: str) -> dict[str, str]:
     """Give settings that no other test shares."""
-    return {
-        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-        "REDIS_URL": redis7_url,
-        "TOPIC_PREFIX": kafka.unique("evse") + ".",
-        "GROUP_ID": kafka.unique("group"),
-        "HTTP_PORT": str(free_port()),
-        "HTTP_HOST": "127.0.0.1",
-        "SESSION_TIMEOUT": "6s",
-    }
+    return unshared(kafka, redis7_url)
 
 
 async def write(kafka: Kafka, topic: str, records: Sequence[tuple[bytes | None, bytes | None]]) -> None:

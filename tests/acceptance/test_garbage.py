@@ -14,9 +14,8 @@ import pytest
 from schemas.vocabulary import RejectionReason
 from service.processing.ports import Record
 from tests.acceptance.garbage import FAR_AHEAD, HOME, KINDS, Garbage
-from tests.acceptance.processes import command, until_committed, worker
+from tests.acceptance.processes import command, unshared, until_committed, worker
 from tests.builders import Json, status_reported
-from tests.processes import free_port
 from tests.services import Kafka
 from tests.topics import Sent, ends_of, of_event, read, write
 
@@ -30,16 +29,7 @@ TOPIC_CONFIG = {
 @pytest.fixture
 def settings(kafka: Kafka, redis7_url: str) -> dict[str, str]:
     """Give settings that no other test shares."""
-    return {
-        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-        "REDIS_URL": redis7_url,
-        "TOPIC_PREFIX": kafka.unique("evse") + ".",
-        "GROUP_ID": kafka.unique("group"),
-        "SESSION_TIMEOUT": "6s",
-        "HTTP_PORT": str(free_port()),
-        "HTTP_HOST": "127.0.0.1",
-        "INSTANCE_ID": "the-only-one",
-    }
+    return unshared(kafka, redis7_url, INSTANCE_ID="the-only-one")
 
 
 def good_events() -> Iterator[Json]:

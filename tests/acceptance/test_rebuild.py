@@ -11,7 +11,7 @@ import redis
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from tests.acceptance.processes import Running, command, until_committed, worker
+from tests.acceptance.processes import Running, command, unshared, until_committed, worker
 from tests.builders import Json
 from tests.services import Kafka
 from tests.topics import ends_of, newest_snapshots, of_event, read, write
@@ -25,17 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.parametrize("redis_url", ["redis7"],
 @pytest.fixture
 def settings(kafka: Kafka, redis_url: str) -> dict[str, str]:
     """Give settings that no other test shares."""
-    return {
-        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-        "REDIS_URL": redis_url,
-        "TOPIC_PREFIX": kafka.unique("evse") + ".",
-        "GROUP_ID": kafka.unique("group"),
-        "SESSION_TIMEOUT": "6s",
-        "HTTP_PORT": "0",
-        "BATCH_RECORDS": "20",
-        "TICK_INTERVAL": "0",
-        "OFFLINE_AFTER": "0",
-    }
+    return unshared(kafka, redis_url, HTTP_PORT="0", BATCH_RECORDS="20", TICK_INTERVAL="0", OFFLINE_AFTER="0")
 
 
 def story(rounds: int, first: int = 0) -> list[Json]:

@@ -9,9 +9,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from tests.acceptance.collector import collector
-from tests.acceptance.processes import worker
-from tests.acceptance.test_commands import free_port
+from tests.acceptance.processes import unshared, worker
 from tests.builders import status_reported
+from tests.processes import free_port
 from tests.services import Kafka
 from tests.topics import of_event, read, write
 
@@ -21,16 +21,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 @pytest.fixture
 def settings(kafka: Kafka, redis7_url: str) -> dict[str, str]:
     """Give settings that no other test shares."""
-    return {
-        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-        "REDIS_URL": redis7_url,
-        "TOPIC_PREFIX": kafka.unique("evse") + ".",
-        "GROUP_ID": kafka.unique("group"),
-        "HTTP_PORT": str(free_port()),
-        "HTTP_HOST": "127.0.0.1",
-        "SESSION_TIMEOUT": "6s",
-        "TRACING": "true",
-    }
+    return unshared(kafka, redis7_url, TRACING="true")
 
 
 @pytest.mark.slow

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 
-from tests.acceptance.processes import Running, worker
-from tests.acceptance.test_commands import free_port
+from tests.acceptance.processes import Running, unshared, worker
 from tests.builders import Json, status_reported
+from tests.processes import free_port
 from tests.services import Kafka
 from tests.topics import committed, newest_snapshots, of_event, read, write
 
@@ -28,16 +28,8 @@ UIDS = tuple(f"e{number}" for number in range(8))
 @pytest.fixture
 def settings(kafka: Kafka, redis7_url: str) -> dict[str, str]:
     """Give settings that no other test shares."""
-    return {
-        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-        "REDIS_URL": redis7_url,
-        "TOPIC_PREFIX": kafka.unique("evse") + ".",
-        "GROUP_ID": kafka.unique("group"),
-        "INSTANCE_ID": "here",  # so that one who comes back is known at once
-        "HTTP_PORT": str(free_port()),
-        "HTTP_HOST": "127.0.0.1",
-        "SESSION_TIMEOUT": "6s",
-    }
+    # By its name one who comes back is known at once.
+    return unshared(kafka, redis7_url, INSTANCE_ID="here")
 
 
 async def report(kafka: Kafka, topic: str, status: str, at: str) -> None:
