@@ -14,7 +14,7 @@ from typing import NamedTuple
 from schemas.vocabulary import Status, TimeClass
 from service.domain.definitions import OBSERVED, first_of
 from service.domain.rules import KEPT_DAYS, SETTLING, Rules
-from service.domain.state import NAMELESS, PORT, EvseState, History, Packed
+from service.domain.state import NAMELESS, PORT, EvseState, History
 from service.domain.time import DAY, HOUR, Micros, day_of
 from service.domain.timeline import (
     HEARTBEAT_POSITION,
@@ -300,11 +300,17 @@ def advance(state: EvseState, rules: Rules) -> None:
         _close_days(state, day_of(boundary))
     if crossed_hour:
         # By the log's time and not by the clock or the batch, so that the state is a fold of the log.
-        state.ids = {digest: until for digest, until in state.ids.items() if until >= state.horizon}
-        state.packed.ids.forget()
+        _forget_ids(state)
         gaps, exclusions = state.declarations.settle(boundary, keep_from(state))
         state.unsaved.dropped_gaps += gaps
         state.unsaved.exclusions |= exclusions
+
+
+def _forget_ids(state: EvseState) -> None:
+    """Forget the ids that no event within the lateness can repeat."""
+    if min(state.ids.values(), default=state.horizon) < state.horizon:
+        state.ids = {digest: until for digest, until in state.ids.items() if until >= state.horizon}
+        state.packed.ids.forget()
 
 
 def _excess(state: EvseState, limit: int) -> int:
@@ -324,8 +330,7 @@ def keep_from(state: EvseState) -> Micros:
 
 def _fold_into_base(state: EvseState, boundary: Micros, least: int) -> None:
     """Fold the items before `boundary`, and at least so many: later ones of that instant come after."""
-    recent, base = state.recent, state.base
-    state.packed = Packed()
+    recent, base, packed = state.recent, state.base, state.packed
     passed = 0
     for item in recent:
         if item.time >= boundary and passed >= least:
@@ -333,11 +338,17 @@ def _fold_into_base(state: EvseState, boundary: Micros, least: int) -> None:
         base.apply(item, state.minutes)
         passed += 1
         state.reports -= item.kind is not ItemKind.SIGN
+    starts = state.minutes.starts
+    beaten = bool(starts) and starts[0] < boundary
+    if not passed and not beaten:
+        return
+    packed.base = None
     if passed:
         del recent[:passed]
-    starts = state.minutes.starts
-    if starts and starts[0] < boundary:
+        packed.recent.forget()
+    if beaten:
         base.settle((boundary, HEARTBEAT_POSITION), state.minutes)
+        packed.minutes.forget()
         newest = state.minutes.forget_before(boundary)
         if newest is not None:
             base.see(newest)
