@@ -1,16 +1,15 @@
 """
-The short way of the fold, for what nearly every record is: a report that comes in order while all is well.
+The short way of the fold, for what nearly every record is: a report that comes in order.
 
-A status of a known connector, or the word that it is online, newer than all that is kept of the EVSE, or a
-heartbeat, while nothing is offline, removed or taken out. Then nothing has to be searched, folded again or
-compared as a whole: what is left are the rules of `Track`, applied once. Anything else is None, leaves
-the state as it was, and takes the long way (`fold`), which alone says what holds. A property test holds the
-two to the same state.
+A status of a known connector, a word about the link, or a heartbeat, newer than all that is kept of the
+EVSE, while nothing is removed or taken out. Then nothing has to be searched, folded again or compared as a
+whole: what is left are the rules of `Track`, applied once. Anything else is None, leaves the state as it was,
+and takes the long way (`fold`), which alone says what holds. A property test holds the two to the same state.
 """
 
 from __future__ import annotations
 
-from schemas.vocabulary import Verdict
+from schemas.vocabulary import Status, Verdict
 from service.domain import recent
 from service.domain.events import (
     SILENCE,
@@ -25,7 +24,7 @@ from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.domain.time import MINUTE, Micros
 from service.domain.timeline import HEARTBEAT_POSITION, Item, ItemKind, OnlineWord
-from service.domain.track import Key, Report
+from service.domain.track import Key, Report, Track
 
 _REFRESHED = Folded(Verdict.REFRESHED)
 _STATUS, _ONLINE, _SIGN = ItemKind.STATUS, ItemKind.ONLINE, ItemKind.SIGN
@@ -49,7 +48,10 @@ def _take_status(state: EvseState, event: StatusReported, rules: Rules) -> Folde
     if key <= track.status_key or not _is_new(state, event.event_id, seen):
         return None
     report = Report(event.status, event.raw_status, event.error_code, event.vendor_error_code)
-    _append(state, Item(at, position, _STATUS, event.event_id, uid, report), seen)
+    effect = Item(at, position, _STATUS, event.event_id, uid, report)
+    if state.tip.is_offline:
+        return _turn(state, event, effect, rules)
+    _append(state, effect, seen)
     _hear(state, event, rules)
     before, since = track.status, track.status_since
     content = (before, track.raw_status, track.error_code)
@@ -63,34 +65,69 @@ def _take_status(state: EvseState, event: StatusReported, rules: Rules) -> Folde
     state.step_revision((uid,))
     if before is event.status:
         return Folded(Verdict.APPLIED, publish=True, moved=True)
-    lasted = None if since is None else at - since
-    step = Transition(uid, before, event.status, at, lasted, Verdict.APPLIED, event.event_id, position)
+    step = _transition(event, uid, before, since, event.status)
     return Folded(Verdict.APPLIED, publish=True, moved=True, transitions=(step,))
 
 
 def _take_online(state: EvseState, event: OnlineReported, rules: Rules) -> Folded | None:
-    """Take the word that what was online still is."""
-    at, seen, position, uid = event.at, event.seen, event.position, event.connector_uid
+    at, seen, position, uid, online = event.at, event.seen, event.position, event.connector_uid, event.online
     is_silence = event.silence or event.reason == SILENCE
-    if event.online is not True or is_silence or not _is_next(state, at, seen, position, rules):
+    if online is None or is_silence or not _is_next(state, at, seen, position, rules):
         return None
-    tip, key = state.tip, (at, position)
+    touched = _touched(state, uid, (at, position), online=online)
+    if touched is None or not _is_new(state, event.event_id, seen):
+        return None
+    state.has_reported_online = True
+    effect = Item(at, position, _ONLINE, event.event_id, uid, _WORDS[online])
+    if state.tip.is_offline or not online:
+        return _turn(state, event, effect, rules)
+    _append(state, effect, seen)
+    _hear(state, event, rules)
+    for track in touched:
+        track.online_key = (at, position)
+    state.tip.see(seen)
+    recent.advance(state, rules)
+    return _REFRESHED
+
+
+def _touched(state: EvseState, uid: str | None, key: Key, *, online: bool) -> list[Track] | None:
+    """Give the tracks that a word about the link concerns, None where it is not simply the next one."""
+    tip = state.tip
     if uid is not None and not _is_named(state, uid, key):
+        return None
+    if not online and (tip.last_sign >= key[0] or state.minutes.first_after(key[0]) is not None):
         return None
     touched = [tip.nameless, *tip.tracks.values()] if uid is None else [tip.tracks[uid]]
     for track in touched:
-        if track.online is not True or key <= track.online_key or key <= track.since_key:
+        if track.online is None or key <= track.online_key or key <= track.since_key:
             return None
-    if not _is_new(state, event.event_id, seen):
-        return None
-    _append(state, Item(at, position, _ONLINE, event.event_id, uid, _IS_ONLINE), seen)
-    _hear(state, event, rules)
-    state.has_reported_online = True
-    for track in touched:
-        track.online_key = key
-    tip.see(seen)
+    return touched
+
+
+def _turn(state: EvseState, event: StatusReported | OnlineReported, effect: Item, rules: Rules) -> Folded:
+    """Take a report by which connectors go offline, or that finds some offline."""
+    tip, uid = state.tip, effect.connector_uid
+    before = [(name, track, track.content(), track.status_since) for name, track in tip.tracks.items()]
+    if isinstance(event, OnlineReported) and event.online is False:
+        _append_effect(state, effect)
+        _reach(state, event.seen, rules)
+        tip.apply(effect, state.minutes)
+    else:
+        _append(state, effect, event.seen)
+        _hear(state, event, rules)
+        tip.apply(effect, state.minutes)
+        tip.apply(state.recent[-1], state.minutes)
     recent.advance(state, rules)
-    return _REFRESHED
+    moved = [name for name, track, content, _ in before if track.content() != content]
+    if not moved:
+        return _REFRESHED
+    state.step_revision(moved)
+    steps = tuple(
+        _transition(event, name, content[0], since, track.status)
+        for name, track, content, since in before
+        if name == uid and track.status is not None and track.status is not content[0]
+    )
+    return Folded(Verdict.APPLIED, publish=True, moved=True, transitions=steps)
 
 
 def _take_heartbeat(state: EvseState, event: HeartbeatReceived, rules: Rules) -> Folded | None:
@@ -113,7 +150,7 @@ def _take_heartbeat(state: EvseState, event: HeartbeatReceived, rules: Rules) ->
     return _REFRESHED
 
 
-_IS_ONLINE = OnlineWord(online=True)
+_WORDS = {online: OnlineWord(online) for online in (True, False)}
 
 
 def _is_named(state: EvseState, uid: str, key: Key) -> bool:
@@ -123,9 +160,9 @@ def _is_named(state: EvseState, uid: str, key: Key) -> bool:
 
 
 def _is_next(state: EvseState, at: Micros, seen: Micros, position: int, rules: Rules) -> bool:
-    """Tell whether a report and its sign of life come after all that is kept, with nothing to be ended."""
+    """Tell whether a report and its sign of life come after all that is kept."""
     tip, recent_items = state.tip, state.recent
-    if tip.is_offline or tip.removed or state.removal_key is not None or state.declarations.taken_out:
+    if tip.removed or state.removal_key is not None or state.declarations.taken_out:
         return False
     if seen < at or at < max(state.as_of, state.horizon, seen - rules.allowed_lateness):
         return False
@@ -147,14 +184,28 @@ def _is_new(state: EvseState, event_id: str, seen: Micros) -> bool:
 
 
 def _append(state: EvseState, effect: Item, seen: Micros) -> None:
-    state.recent.append(effect)
+    _append_effect(state, effect)
     state.recent.append(Item(seen, effect.position, _SIGN, effect.event_id))
+
+
+def _append_effect(state: EvseState, effect: Item) -> None:
+    state.recent.append(effect)
     state.reports += 1
 
 
 def _hear(state: EvseState, event: StatusReported | OnlineReported, rules: Rules) -> None:
     """Note when the EVSE was heard: nothing was newer."""
-    seen = event.seen
+    _reach(state, event.seen, rules)
+    state.hear(event.seen, event.position, event.source)
+
+
+def _reach(state: EvseState, seen: Micros, rules: Rules) -> None:
     state.as_of = seen
     state.horizon = max(state.horizon, seen - rules.allowed_lateness)
-    state.hear(seen, event.position, event.source)
+
+
+def _transition(
+    event: Event, uid: str, before: Status | None, since: Micros | None, after: Status
+) -> Transition:
+    lasted = None if since is None else event.at - since
+    return Transition(uid, before, after, event.at, lasted, Verdict.APPLIED, event.event_id, event.position)

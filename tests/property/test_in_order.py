@@ -113,6 +113,20 @@ def test_the_short_way_is_taken_by_what_comes_in_order_and_changes_nothing_else(
     assert in_order.take(state, again, using) is not None
     beat = HeartbeatReceived("e-8", "evse-1", 11, MONDAY + HOUR, MONDAY + HOUR, heartbeat_interval_s=300)
     assert in_order.take(state, beat, using) is not None
+    gone = OnlineReported("e-11", "evse-1", 12, MONDAY + 2 * HOUR, MONDAY + 2 * HOUR, online=False)
+    assert in_order.take(state, gone, using) is not None
+    assert state.tip.is_offline
+    back = StatusReported(
+        "e-12",
+        "evse-1",
+        13,
+        MONDAY + 3 * HOUR,
+        MONDAY + 3 * HOUR,
+        connector_uid="c1",
+        status=Status.AVAILABLE,
+    )
+    assert in_order.take(state, back, using) is not None
+    assert not state.tip.is_offline
     before = deepcopy(state)
     late = StatusReported(
         "e-10", "evse-1", 10, MONDAY, MONDAY + HOUR, connector_uid="c1", status=Status.PLANNED
