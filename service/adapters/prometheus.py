@@ -25,6 +25,7 @@ from prometheus_client import (
 from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
 from service.adapters.prometheus_formats import Form, written
 from service.adapters.prometheus_table import Kind, Metric, counter, gauge, histogram
+from service.adapters.prometheus_tally import Tally
 from service.domain.events import Event
 from service.domain.time import SECOND, Micros
 from service.processing.instruments import Online, OutputKind, Part, Step, UptimeBand
@@ -178,11 +179,15 @@ class PrometheusInstruments:
         self._counters: dict[tuple[str, str], Counter] = {}
         self._gauges: dict[tuple[str, str], Gauge] = {}
         self._histograms: dict[tuple[str, str], Histogram] = {}
+        self._delays = {metric.name: Tally(metric) for metric in (EVENT_DELAY, RECEIPT_DELAY)}
         for metric in TABLE:
             self._build(metric)
 
     def _build(self, metric: Metric) -> None:
         """Make the series of one row; children are kept, as `labels()` takes longer than counting."""
+        if metric.name in self._delays:
+            self._registry.register(self._delays[metric.name])
+            return
         names = tuple(metric.labels)
         # Of what has more labels than one only the counting knows which series there are.
         alone = next(iter(metric.labels.values())) if len(names) == 1 else None
@@ -228,11 +233,10 @@ class PrometheusInstruments:
         if not events:
             return
         for metric, began in ((EVENT_DELAY, _applied), (RECEIPT_DELAY, _received)):
-            observe, slowest = self._histograms[metric.name, ""].observe, min(events, key=began)
-            for each in events:
-                # Kept for the bucket it falls into: what is slow is what somebody asks about.
-                example = _exemplar(each, trace_id) if each is slowest else None
-                observe(max(0, now - began(each)) / SECOND, example)
+            tally, slowest = self._delays[metric.name], min(events, key=began)
+            tally.observe([max(0, now - at) for at in map(began, events)])
+            # Kept for the bucket it falls into: what is slow is what somebody asks about.
+            tally.exemplify(max(0, now - began(slowest)), _exemplar(slowest, trace_id), now)
 
     def step_took(self, step: Step, seconds: float) -> None:
         self._observe(STEPS, seconds, label=step)
