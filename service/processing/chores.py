@@ -67,7 +67,7 @@ class Chores:
 
     async def do(self) -> None:
         """Do a share of each chore."""
-        await self._steps.check_sends()
+        await self._steps.sending.check()
         await self._take_census()
         now = self._ports.clock.monotonic()
         if now >= self._watch_at:
@@ -194,6 +194,6 @@ class Chores:
         saved_at = self._ports.clock.monotonic()
         held = ((uid, self._states.peek(uid)) for uid in changed)
         plans = [self._closing.base(uid, each) for uid, each in held if each is not None]
-        await self._steps.publish(plans, saved_at, self._closing.base)
+        await self._steps.sending.publish(plans, saved_at, self._closing.base)
         self._instruments.based(len(plans))
         self._states.shrink()

@@ -72,22 +72,26 @@ def sift(decoded: Iterable[Item | Rejected], sifting: Sifting) -> Sifted:
     sifted = Sifted()
     homes: dict[str, int | None] = {}
     stopped: set[TopicPartition] = set()
+    partition, run = TopicPartition("", -1), RejectionRun()
     for each in decoded:
         entry = _at_home(each, homes, sifting.home)
-        partition = partition_of(entry.record)
+        record = entry.record
+        # Records of one partition come together: to make its name for each would cost more than to compare.
+        if record.partition != partition.partition or record.topic != partition.topic:
+            partition = partition_of(record)
+            run = sifting.run(partition)
         if partition in stopped:
             continue
         if isinstance(entry, Item):
-            sifting.run(partition).passed(entry.record.offset)
+            run.passed(record.offset)
             sifted.items.append(entry)
-        elif _may_be_rejected(entry, sifting.run(partition), sifting):
+        elif _may_be_rejected(entry, run, sifting):
             sifted.rejected.append(entry)
         else:
             stopped.add(partition)
-            in_a_row = sifting.run(partition).in_a_row + 1
-            sifted.too_many = TooManyRejections(entry.record, entry.rejection, in_a_row)
+            sifted.too_many = TooManyRejections(record, entry.rejection, run.in_a_row + 1)
             continue
-        sifted.next_offsets[partition] = entry.record.offset + 1
+        sifted.next_offsets[partition] = record.offset + 1
     return sifted
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -43,7 +42,6 @@ from service.processing.planning import (
 from service.processing.ports import (
     Epochs,
     OwnershipLost,
-    Position,
     Record,
     Resend,
     SaveOutcome,
@@ -55,8 +53,10 @@ from service.processing.ports import (
 from service.processing.refusing import Renewed
 from service.processing.rejection import Rejection, skipped
 from service.processing.retry import Abandoned, Retrying
+from service.processing.sending import Sending
 from service.processing.sifting import Item, Rejected, Sifting, misplaced, sift
 from service.processing.states import Held, new_position, position_of
+from service.processing.timing import Timing
 from service.processing.voice import Voice
 
 _log = structlog.get_logger()
@@ -69,14 +69,6 @@ _FOLDED_FOR_S = 1.0
 
 _TURN_S = 0.05
 """Seconds after which others get their turn: the group's heartbeats, and who asks for health."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """At which position an EVSE was sent, and how what is current of it is planned."""
-
-    position: Position
-    remake: Callable[[str, Held], Plan]
 
 
 class Steps:
@@ -100,11 +92,20 @@ class Steps:
         self._retrying = retrying
         self._instruments = instruments
         self._tracing = ports.tracing
+        self._timed = Timing(ports.clock, instruments, ports.tracing)
         topics = Topics.with_prefix(options.topic_prefix, options.source)
         self.planning = Planning(rules, topics, options.topics)
-        self._unchecked: dict[str, Sent] = {}
         self._folded_s = 0.0
         self._outbox = Outbox(ports, topics, options.max_dead_letter_bytes, retrying, instruments)
+        self.sending = Sending(
+            ports,
+            options,
+            owned=owned,
+            outbox=self._outbox,
+            retrying=retrying,
+            instruments=instruments,
+            current=self,
+        )
         self.voice = Voice(ports, options, owned.watching, self._outbox, retrying, instruments)
 
     def renew(self, epochs: Epochs) -> None:
@@ -140,7 +141,7 @@ class Steps:
             saved_at, folded_s = clock.monotonic(), self._folded_s
             plans, displaced, left = await self._fold_and_save(portion)
             waiting.done((uid for uid in portion if uid not in left), self._folded_s - folded_s)
-            await self.publish(plans, saved_at)
+            await self.sending.publish(plans, saved_at)
             self._watching.heard(plans)
             self._count(plans)
             evses += len(plans)
@@ -173,7 +174,7 @@ class Steps:
             stale = await self._save(plans)
             self._states.forget(stale)
             plans = [each for each in plans if each.uid not in stale]
-            await self.publish(plans, saved_at)
+            await self.sending.publish(plans, saved_at)
         self._instruments.ticked(len(plans))
         self._states.shrink()
 
@@ -182,7 +183,7 @@ class Steps:
         held = ((uid, self._states.peek(uid)) for uid in uids)
         unsure = [(uid, each) for uid, each in held if each is not None and is_unsure(each)]
         plans = [outputs_again(uid, each, self.planning) for uid, each in unsure]
-        await self.publish(plans, saved_at=-math.inf)
+        await self.sending.publish(plans, saved_at=-math.inf)
 
     async def resend(self, uids: Iterable[str], what: Resend) -> None:
         """Publish once more what the output topics have to be told of these EVSEs."""
@@ -192,7 +193,7 @@ class Steps:
         stored = ((uid, each) for uid, each in held if each is not None and each.stored)
         plans = [resend(uid, each, self.planning, what) for uid, each in stored]
         # No save has shown that these states are still what the view holds: it is asked in any case.
-        await self.publish(plans, saved_at=-math.inf)
+        await self.sending.publish(plans, saved_at=-math.inf)
         self._states.shrink()
 
     def _decode(self, records: Sequence[Record]) -> list[Item | Rejected]:
@@ -222,6 +223,10 @@ class Steps:
             self._instruments.field_left_out()
             _log.debug(warning.message, action="field_left_out", evse_uid=uid, field=warning.field)
         return decoded
+
+    def plan_current(self, uid: str, held: Held) -> Plan:
+        """Plan all that the output topics should end with of an EVSE."""
+        return resend(uid, held, self.planning)
 
     async def load(self, uids: Iterable[str], *, heard: bool = True) -> None:
         """
@@ -344,73 +349,6 @@ class Steps:
             )
         return stale
 
-    async def publish(
-        self,
-        plans: Sequence[Plan],
-        saved_at: float,
-        remake: Callable[[str, Held], Plan] | None = None,
-    ) -> None:
-        """
-        Publish what was saved at `saved_at` (monotonic seconds), and what is current where that came late.
-
-        `remake` plans what is current of an EVSE; by default all that the output topics should end with.
-        """
-        remake = remake or partial(resend, planning=self.planning)
-        sent = {each.uid: Sent(each.held.position, remake) for each in plans if each.messages}
-        self._unchecked |= sent
-        with self._timed(Step.PUBLISH):
-            await self._outbox.publish([message for each in plans for message in each.messages], ())
-        for each in plans:
-            each.published()
-        if self._ports.clock.monotonic() - saved_at > self._options.late_after_s:
-            await self._overtake(sent)
-        for uid in sent:
-            self._unchecked.pop(uid, None)
-
-    async def check_sends(self) -> None:
-        """
-        Look after what was sent in a batch that was given up: it may arrive after what the next owner sends.
-
-        Called between batches, and before the end: nobody else knows of it.
-        """
-        if not self._unchecked:
-            return
-        # With nothing to write it waits for what is under way.
-        await self._retrying(Part.PUBLISHER, partial(self._ports.publisher.publish, ()))
-        sent = dict(self._unchecked)
-        await self._overtake(sent)
-        for uid in sent:
-            self._unchecked.pop(uid, None)
-        self._states.keep_partitions({each.partition for each in self._assignment.owned})
-
-    async def _overtake(self, sent: Mapping[str, Sent]) -> None:
-        """
-        Publish the current state of those EVSEs that another worker has taken further meanwhile.
-
-        The guard holds back a late write, but nothing holds back a late send: it may have come after that of
-        the new owner, and would stand as the newest (promise P7).
-        """
-        seen = await self._retrying(Part.STORE, partial(self._ports.store.look, list(sent)))
-        overtaken = [
-            uid for uid, each in seen.items() if sent[uid].position.judge(each.position) is SaveOutcome.SAVED
-        ]
-        if not overtaken:
-            return
-        self._instruments.overtaken(len(overtaken))
-        _log.warning(
-            "Another worker had gone on while this one sent; the current snapshots are sent after.",
-            action="late_send",
-            evses=len(overtaken),
-            evse_uid=min(overtaken),
-        )
-        self._states.forget(overtaken)
-        await self.load(overtaken)
-        for remake in {sent[uid].remake for uid in overtaken}:
-            held = {uid: self._states.peek(uid) for uid in overtaken if sent[uid].remake == remake}
-            current = [remake(uid, each) for uid, each in held.items() if each is not None]
-            # Others own these: however quick it is, they may have gone on since this was loaded.
-            await self.publish(current, -math.inf, remake)
-
     def _count(self, plans: Iterable[Plan]) -> None:
         """Count what became of the records of some EVSEs."""
         now, instruments = self._ports.clock.now(), self._instruments
@@ -463,14 +401,6 @@ class Steps:
                 kept = {each.partition for each in self._ports.log.assignment()}
                 self._states.keep_partitions(kept)
                 _log.warning(str(lost), action="ownership_lost")
-
-    @contextmanager
-    def _timed(self, step: Step) -> Iterator[None]:
-        began = self._ports.clock.monotonic()
-        yield
-        ended = self._ports.clock.monotonic()
-        self._instruments.step_took(step, ended - began)
-        self._tracing.step_took(step, began, ended)
 
 
 def _restored(uid: str, stored: StoredEvse) -> EvseState:

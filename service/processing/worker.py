@@ -160,7 +160,7 @@ class Worker:
 
     async def _check_sends(self) -> None:
         """Look after late sends once more, as far as the parts answer."""
-        checking = asyncio.ensure_future(self._steps.check_sends())
+        checking = asyncio.ensure_future(self._steps.sending.check())
         done, _ = await asyncio.wait({checking}, timeout=_LAST_CHECK_S)
         failure = checking.exception() if done else "it took too long"
         if failure is not None and not isinstance(failure, Stopping):
