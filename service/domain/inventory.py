@@ -181,8 +181,8 @@ class Declarations:
 
         Gives the gaps and the ids of the exclusions that are gone for their age.
         """
-        self.packed = None
         while _are_too_many(self.inventories, closed):
+            self.packed = None
             replaced = self.inventories.pop(0)
             self.named_before.update(replaced.connectors or ())
             successor = self.inventories[0]
@@ -191,12 +191,15 @@ class Declarations:
         too_old: set[str] = set()
         for exclusion_id, versions in list(self.exclusions.items()):
             while _are_too_many(versions, closed):
+                self.packed = None
                 versions.pop(0)
             if not versions or _has_ended(versions[-1], keep_from):
+                self.packed = None
                 del self.exclusions[exclusion_id]
                 too_old.add(exclusion_id)
         gone = [gap for gap in self.gaps if gap.until < keep_from]
         if gone:
+            self.packed = None
             self.gaps = [gap for gap in self.gaps if gap.until >= keep_from]
             self._merge_gaps()
         return gone, too_old

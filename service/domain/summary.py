@@ -86,10 +86,15 @@ def roll_up(connectors: Collection[tuple[Status | None, bool | None]], rule: str
 
 def rolled_up_online(tracks: Iterable[Track]) -> bool | None:
     """Give the EVSE one online: false if all in service are offline, true if any is online, else null."""
-    in_service = [track for track in tracks if track.status not in OUT_OF_SERVICE]
-    if in_service and all(track.online is False for track in in_service):
+    in_service, reached, is_online = False, False, False
+    for track in tracks:
+        if track.status not in OUT_OF_SERVICE:
+            in_service = True
+            reached = reached or track.online is not False
+            is_online = is_online or track.online is True
+    if in_service and not reached:
         return False
-    return True if any(track.online is True for track in in_service) else None
+    return True if is_online else None
 
 
 _UP, _DOWN, _DOWN_UNSEEN, _OUT, _REST, _FIRST_COUNTER = range(6)
