@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.setting_kinds import PREFIX, Names
+from service.setting_kinds import PREFIX, Names, only_with_certificate
 
 
 class KafkaAccess(BaseSettings):
@@ -101,12 +101,7 @@ class KafkaAccess(BaseSettings):
             )
         return path
 
-    @field_validator("kafka_key_file", "kafka_key_password")
-    @classmethod
-    def _check_key(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is not None and info.data.get("kafka_certificate_file", value) is None:
-            raise ValueError(f"does nothing without a certificate; set {PREFIX}KAFKA_CERTIFICATE_FILE")
-        return value
+    _check_key = field_validator("kafka_key_file", "kafka_key_password")(only_with_certificate)
 
     @field_validator("kafka_sasl_username", "kafka_sasl_password")
     @classmethod

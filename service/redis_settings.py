@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from service.setting_kinds import PREFIX
+from service.setting_kinds import PREFIX, only_with_certificate
 
 
 class RedisAccess(BaseSettings):
@@ -98,12 +98,7 @@ class RedisAccess(BaseSettings):
             )
         return path
 
-    @field_validator("redis_key_file", "redis_key_password")
-    @classmethod
-    def _check_redis_key(cls, value: Any, info: ValidationInfo) -> Any:
-        if value is not None and info.data.get("redis_certificate_file", value) is None:
-            raise ValueError(f"does nothing without a certificate; set {PREFIX}REDIS_CERTIFICATE_FILE")
-        return value
+    _check_redis_key = field_validator("redis_key_file", "redis_key_password")(only_with_certificate)
 
     @field_validator("redis_sentinel_username", "redis_sentinel_password")
     @classmethod

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, ValidationInfo
 from pydantic_settings import NoDecode
 
 from service.durations import parse_duration
@@ -25,3 +25,12 @@ def _listed(value: object) -> object:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 """Several words, comma-separated."""
+
+
+def only_with_certificate(value: Any, info: ValidationInfo) -> Any:
+    """Refuse a key, or its password, without the certificate of the same part (`kafka_…`, `redis_…`)."""
+    part = str(info.field_name).partition("_")[0]
+    certificate = f"{part}_certificate_file"
+    if value is not None and info.data.get(certificate, value) is None:
+        raise ValueError(f"does nothing without a certificate; set {PREFIX}{certificate.upper()}")
+    return value

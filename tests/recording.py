@@ -10,6 +10,7 @@ from service.domain.events import Event
 from service.domain.time import Micros
 from service.processing.instruments import Online, OutputKind, Part, Step, UptimeBand
 from service.processing.ports import ErrorKind, TopicPartition
+from service.processing.silence import Withheld
 
 
 class RecordingInstruments:
@@ -33,6 +34,7 @@ class RecordingInstruments:
         self.restorations: list[int] = []
         self.bases = 0
         self.silences_written = 0
+        self.withheld: dict[Withheld, int] = {}
         self.gaps_written = 0
         self.retries: Counter[Part] = Counter()
         self.errors: Counter[tuple[Part, ErrorKind]] = Counter()
@@ -99,6 +101,9 @@ class RecordingInstruments:
 
     def silences(self, count: int) -> None:
         self.silences_written += count
+
+    def silences_withheld(self, evses: Mapping[Withheld, int]) -> None:
+        self.withheld = dict(evses)
 
     def gaps(self, count: int) -> None:
         self.gaps_written += count

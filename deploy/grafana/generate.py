@@ -317,6 +317,15 @@ FLEET = Dashboard(
                     },
                 ),
                 Panel(
+                    "Silent, but not declared offline, by why",
+                    "short",
+                    {"{{reason}}": "sum by (reason) (evse_status_silences_withheld)"},
+                    stacked=True,
+                    about="EVSEs past their deadline by all that was read. catching_up, lagging: the worker "
+                    "has not read all; no_later_event: nothing comes from any charger of the partition; "
+                    "after_start, after_gap: it does again, and all have a little longer.",
+                ),
+                Panel(
                     "Clocks not believed, fields left out",
                     "eps",
                     {

@@ -30,6 +30,7 @@ from service.domain.events import Event
 from service.domain.time import SECOND, Micros
 from service.processing.instruments import Online, OutputKind, Part, Step, UptimeBand
 from service.processing.ports import ErrorKind, TopicPartition
+from service.processing.silence import Withheld
 
 _WORK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _DELAY_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 172_800)
@@ -67,6 +68,11 @@ RESTORES = histogram(
 RESTORED = counter("restored_evses_total", "EVSEs restored from the ledger.")
 BASES = counter("bases_total", "Whole states of EVSEs written into the ledger when a day closed.")
 SILENCES = counter("silences_total", "EVSEs declared offline because nothing was heard of them.")
+WITHHELD = gauge(
+    "silences_withheld",
+    "EVSEs past their deadline that are not declared offline, by why; counted twice a minute.",
+    reason=Withheld,
+)
 GAPS = counter("gaps_total", "EVSEs told of a time in which nothing could be seen of them.")
 RETRIES = counter("retries_total", "Calls tried again because a part did not answer.", part=Part)
 ERRORS = counter(
@@ -128,6 +134,7 @@ TABLE: tuple[Metric, ...] = (
     RESTORED,
     BASES,
     SILENCES,
+    WITHHELD,
     GAPS,
     RETRIES,
     ERRORS,
@@ -270,6 +277,10 @@ class PrometheusInstruments:
 
     def silences(self, count: int) -> None:
         self._count(SILENCES, count)
+
+    def silences_withheld(self, evses: Mapping[Withheld, int]) -> None:
+        for reason in Withheld:
+            self._gauges[WITHHELD.name, reason].set(evses.get(reason, 0))
 
     def gaps(self, count: int) -> None:
         self._count(GAPS, count)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import typer
 from rich.text import Text
 
 from service import app, maintenance
 from service.commands.console import ConfigOption, results
-from service.processing.ports import PortError
+from service.processing.ports import ErrorKind, PortError, Unavailable
 from service.setting_kinds import PREFIX
 from service.settings import Settings, load_settings
+
+Answer = TypeVar("Answer")
+
+_TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +88,24 @@ async def _look_at_tracing(settings: Settings) -> list[Finding]:
 async def _look_at_fit(settings: Settings) -> list[Finding]:
     """Look whether a worker could go on where the last one ended."""
     try:
-        found = await maintenance.fit(settings)
+        found = await when_ready(lambda: maintenance.fit(settings))
     except PortError as error:
         return [Finding("problem", "view", str(error))]
     findings = [Finding("problem", "view", text) for text in found.problems]
     findings += [Finding("warning", "view", text) for text in found.warnings]
     return findings or [Finding("ok", "view", "it fits the log and the group's offsets")]
+
+
+async def when_ready(ask: Callable[[], Awaitable[Answer]], pause_s: float = 0.5) -> Answer:
+    """Ask again while a broker is not ready: a new one names no coordinator until it was asked for one."""
+    for _ in range(_TRIES - 1):
+        try:
+            return await ask()
+        except Unavailable as error:
+            if error.kind is not ErrorKind.UNREADY:
+                raise
+        await asyncio.sleep(pause_s)
+    return await ask()
 
 
 def _topics(found: app.TopicsLook, settings: Settings) -> Iterator[Finding]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
 import typer
 from rich.table import Table
 from rich.text import Text
 
+from service.commands import size_options as options
 from service.commands.console import results
 from service.domain.rules import KEPT_DAYS
 from service.durations import parse_duration
@@ -18,58 +19,23 @@ from service.sizing.constants import Constant, Source
 from service.sizing.needs import Fleet, Need, Sizing
 from service.sizing.needs import size as needs_of
 
-_MOST_EVSES = 1_000_000_000
 _DECIMALS_BELOW = 10
 
 
 def size(  # noqa: PLR0913, PLR0917 - a parameter for each option
-    evses: Annotated[int, typer.Option(min=1, max=_MOST_EVSES, help="EVSEs of the network.")],
-    events_per_day: Annotated[
-        float,
-        typer.Option(min=0, help="Records of one EVSE a day, heartbeats aside: some ten sessions are 40."),
-    ] = 40.0,
-    offline_flaps: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="Times a day that one EVSE goes offline and comes back; each is two of its events, and a "
-            "span that is kept. 0.2: once in five days.",
-        ),
-    ] = 0.2,
-    heartbeat: Annotated[
-        str, typer.Option(metavar="DURATION", help="Time between two heartbeats of one EVSE; 0: none.")
-    ] = "5m",
-    connectors: Annotated[int, typer.Option(min=1, max=100, help="Connectors of one EVSE.")] = 2,
-    history_days: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            max=KEPT_DAYS,
-            help=f"Days of history that are kept by then: {KEPT_DAYS} in the long run, 30 for a month after "
-            "the start.",
-        ),
-    ] = KEPT_DAYS,
-    retention_days: Annotated[
-        float,
-        typer.Option(min=1, help="Days that the input topic keeps: the allowed lateness and 3 at least."),
-    ] = 5.0,
-    replication: Annotated[int, typer.Option(min=1, max=10, help="Replicas of each topic.")] = 3,
-    peak: Annotated[
-        float, typer.Option(min=1, help="Busiest hour by the mean; 4 holds a morning of a large network.")
-    ] = 4.0,
-    headroom: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=0.9,
-            help="Share of cores and of Redis's memory left free: for restarts, and a worker that is lost.",
-        ),
-    ] = 0.25,
-    shard_gb: Annotated[float, typer.Option(min=0.1, help="Memory of one Redis shard in GB.")] = 16.0,
-    compiled: Annotated[bool, typer.Option("--compiled", help="With workers compiled to C.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object; amounts in the unit named.")
-    ] = False,
+    evses: options.Evses,
+    events_per_day: options.EventsPerDay = 40.0,
+    offline_flaps: options.OfflineFlaps = 0.2,
+    heartbeat: options.Heartbeat = "5m",
+    connectors: options.Connectors = 2,
+    history_days: options.HistoryDays = KEPT_DAYS,
+    retention_days: options.RetentionDays = 5.0,
+    replication: options.Replication = 3,
+    peak: options.Peak = 4.0,
+    headroom: options.Headroom = 0.25,
+    shard_gb: options.ShardGb = 16.0,
+    compiled: options.Compiled = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """
     Say what a fleet needs: partitions, workers, memory of Redis, disk of Kafka.
@@ -102,7 +68,12 @@ def size(  # noqa: PLR0913, PLR0917 - a parameter for each option
     )
     if as_json:
         typer.echo(orjson.dumps(told(sizing)))
-        return
+    else:
+        _print(sizing)
+
+
+def _print(sizing: Sizing) -> None:
+    """Write the needs as a table, or for pipes line by line, and the runs that their figures are from."""
     if results().is_terminal:
         results().print(_table(sizing))
     else:

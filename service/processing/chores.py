@@ -57,6 +57,7 @@ class Chores:
         self._resending: dict[int, list[str]] = {}
         self._share = options.tick_share
         self._watch_at = now
+        self._count_withheld_at = now
         self._missed: set[str] = set()
 
     def drop(self, number: int) -> None:
@@ -64,6 +65,7 @@ class Chores:
         self._closing.drop(number)
         self._fleet.drop(number)
         self._resending.pop(number, None)
+        self._count_withheld_at = self._ports.clock.monotonic()
 
     async def do(self) -> None:
         """Do a share of each chore."""
@@ -80,6 +82,13 @@ class Chores:
         await self._close()
         await self._steps.refresh(self._tick.due(now, self._watching.uids))
         await self._fleet.count()
+        self._count_withheld(now)
+
+    def _count_withheld(self, now: float) -> None:
+        """Tell now and then how many are not declared offline, and why."""
+        if self._options.standings_interval_s and now >= self._count_withheld_at:
+            self._count_withheld_at = now + self._options.standings_interval_s
+            self._instruments.silences_withheld(self._watching.withheld(self._ports.clock.now()))
 
     async def _take_census(self) -> None:
         """Find out who lives in a partition that came, and when each was last heard."""

@@ -15,6 +15,7 @@ from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
 from service.domain.events import Event
 from service.domain.time import Micros
 from service.processing.ports import ErrorKind, TopicPartition
+from service.processing.silence import Withheld
 
 
 class Step(StrEnum):
@@ -130,6 +131,9 @@ class Instruments(Protocol):
     def silences(self, count: int) -> None:
         """So many EVSEs were declared offline because nothing was heard of them."""
 
+    def silences_withheld(self, evses: Mapping[Withheld, int]) -> None:
+        """EVSEs past their deadline that are not declared offline now, by why; what is not named is 0."""
+
     def gaps(self, count: int) -> None:
         """So many EVSEs were told of a time in which nothing could be seen of them."""
 
@@ -212,6 +216,8 @@ class NoInstruments:
     def based(self, evses: int) -> None: ...
 
     def silences(self, count: int) -> None: ...
+
+    def silences_withheld(self, evses: Mapping[Withheld, int]) -> None: ...
 
     def gaps(self, count: int) -> None: ...
 

@@ -44,7 +44,8 @@ class Options:
     `states_idle_after_s`: states of EVSEs that were not heard for so long go, too; infinite for never.
     `tick_interval_s`: how often every snapshot is published anew; 0 for never.
     `standings_interval_s`, `windows_interval_s`: how often the fleet is counted by status and by uptime, for
-    metrics alone; 0 for never. `windows_first_after_s`: so long after the start by uptime for the first time.
+    metrics alone, and with the former silences that are not declared; 0 for never. `windows_first_after_s`:
+    so long after the start by uptime for the first time.
     `tick_share`: EVSEs that one turn of the loop refreshes at most, and whose bases it writes at most.
     """
 

@@ -7,8 +7,10 @@ finds is written to the log, by somebody else, and counts only from there. Time 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from heapq import heappop, heappush
 from typing import Any
 
@@ -29,8 +31,8 @@ class SilenceRules:
     `offline_after` holds where neither a heartbeat interval is known nor `by_source` has a word; 0 switches
     the watchdog off, a 0 for a source does so for what else would go by that. `quiet`: nothing is declared
     for so long after an assignment was caught up. `fresh`: how old the newest look at the partition's end may
-    be. `retry_after`: when to declare again what did not come back through the log; twice as long each time,
-    a day at most.
+    be. `retry_after`, less than a day: when to declare again what did not come back through the log; twice as
+    long each time, a day at most.
     """
 
     offline_after: Micros = 15 * MINUTE
@@ -51,6 +53,21 @@ class Overdue:
     uid: str
     last_seen_at: Micros
     applies_at: Micros
+
+
+class Withheld(StrEnum):
+    """Why an EVSE past its deadline, by all that was read, is not declared offline."""
+
+    CATCHING_UP = "catching_up"
+    """What was in the partition when it came is not all processed, or not everybody in it is known yet."""
+    LAGGING = "lagging"
+    """It had been, but what came since waits."""
+    AFTER_START = "after_start"
+    """It is only just caught up: others may have declared it, or it may be about to be heard."""
+    AFTER_GAP = "after_gap"
+    """The ingest stood still, and has not gone on for long enough."""
+    NO_LATER_EVENT = "no_later_event"
+    """No charger of the partition has been heard since: it may be the ingest that is silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +115,7 @@ class _Watch:
     What is kept of one EVSE. It waits in one of two heaps; what else stands there under its name is stale.
 
     `due_at`: where it stands among the deadlines, never after its own; `wakes_at`: among those left alone
-    until then. `pause`: how long it will be left alone once it is declared.
+    until then. `pause`: how long it will be left alone once it is declared; it grows each time it is.
     """
 
     __slots__ = ("after", "due_at", "horizon", "interval", "pause", "seen", "source", "wakes_at")
@@ -195,9 +212,7 @@ class Watchdog:
         self._wake(now)
         resumed_at = known.resumed_at or 0
         found = self._only_one(now, through, resumed_at)
-        limit = through
-        if self._newest > now - DAY:
-            limit = min(limit, (known.newest_charger_record or 0) - 1)
+        limit = self._limit(now, through, known)
         deadlines = self._deadlines
         while deadlines and deadlines[0][0] <= limit and len(found) < most:
             due_at, uid = heappop(deadlines)
@@ -210,6 +225,48 @@ class Watchdog:
             else:
                 found += self._declare(uid, watch, now)
         return found
+
+    def withheld(self, now: Micros, known: Knowledge) -> Counter[Withheld]:
+        """
+        Count those past their deadline who are not declared, by the first reason that holds.
+
+        Who is merely next in line (`most`), or was declared and is waited for, is none of them. Looks at
+        everybody, up to half a microsecond each: not to be asked at each turn.
+        """
+        through = known.caught_up_through
+        if through is None:
+            return self._all_past(now, Withheld.CATCHING_UP)
+        if now - through > self._rules.fresh:
+            return self._all_past(now, Withheld.LAGGING)
+        # What came after that look is not judged yet: within the next seconds it will be.
+        through = min(now, through)
+        limit, resumed_at = self._limit(now, through, known), known.resumed_at or 0
+        past = self._past(through)
+        deadlines = [max(watch.seen, resumed_at) + watch.after for watch in past if watch.wakes_at is None]
+        counts = {
+            Withheld.AFTER_START: len(past) - len(deadlines),
+            Withheld.AFTER_GAP: sum(deadline > through for deadline in deadlines),
+            Withheld.NO_LATER_EVENT: sum(limit < deadline <= through for deadline in deadlines),
+        }
+        return +Counter(counts)
+
+    def _all_past(self, now: Micros, reason: Withheld) -> Counter[Withheld]:
+        return +Counter({reason: len(self._past(now))})
+
+    def _past(self, at: Micros) -> list[_Watch]:
+        """Give those past their deadline at a time who were not declared since they were last heard."""
+        undeclared = self._rules.retry_after
+        return [
+            watch
+            for watch in self._watches.values()
+            if watch.seen + watch.after <= at and watch.pause == undeclared
+        ]
+
+    def _limit(self, now: Micros, through: Micros, known: Knowledge) -> Micros:
+        """Give the last deadline that may be judged."""
+        if self._newest > now - DAY:
+            return min(through, (known.newest_charger_record or 0) - 1)
+        return through
 
     def _rank(self, uid: str, seen: Micros) -> None:
         """Keep the two newest times at which two different EVSEs were heard."""

@@ -7,6 +7,7 @@ This module waits for nobody: it is told what was read, looked up and when.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +21,7 @@ from service.processing.ingest import Gap, Ingest, is_from_charger
 from service.processing.planning import EPOCH_SHIFT, TOPIC_SHIFT, Plan
 from service.processing.ports import Seen, TopicPartition
 from service.processing.sifting import Item
-from service.processing.silence import Knowledge, Overdue, SilenceRules, Watchdog
+from service.processing.silence import Knowledge, Overdue, SilenceRules, Watchdog, Withheld
 
 _ORDINAL = ~(((1 << EPOCH_SHIFT - TOPIC_SHIFT) - 1) << TOPIC_SHIFT)
 """Leaves of an event's position the epoch and the offset."""
@@ -46,6 +47,12 @@ class _Watch:
     losses: list[tuple[str, Gap]] = field(default_factory=list)
     look: tuple[Micros, Mapping[TopicPartition, int]] | None = None
     caught_up_through: Micros | None = None
+
+    @property
+    def known(self) -> Knowledge:
+        """What is known of the partition; before everybody in it is, it does not count as caught up."""
+        through = self.caught_up_through if self.census == [] else None
+        return Knowledge(through, self.ingest.newest_charger_record, self.ingest.resumed_at)
 
 
 def with_losses(
@@ -269,12 +276,16 @@ class Watching:
     def due(self, now: Micros) -> Iterator[tuple[int, list[Overdue]]]:
         """Give those to be declared offline at `now` (wall clock), by partition."""
         for number, watch in self._watches.items():
-            if watch.census == [] and watch.caught_up_through is not None:
-                ingest = watch.ingest
-                known = Knowledge(watch.caught_up_through, ingest.newest_charger_record, ingest.resumed_at)
-                overdue = watch.watchdog.due(now, known)
-                if overdue:
-                    yield number, overdue
+            overdue = watch.watchdog.due(now, watch.known)
+            if overdue:
+                yield number, overdue
+
+    def withheld(self, now: Micros) -> Counter[Withheld]:
+        """Count those past their deadline at `now` who are not declared offline, by why."""
+        found: Counter[Withheld] = Counter()
+        for watch in self._watches.values():
+            found += watch.watchdog.withheld(now, watch.known)
+        return found
 
 
 def _is_told(uid: str, gap: Gap, told: Mapping[str, Sequence[GapObserved]]) -> bool:

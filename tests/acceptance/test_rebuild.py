@@ -28,6 +28,26 @@ def settings(kafka: Kafka, redis_url: str) -> dict[str, str]:
     return unshared(kafka, redis_url, HTTP_PORT="0", BATCH_RECORDS="20", TICK_INTERVAL="0", OFFLINE_AFTER="0")
 
 
+@pytest.fixture
+async def topic(kafka: Kafka, settings: dict[str, str]) -> str:
+    """Create the input topic."""
+    return await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
+
+
+@pytest.fixture
+async def told(kafka: Kafka, topic: str) -> dict[int, int]:
+    """Write twenty rounds of the story, and give the ends of the partitions."""
+    return await tell(kafka, topic, story(20))
+
+
+@pytest.fixture
+async def processed(kafka: Kafka, settings: dict[str, str], told: dict[int, int]) -> dict[int, int]:
+    """Have a worker process that and stop."""
+    async with worker(settings=settings) as running:
+        await caught_up(running, kafka, settings, told)
+    return told
+
+
 def story(rounds: int, first: int = 0) -> list[Json]:
     """Tell of some EVSEs, with times that lie a little behind now."""
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
@@ -74,13 +94,11 @@ async def caught_up(running: Running, kafka: Kafka, settings: dict[str, str], en
 
 
 async def test_a_flushed_redis_is_noticed_within_seconds_by_an_idle_worker(
-    kafka: Kafka, settings: dict[str, str], redis_url: str
+    kafka: Kafka, settings: dict[str, str], redis_url: str, told: dict[int, int]
 ) -> None:
     """Nothing arrives: the worker finds out by itself, says so, and all is there again."""
-    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
-    ends = await tell(kafka, topic, story(20))
     async with worker(settings=settings) as running:
-        await until_committed(running, kafka, settings["GROUP_ID"], ends)
+        await until_committed(running, kafka, settings["GROUP_ID"], told)
         before = await shown(settings, "e1")
         with redis.Redis.from_url(redis_url) as client:
             client.flushdb()
@@ -89,20 +107,15 @@ async def test_a_flushed_redis_is_noticed_within_seconds_by_an_idle_worker(
         for _ in range(PARTITIONS):
             await running.logs("partition_restored")
         await running.logs("batch_processed")  # from here on the commit is where the view is
-        await until_committed(running, kafka, settings["GROUP_ID"], ends)
+        await until_committed(running, kafka, settings["GROUP_ID"], told)
         assert await running.stop() == 0
 
     assert await shown(settings, "e1") == before
 
 
-async def test_rebuild_with_no_worker_does_the_work_itself(
-    kafka: Kafka, settings: dict[str, str], redis_url: str
-) -> None:
+@pytest.mark.usefixtures("processed")
+async def test_rebuild_with_no_worker_does_the_work_itself(settings: dict[str, str], redis_url: str) -> None:
     """The view was damaged by somebody; ledger and log hold all of it, and progress is told."""
-    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
-    ends = await tell(kafka, topic, story(20))
-    async with worker(settings=settings) as running:
-        await caught_up(running, kafka, settings, ends)
     before = snapshots(redis_url)
     with redis.Redis.from_url(redis_url) as client:
         client.hset("evse:{e1}", "snapshot", "{}")
@@ -118,13 +131,11 @@ async def test_rebuild_with_no_worker_does_the_work_itself(
 
 
 async def test_rebuild_does_not_wait_for_a_worker_that_was_killed(
-    kafka: Kafka, settings: dict[str, str], redis_url: str
+    kafka: Kafka, settings: dict[str, str], redis_url: str, told: dict[int, int]
 ) -> None:
     """It is a member of the group until its session is over; then the work is done here."""
-    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
-    ends = await tell(kafka, topic, story(3))
     async with worker(settings=settings) as running:
-        await until_committed(running, kafka, settings["GROUP_ID"], ends)
+        await until_committed(running, kafka, settings["GROUP_ID"], told)
         before = snapshots(redis_url)
         await running.kill()
 
@@ -136,20 +147,18 @@ async def test_rebuild_does_not_wait_for_a_worker_that_was_killed(
 
 
 async def test_rebuild_is_done_by_running_workers(
-    kafka: Kafka, settings: dict[str, str], redis_url: str
+    kafka: Kafka, topic: str, settings: dict[str, str], redis_url: str, told: dict[int, int]
 ) -> None:
     """They notice it, go on with their group, and what comes meanwhile is not lost."""
-    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
-    ends = await tell(kafka, topic, story(20))
     async with worker(settings=settings) as running:
-        await until_committed(running, kafka, settings["GROUP_ID"], ends)
+        await until_committed(running, kafka, settings["GROUP_ID"], told)
         with redis.Redis.from_url(redis_url) as client:
             client.hset("evse:{e1}", "snapshot", "{}")
         rebuilding = asyncio.ensure_future(command("rebuild", "--yes", settings=settings))
         await running.logs("view_behind")
         more = await tell(kafka, topic, story(3, first=20))
         done = await rebuilding
-        ends = {number: ends[number] + more[number] for number in ends}
+        ends = {number: told[number] + more[number] for number in told}
         await until_committed(running, kafka, settings["GROUP_ID"], ends)
         assert await running.stop() == 0
 
@@ -159,16 +168,12 @@ async def test_rebuild_is_done_by_running_workers(
 
 
 @pytest.mark.allow_error_logs  # the client of the test logs that the topic it asks for is not there yet
+@pytest.mark.usefixtures("processed")
 async def test_a_topic_made_anew_stops_the_worker_until_rebuild_begins_a_new_epoch(
-    kafka: Kafka, settings: dict[str, str]
+    kafka: Kafka, topic: str, settings: dict[str, str]
 ) -> None:
     """New offsets are not taken for old ones; with the new epoch history and revision go on."""
-    name = settings["TOPIC_PREFIX"] + "events"
-    topic = await kafka.create_topic(name, partitions=PARTITIONS)
-    ends = await tell(kafka, topic, story(20))
-    async with worker(settings=settings) as running:
-        await caught_up(running, kafka, settings, ends)
-    await make_anew(kafka, name)
+    await make_anew(kafka, topic)
     await tell(kafka, topic, story(2, first=20))
 
     async with worker(settings=settings) as running:
@@ -179,7 +184,7 @@ async def test_a_topic_made_anew_stops_the_worker_until_rebuild_begins_a_new_epo
 
     assert "evse-status rebuild" in last["message"]
     assert done.code == 0, done.err
-    assert f"{name} is another log" in done.err
+    assert f"{topic} is another log" in done.err
     connector = snapshot["evse"]["connectors"][0]
     assert (snapshot["revision"], connector["status"]) == (22, STATUSES[21 % len(STATUSES)])
     published = newest_snapshots(await read(kafka, settings["TOPIC_PREFIX"] + "snapshots"))
@@ -187,15 +192,11 @@ async def test_a_topic_made_anew_stops_the_worker_until_rebuild_begins_a_new_epo
 
 
 async def test_what_the_log_no_longer_holds_is_said_and_the_rest_goes_on(
-    kafka: Kafka, settings: dict[str, str], redis_url: str
+    kafka: Kafka, topic: str, settings: dict[str, str], redis_url: str, processed: dict[int, int]
 ) -> None:
     """View lost, log cut before any base: `check` warns, `rebuild` names the EVSEs, revisions go on."""
-    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
-    ends = await tell(kafka, topic, story(20))
-    async with worker(settings=settings) as running:
-        await caught_up(running, kafka, settings, ends)
     before = await shown(settings, "e1")
-    await cut(kafka, topic, ends)
+    await cut(kafka, topic, processed)
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
 
@@ -213,16 +214,12 @@ async def test_what_the_log_no_longer_holds_is_said_and_the_rest_goes_on(
 
 
 @pytest.mark.allow_error_logs  # the client of the test logs that the topic it asks for is not there yet
+@pytest.mark.usefixtures("processed")
 async def test_view_and_topic_lost_at_once_stop_the_worker_until_rebuild(
-    kafka: Kafka, settings: dict[str, str], redis_url: str
+    kafka: Kafka, topic: str, settings: dict[str, str], redis_url: str
 ) -> None:
     """The group's offsets go with the topic; ledger and snapshots say that it is another one."""
-    name = settings["TOPIC_PREFIX"] + "events"
-    topic = await kafka.create_topic(name, partitions=PARTITIONS)
-    ends = await tell(kafka, topic, story(20))
-    async with worker(settings=settings) as running:
-        await caught_up(running, kafka, settings, ends)
-    await make_anew(kafka, name)
+    await make_anew(kafka, topic)
     with redis.Redis.from_url(redis_url) as client:
         client.flushdb()
     await tell(kafka, topic, story(2, first=20))
@@ -235,21 +232,17 @@ async def test_view_and_topic_lost_at_once_stop_the_worker_until_rebuild(
 
     assert "evse-status rebuild" in last["message"]
     assert checked.code == 1
-    assert f"topic {name} is another one than was processed" in " ".join(checked.out.split())
+    assert f"topic {topic} is another one than was processed" in " ".join(checked.out.split())
     assert done.code == 0, done.err
-    assert f"{name} is another log" in done.err
+    assert f"{topic} is another log" in done.err
     assert (await shown(settings, "e1"))["revision"] == 22
     assert [gaps_of(redis_url, f"e{number}") for number in range(6)] == [1] * 6
 
 
 async def test_a_deleted_ledger_is_written_anew_and_serves_when_the_view_is_lost(
-    kafka: Kafka, settings: dict[str, str], redis_url: str
+    kafka: Kafka, topic: str, settings: dict[str, str], redis_url: str, processed: dict[int, int]
 ) -> None:
     """The worker that starts next creates it, and writes to it all that the view holds."""
-    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
-    ends = await tell(kafka, topic, story(20))
-    async with worker(settings=settings) as running:
-        await caught_up(running, kafka, settings, ends)
     before = snapshots(redis_url)
     await kafka.delete_topic(settings["TOPIC_PREFIX"] + "ledger")
 
@@ -258,7 +251,7 @@ async def test_a_deleted_ledger_is_written_anew_and_serves_when_the_view_is_lost
             await running.logs("ledger_lost")
         for _ in range(PARTITIONS):
             await running.logs("bases_written")
-        await cut(kafka, topic, ends)
+        await cut(kafka, topic, processed)
         with redis.Redis.from_url(redis_url) as client:
             client.flushdb()
         for _ in range(PARTITIONS):
@@ -269,9 +262,10 @@ async def test_a_deleted_ledger_is_written_anew_and_serves_when_the_view_is_lost
     assert snapshots(redis_url) == before
 
 
-async def test_a_place_that_does_not_exist_is_refused(kafka: Kafka, settings: dict[str, str]) -> None:
+async def test_a_place_that_does_not_exist_is_refused(
+    kafka: Kafka, topic: str, settings: dict[str, str]
+) -> None:
     """`run --skip` with an offset that is still to come: one line says what there is."""
-    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=PARTITIONS)
     await tell(kafka, topic, story(1))
 
     async with worker("--skip", f"{topic}:1:500", settings=settings) as running:

@@ -18,6 +18,7 @@ from service.domain.events import Event
 from service.domain.time import SECOND
 from service.processing.instruments import Instruments, Online, OutputKind, Part, Step, UptimeBand
 from service.processing.ports import ErrorKind, TopicPartition
+from service.processing.silence import Withheld
 
 
 @pytest.fixture
@@ -232,6 +233,25 @@ def test_a_partition_that_went_takes_its_lag_along(instruments: PrometheusInstru
     assert not [name for name, _ in series if name in {"evse_status_lag_records", "evse_status_next_offset"}]
     assert series["evse_status_partitions", ()] == 1
     assert series["evse_status_rebalances_total", ()] == 1
+
+
+def test_silences_that_are_withheld_are_told_by_reason(instruments: PrometheusInstruments) -> None:
+    """What a count no longer names is 0."""
+    instruments.silences_withheld({Withheld.LAGGING: 7})
+    instruments.silences_withheld({Withheld.NO_LATER_EVENT: 3})
+
+    series = read(instruments)
+    assert {
+        dict(labels)["reason"]: value
+        for (name, labels), value in series.items()
+        if name == "evse_status_silences_withheld"
+    } == {
+        "catching_up": 0,
+        "lagging": 0,
+        "after_start": 0,
+        "after_gap": 0,
+        "no_later_event": 3,
+    }
 
 
 def test_the_fleet_is_told_by_status_and_by_uptime(instruments: PrometheusInstruments) -> None:

@@ -17,6 +17,7 @@ from service.processing.silence import (
     Overdue,
     SilenceRules,
     Watchdog,
+    Withheld,
     offline_after,
     silence_event,
 )
@@ -279,6 +280,52 @@ def test_so_many_at_most_are_given_at_once() -> None:
 
     watched.dog.heard("neighbour", seen(now))
     assert [due(2), due(2), due(2), due(2)] == [["e0", "e1"], ["e2", "e3"], ["e4"], []]
+
+
+def test_who_is_not_declared_is_counted_by_why() -> None:
+    """By the first reason that holds, from the deadline on; as often as it is looked, each is one."""
+    watched = Watched()
+    watched.dog.heard("e1", seen(NOON))
+    watched.dog.heard("neighbour", seen(NOON + 10 * HOUR))
+    now = NOON + HOUR
+    for known, expected in (
+        (Knowledge(None, now), Withheld.CATCHING_UP),
+        (Knowledge(now - 31 * SECOND, now), Withheld.LAGGING),
+        (Knowledge(now, now, resumed_at=now - A_QUARTER + 1), Withheld.AFTER_GAP),
+        (Knowledge(now, NOON + A_QUARTER), Withheld.NO_LATER_EVENT),
+    ):
+        assert watched.dog.due(now, known) == []
+        assert [watched.dog.withheld(now, known) for _ in range(2)] == 2 * [{expected: 1}]
+        assert watched.dog.withheld(NOON + A_QUARTER - 1, known).total() == 0
+
+
+def test_who_is_not_declared_so_soon_after_the_start_is_counted() -> None:
+    """Until the worker has been caught up for a minute."""
+    watched = Watched()
+    watched.dog = Watchdog(SilenceRules())
+    watched.dog.heard("e1", seen(NOON))
+    start = NOON + HOUR
+    known = Knowledge(start + MINUTE, start + MINUTE)
+
+    watched.due(start)
+    assert watched.dog.withheld(start, known) == {Withheld.AFTER_START: 1}
+    assert watched.due(start + MINUTE) == [OVERDUE]
+    assert watched.dog.withheld(start + MINUTE, known).total() == 0
+
+
+def test_who_was_declared_is_not_counted_as_withheld() -> None:
+    """Its word is in the log, though this worker may not have read it yet; nor is who is next in line."""
+    watched = Watched()
+    watched.dog.heard("e1", seen(NOON))
+    watched.dog.heard("e2", seen(NOON + 1))
+    now = NOON + HOUR
+    watched.dog.heard("neighbour", seen(now))
+    assert watched.dog.due(now, Knowledge(now, now), most=1) == [OVERDUE]
+
+    assert watched.dog.withheld(now, Knowledge(now, now)).total() == 0
+    assert watched.dog.withheld(now, Knowledge(now - HOUR, now)) == {Withheld.LAGGING: 1}
+    watched.dog.heard("e1", seen(NOON + 2))
+    assert watched.dog.withheld(now, Knowledge(now - HOUR, now)) == {Withheld.LAGGING: 2}
 
 
 def declared(evse: Evse, now: Micros) -> Overdue:

@@ -9,7 +9,7 @@ import orjson
 from schemas.vocabulary import Verdict
 from service.domain.time import MINUTE, Micros, datetime_from, micros_of_text
 from service.processing.ports import TopicPartition
-from service.processing.silence import Overdue, SilenceRules
+from service.processing.silence import Overdue, SilenceRules, Withheld
 from tests.builders import Json
 from tests.driver import Driver, with_options
 
@@ -221,6 +221,57 @@ def test_lag_alone_writes_no_gap_and_declares_nobody() -> None:
     pass_by(driver, timedelta(seconds=30))
 
     assert (silences(driver), gaps(driver)) == ([], [])
+
+
+def test_who_is_not_declared_is_told_with_the_reason() -> None:
+    """A silent ingest, then a gap after which all have as long again, then nobody any more."""
+    driver = watched()
+    live(driver, 30, "a", "b", "c")
+    assert driver.instruments.withheld == {}
+    pass_by(driver, timedelta(minutes=20))
+    assert driver.instruments.withheld == {Withheld.NO_LATER_EVENT: 3}
+
+    live(driver, 2, "b")
+    assert driver.instruments.withheld == {Withheld.AFTER_GAP: 2}
+    live(driver, 2, "a", "b", "c")
+    assert driver.instruments.withheld == {}
+    assert silences(driver) == []
+
+
+def test_a_worker_that_starts_tells_whom_it_does_not_declare_yet() -> None:
+    """Until it has read what came, and for a minute more; then they are declared and withheld no longer."""
+    driver = watched()
+    live(driver, 3, "quiet", "other")
+    driver.stop()
+    for _ in range(20):
+        driver.clock.advance(60)
+        now = at(driver.clock.now())
+        driver.write({"type": "evse.heartbeat", "event_id": now, "evse_uid": "other", "received_at": now})
+    driver.restart(with_options(silence=SilenceRules(), max_batch_records=5))
+    told = []
+    for _ in range(7):
+        driver.run(driver.worker.turn())
+        told.append(driver.instruments.withheld)
+        driver.clock.advance(30)
+
+    # Of the neighbour, too, nothing newer was read at first.
+    assert told[:3] == [{Withheld.CATCHING_UP: 2}, {Withheld.CATCHING_UP: 2}, {Withheld.CATCHING_UP: 1}]
+    assert told[3:] == [{Withheld.CATCHING_UP: 1}, *2 * [{Withheld.AFTER_START: 1}], {}]
+    assert [each["evse_uid"] for each in silences(driver)] == ["quiet"]
+
+
+def test_a_partition_that_went_withholds_nothing() -> None:
+    """Its new owner does: the sum over the workers stays."""
+    driver = watched()
+    live(driver, 30, "a", "b")
+    pass_by(driver, timedelta(minutes=20))
+    assert driver.instruments.withheld == {Withheld.NO_LATER_EVENT: 2}
+
+    driver.worker._chores.drop(0)
+    driver.worker._chores._watching.drop(0)
+    driver.run(driver.worker._chores.do())
+
+    assert driver.instruments.withheld == {}
 
 
 def test_two_workers_that_both_own_an_evse_write_the_same_event() -> None:
