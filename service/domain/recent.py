@@ -302,6 +302,7 @@ def forget_connectors_after(state: EvseState, key: Key) -> None:
         state.unsaved.dropped_spans += [(uid, span) for span in history.spans]
         state.unsaved.days = {(owner, day) for owner, day in state.unsaved.days if owner != uid}
         state.unsaved.spans = [(owner, span) for owner, span in state.unsaved.spans if owner != uid]
+    state.base.note_offline()
     recompute_port(state)
 
 

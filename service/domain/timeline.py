@@ -228,12 +228,16 @@ class Timeline:
 
     def turned(self, at: Micros) -> None:
         """Bring what is kept about all tracks up to date after some of them may have turned at `at`."""
+        self.note_offline()
+        self.sync_port(at)
+
+    def note_offline(self) -> None:
+        """Say anew whether any track is offline."""
         self.is_offline = False
         for track in self.every():
             if track.online is False:
                 self.is_offline = True
                 break
-        self.sync_port(at)
 
     def last_turn(self) -> Micros:
         """

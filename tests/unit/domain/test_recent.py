@@ -267,6 +267,22 @@ def test_a_removal_takes_back_the_days_of_a_connector_it_forgets() -> None:
     assert evse.state.port_days == {}
 
 
+def test_a_removal_that_forgets_the_only_connector_that_was_offline_leaves_none_offline() -> None:
+    """It was the last of what the limit has closed, and the removal takes effect just before it."""
+    evse = Evse(recent_limit=4)
+    evse.status("AVAILABLE", "09:00")
+    evse.online(False, "10:00", connector_uid="c2")
+    for minute in range(10, 14):
+        evse.status("AVAILABLE", f"10:{minute}", received="09:00")
+    assert evse.state.base.tracks["c2"].online is False
+
+    evse.remove("09:30")
+
+    assert list(evse.state.tip.tracks) == ["c1"]
+    assert not evse.state.base.is_offline
+    assert evse.status("CHARGING", "10:30").verdict is Verdict.REFRESHED
+
+
 # What is applied directly, and what is folded again
 
 
