@@ -14,9 +14,18 @@ from schemas.vocabulary import ExclusionReason, Status, TimeClass
 from service.domain import recent
 from service.domain.inventory import Declarations, Exclusion, Gap, Inventory, same
 from service.domain.reliability import Sums
-from service.domain.state import NAMELESS, EvseState, History
+from service.domain.state import EvseState, History
 from service.domain.time import Micros
-from service.domain.timeline import Item, ItemKind, Minutes, Note, OnlineWord, PortTrack, Timeline
+from service.domain.timeline import (
+    NAMELESS,
+    Item,
+    ItemKind,
+    Minutes,
+    Note,
+    OnlineWord,
+    PortTrack,
+    Timeline,
+)
 from service.domain.track import Cause, Key, Report, Span, Track, total_of
 
 VERSION = 3

@@ -1,23 +1,24 @@
 """
 Keeping base, recent items and tip in step: placing items, folding again, closing history, naming connectors.
 
-Rule 1: the tip is always what folding the recent items onto the base gives; an item is applied to the tip
-directly only where that cannot differ.
+Rule 1: the tip is always what folding the recent items onto the base gives, a checkpoint what those before it
+give; an item is applied to the tip directly only where that cannot differ.
 Rule 2: the base takes only what no event within the allowed lateness can change any more.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from typing import NamedTuple
 
 from schemas.vocabulary import Status, TimeClass
 from service.domain.definitions import OBSERVED, first_of
 from service.domain.rules import KEPT_DAYS, SETTLING, Rules
-from service.domain.state import NAMELESS, PORT, EvseState, History
+from service.domain.state import PORT, EvseState, History
 from service.domain.time import DAY, HOUR, Micros, day_of
 from service.domain.timeline import (
     HEARTBEAT_POSITION,
+    NAMELESS,
     Item,
     ItemKind,
     OnlineWord,
@@ -57,25 +58,26 @@ _IN_PLACE = Placed((), frozenset(), refolded=False)
 def place(state: EvseState, items: list[Item], *, refold: bool = False) -> Placed:
     """Put items into their places and bring the tip up to date; `refold` forces folding again."""
     steps: list[Step] = []
+    first = len(state.recent)
     for item in items:
         if item.time < state.closed:
             continue  # a sign of life from before what the limit on recent reports has closed
         if refold:
-            _insert(state, item)
+            first = min(first, _insert(state, item))
         elif is_next(state, item):
-            _insert(state, item)
+            first = min(first, _insert(state, item))
             if item.kind is ItemKind.STATUS:  # no other item that is taken so changes a status
                 steps += _apply_watched(state.tip, item, state)
             else:
                 state.tip.apply(item, state.minutes)
+        elif repeats_in_place(state, item):
+            _insert_repeat(state, item)
         else:
-            refold = not repeats_in_place(state, item)
-            _insert(state, item)
-            if not refold:
-                _note_repeat(state.tip, item)
+            refold = True
+            first = min(first, _insert(state, item))
     if not refold:
         return _IN_PLACE if not steps else Placed(tuple(steps), frozenset(), refolded=False)
-    return fold_again(state, {item.key for item in items})
+    return fold_again(state, {item.key for item in items}, first)
 
 
 def place_heartbeat(state: EvseState, minute: Micros) -> Placed:
@@ -85,25 +87,35 @@ def place_heartbeat(state: EvseState, minute: Micros) -> Placed:
     if state.minutes.starts[-1] != minute:
         state.packed.minutes.forget()
     key = (minute, HEARTBEAT_POSITION)
+    first = bisect_left(state.recent, key)
+    state.checkpoints.forget_after(first)
     if not _sign_is_next(state.tip, key):
-        return fold_again(state, set())
+        return fold_again(state, set(), first)
     state.tip.heartbeat(minute)
     return _IN_PLACE
 
 
-def fold_again(state: EvseState, watched: set[Key]) -> Placed:
-    """Fold the recent items onto the base once more; `watched` are the keys whose steps are asked for."""
-    old = state.tip
-    tip = state.base.copy()
+def fold_again(state: EvseState, watched: set[Key], first: int = 0) -> Placed:
+    """
+    Fold the recent items onto the base once more; `watched` are the keys whose steps are asked for.
+
+    `first`: so many of them are what they were when they were folded last, and so is the base.
+    """
+    old, recent, checkpoints = state.tip, state.recent, state.checkpoints
+    checkpoints.forget_after(first)
+    last = checkpoints.last()
+    begin, tip = (0, state.base.copy()) if last is None else (last.place, last.timeline.copy())
     steps: list[Step] = []
-    for item in state.recent:
+    for place in range(begin, len(recent)):
+        checkpoints.add_if_due(place, tip, returns=place == first)
+        item = recent[place]
         if item.key in watched:
             steps += _apply_watched(tip, item, state)
         else:
             tip.apply(item, state.minutes)
     tip.settle((state.as_of + DAY, 0), state.minutes)
     state.tip = tip
-    return Placed(tuple(steps), _changed(old, tip.copy(), state.as_of), refolded=True)
+    return Placed(tuple(steps), _changed(old, tip, state.as_of), refolded=True)
 
 
 def is_next(state: EvseState, item: Item) -> bool:
@@ -131,26 +143,59 @@ def _report_is_next(state: EvseState, item: Item) -> bool:
     for track in tip.touched(item.connector_uid):
         if key <= track.online_key or key <= track.since_key:
             return False
+        if key < track.status_key:  # a turn begins with the error that was told last before it
+            return False
     return True
 
 
 def repeats_in_place(state: EvseState, item: Item) -> bool:
     """
-    Tell whether a status report says in its place what the one before it said, so that it changes nothing.
+    Tell whether a report says in its place what the one before it said, so that it changes nothing.
 
-    Chargers re-send their statuses with the old times when they reconnect: most late reports are these.
+    Chargers re-send what they said with the old times when they reconnect: most late reports are these.
     """
-    if item.kind is not ItemKind.STATUS:
-        return False
-    for earlier in reversed(state.recent[: bisect_left(state.recent, item)]):
+    if item.kind is ItemKind.STATUS:
+        return _status_repeats(state, item)
+    is_plain = isinstance(item.body, OnlineWord) and item.body.last_seen_at is None
+    return is_plain and not state.tip.removed and _link_repeats(state, item)
+
+
+def _status_repeats(state: EvseState, item: Item) -> bool:
+    recent, place = state.recent, bisect_left(state.recent, item)
+    first, timeline = _known_before(state, place)
+    for index in range(place - 1, first - 1, -1):
+        earlier = recent[index]
         if earlier.kind is ItemKind.STATUS and earlier.connector_uid == item.connector_uid:
             return earlier.body == item.body
-        if earlier.kind in {ItemKind.INVENTORY, ItemKind.REMOVED}:
+        if earlier.kind is ItemKind.INVENTORY or earlier.kind is ItemKind.REMOVED:
             return False
-    track = state.base.tracks.get(item.connector_uid or "")
-    if track is None or track.status is None or state.base.removed:
+    track = timeline.tracks.get(item.connector_uid or "")
+    if track is None or track.status is None or timeline.removed:
         return False
     return item.body == Report(track.status, track.raw_status, track.error_code, track.vendor_error_code)
+
+
+def _link_repeats(state: EvseState, item: Item) -> bool:
+    """Tell it of a word about the link: nothing lies between that says otherwise or ends being offline."""
+    recent, place = state.recent, bisect_left(state.recent, item)
+    first, _ = _known_before(state, place)
+    is_offline = isinstance(item.body, OnlineWord) and item.body.online is False
+    for index in range(place - 1, first - 1, -1):
+        earlier = recent[index]
+        if earlier.kind is ItemKind.ONLINE:
+            if earlier.connector_uid != item.connector_uid or earlier.body != item.body:
+                return False
+            minute = state.minutes.first_after(earlier.time) if is_offline else None
+            return minute is None or minute > item.time
+        if is_offline and earlier.kind is ItemKind.SIGN:
+            return False
+    return False
+
+
+def _known_before(state: EvseState, place: int) -> tuple[int, Timeline]:
+    """Give what is known without folding of what lies before a place, and how many items went into it."""
+    known = state.checkpoints.last_before(place)
+    return (0, state.base) if known is None else (known.place, known.timeline)
 
 
 def _sign_is_next(tip: Timeline, key: Key) -> bool:
@@ -161,23 +206,45 @@ def _sign_is_next(tip: Timeline, key: Key) -> bool:
         # A turn at the very key is that of the report whose sign of life this is: it goes before.
         if track.online is False and (key <= track.online_key or key < track.since_key or key[0] < last_turn):
             return False
+        if track.online is False and key < track.status_key:  # as above
+            return False
     return True
 
 
-def _note_repeat(tip: Timeline, item: Item) -> None:
-    track = tip.tracks.get(item.connector_uid or "")  # none, where it was first named after a removal
-    if track is not None:
-        track.status_key = max(track.status_key, item.key)
+def _note_repeat(timeline: Timeline, item: Item) -> None:
+    if timeline.removed or (item.connector_uid is not None and item.connector_uid not in timeline.tracks):
+        return  # where the connector was first named after a removal, it has no track
+    for track in timeline.touched(item.connector_uid):
+        if item.kind is ItemKind.STATUS:
+            track.status_key = max(track.status_key, item.key)
+        else:
+            track.online_key = max(track.online_key, item.key)
 
 
-def _insert(state: EvseState, item: Item) -> None:
+def _insert(state: EvseState, item: Item) -> int:
+    """Put an item among the recent ones, and say where; checkpoints behind it hold no more."""
     recent = state.recent
+    place = len(recent)
     if not recent or item > recent[-1]:
         recent.append(item)
     else:
-        insort(recent, item)
+        place = bisect_left(recent, item)
+        recent.insert(place, item)
         state.packed.recent.forget()
+        state.checkpoints.forget_after(place)
     state.reports += item.kind is not ItemKind.SIGN
+    return place
+
+
+def _insert_repeat(state: EvseState, item: Item) -> None:
+    """Put a report that repeats into its place; of what follows it changes the newest report's key alone."""
+    recent = state.recent
+    place = bisect_left(recent, item)
+    recent.insert(place, item)
+    state.packed.recent.forget()
+    state.reports += 1
+    for timeline in (state.tip, *state.checkpoints.move_on(place)):
+        _note_repeat(timeline, item)
 
 
 def _apply_watched(timeline: Timeline, item: Item, state: EvseState) -> list[Step]:
@@ -193,11 +260,11 @@ def _apply_watched(timeline: Timeline, item: Item, state: EvseState) -> list[Ste
 
 
 def _changed(old: Timeline, new: Timeline, until: Micros) -> frozenset[str]:
-    """Name the connectors whose account differs; both timelines are spent by the comparison."""
+    """Name the connectors whose account differs; the old timeline is spent by the comparison."""
     return frozenset(
         uid
         for uid, track in new.tracks.items()
-        if uid not in old.tracks or old.tracks[uid].account(until) != track.account(until)
+        if uid not in old.tracks or not old.tracks[uid].accounts_like(track, until)
     )
 
 
@@ -214,7 +281,7 @@ def name_connector(state: EvseState, uid: str, key: Key | None) -> bool:
         return False
     history = state.history[uid] = state.history[NAMELESS].copy()
     state.base.tracks[uid] = state.base.nameless.copy()
-    state.packed.base = None
+    state.base_changed()
     days = {(uid, day) for day in history.days}
     state.unsaved.days |= days
     state.unsaved.dropped_days -= days
@@ -226,7 +293,7 @@ def name_connector(state: EvseState, uid: str, key: Key | None) -> bool:
 def forget_connectors_after(state: EvseState, key: Key) -> None:
     """Make those connectors unknown that were named only after a removal (settled reading 13)."""
     known = state.declarations.named() | {uid for uid, named_at in state.named.items() if named_at < key}
-    state.packed.base = None
+    state.base_changed()
     for uid in [uid for uid in state.base.tracks if uid not in known]:
         state.named.pop(uid, None)
         del state.base.tracks[uid]
@@ -235,6 +302,7 @@ def forget_connectors_after(state: EvseState, key: Key) -> None:
         state.unsaved.dropped_spans += [(uid, span) for span in history.spans]
         state.unsaved.days = {(owner, day) for owner, day in state.unsaved.days if owner != uid}
         state.unsaved.spans = [(owner, span) for owner, span in state.unsaved.spans if owner != uid]
+    state.base.note_offline()
     recompute_port(state)
 
 
@@ -243,6 +311,7 @@ def forget_inventories_after(state: EvseState, key: Key) -> None:
     void = [item for item in state.recent if item.kind is ItemKind.INVENTORY and item.key > key]
     state.recent = [item for item in state.recent if item not in void]
     state.packed.recent.forget()
+    state.checkpoints.forget_after(0)
     state.reports -= len(void)
 
 
@@ -276,7 +345,7 @@ def recompute_port(state: EvseState) -> None:
     state.unsaved.days = others | {(PORT, day) for day in state.port_days}
     state.unsaved.dropped_days -= {(PORT, day) for day in state.port_days}
     state.base.port = port
-    state.packed.base = None
+    state.base_changed()
 
 
 def advance(state: EvseState, rules: Rules) -> None:
@@ -346,25 +415,28 @@ def _fold_into_base(state: EvseState, boundary: Micros, least: int) -> None:
     if passed:
         del recent[:passed]
         packed.recent.forget()
+        state.checkpoints.move_back(passed)
     if beaten:
         base.settle((boundary, HEARTBEAT_POSITION), state.minutes)
         packed.minutes.forget()
         newest = state.minutes.forget_before(boundary)
         if newest is not None:
             base.see(newest)
-            state.tip.see(newest)
-    _close_spans(state, NAMELESS, base.nameless, state.tip.nameless)
-    for uid, track in base.tracks.items():
-        _close_spans(state, uid, track, state.tip.tracks[uid])
+            for timeline in state.ahead():
+                timeline.see(newest)
+    for uid, track in base.named():
+        _close_spans(state, uid, track)
 
 
-def _close_spans(state: EvseState, uid: str, base: Track, tip: Track) -> None:
-    """Hand the spans that the base has ended to history; the tip holds the same ones first."""
+def _close_spans(state: EvseState, uid: str, base: Track) -> None:
+    """Hand the spans that the base has ended to history; what lies ahead of it holds the same ones first."""
     if base.spans:
         state.history[uid].spans += base.spans
         state.unsaved.spans += [(uid, span) for span in base.spans]
-        del tip.spans[: len(base.spans)]
-        tip.told.forget()
+        for timeline in state.ahead():
+            track = timeline.track(uid)
+            del track.spans[: len(base.spans)]
+            track.told.forget()
         base.spans = []
 
 
@@ -373,22 +445,19 @@ def _close_days(state: EvseState, first_open: int) -> None:
     state.days_closed = first_open
     state.packed.base = None
     state.base.pour(midnight)
-    state.tip.pour(midnight)
     oldest = day_of(keep_from(state))
-    pairs = [(NAMELESS, state.base.nameless, state.tip.nameless)]
-    pairs += [(uid, track, state.tip.tracks[uid]) for uid, track in state.base.tracks.items()]
-    for uid, base, tip in pairs:
+    for uid, track in state.base.named():
         history = state.history[uid]
-        closed = base.forget_days(first_open)
-        tip.forget_days(first_open)
+        closed = track.forget_days(first_open)
         history.days |= closed
         state.unsaved.days |= {(uid, day) for day in closed}
         _prune(state, uid, history, oldest)
-    for day in [day for day in state.base.port.days if day < first_open]:
-        state.port_days[day] = state.base.port.days.pop(day)
-        state.tip.port.days.pop(day, None)
+    for day, classes in state.base.port.forget_days(first_open).items():
+        state.port_days[day] = classes
         state.unsaved.days.add((PORT, day))
-    state.tip.port.told_days = {}
+    for timeline in state.ahead():
+        timeline.pour(midnight)
+        timeline.forget_days(first_open)
     state.port_days_changed()
     for day in [day for day in state.port_days if day < oldest]:
         del state.port_days[day]

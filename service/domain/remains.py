@@ -18,9 +18,9 @@ from service.domain.definitions import BUCKET, PAIRS, PLAINLY_UP, UNHEARD
 from service.domain.inventory import Exclusion, Gap, Inventory
 from service.domain.reliability import ONSET_AFTER, OUTCOMES, Sums, faded
 from service.domain.rules import KEPT_DAYS, SETTLING, Rules
-from service.domain.state import NAMELESS, PORT, EvseState, History
+from service.domain.state import PORT, EvseState, History
 from service.domain.time import DAY, Micros, day_of
-from service.domain.timeline import Item, ItemKind, Note, OnlineWord
+from service.domain.timeline import NAMELESS, Item, ItemKind, Note, OnlineWord
 from service.domain.track import COUNTERS, FIRST_COUNTER, NEVER, Buckets, Report, Span, Track
 
 _UP = BUCKET[Status.AVAILABLE, True]
@@ -150,7 +150,7 @@ def catch_up(state: EvseState, word: LastWord) -> None:
     recent.place(state, sorted(_items(state, word)), refold=True)
     if word.note is not None and word.note.at < state.closed:
         state.base.note = state.tip.note = word.note
-        state.packed.base = None
+        state.base_changed()
     # What is older than closed history cannot be changed, and of a connector that is taken out nothing is
     # published: then it says something new.
     is_new = bool(word.taken_out) or any(True for _ in _items(state, word))
@@ -161,7 +161,7 @@ def catch_up(state: EvseState, word: LastWord) -> None:
         state.last_seen_at, state.last_seen_position = word.last_seen_at, _NO_POSITION
         for timeline in (state.base, state.tip):
             timeline.see(word.last_seen_at)
-        state.packed.base = None
+        state.base_changed()
     state.has_reported_online |= any(said.online is not None for said in word.said.values())
     state.as_of = max(state.as_of, *word.times(), 0)
 

@@ -7,18 +7,16 @@ and the tip is folded again from the base. Nothing here judges events: that is `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from schemas.vocabulary import TimeClass
+from service.domain.checkpoints import Checkpoints
 from service.domain.definitions import Weighting
 from service.domain.inventory import Declarations, Gap
 from service.domain.time import Micros
-from service.domain.timeline import Item, Minutes, Timeline
+from service.domain.timeline import NAMELESS, Item, Minutes, Timeline
 from service.domain.track import NEVER, Buckets, Key, Span, Told
-
-NAMELESS = "\x1f"
-"""Under this uid stands the history of what held for all connectors; no real uid has control characters."""
 
 PORT = ""
 """Under this uid stand the closed days of the EVSE as a port."""
@@ -150,6 +148,8 @@ class EvseState:
 
     base: Timeline = field(default_factory=Timeline)
     tip: Timeline = field(default_factory=Timeline)
+    checkpoints: Checkpoints = field(default_factory=Checkpoints, compare=False)
+    """Kept in step with the recent items by whoever changes these; of no account to what the state says."""
     recent: list[Item] = field(default_factory=list)
     reports: int = 0
     """How many of the recent items are effects of reports, which `recent_limit` bounds."""
@@ -170,6 +170,15 @@ class EvseState:
     def removed(self) -> bool:
         """Whether the EVSE was removed: terminal for its uid."""
         return self.removal_key is not None
+
+    def ahead(self) -> Iterator[Timeline]:
+        """Give what lies ahead of the base: the checkpoints and the tip."""
+        return iter([*self.checkpoints.timelines(), self.tip])
+
+    def base_changed(self) -> None:
+        """Forget what follows from the base, after it was changed in another way than by the next item."""
+        self.packed.base = None
+        self.checkpoints.forget_after(0)
 
     def hear(self, sign: Micros, position: int, source: str | None) -> None:
         """Take a sign of life, and who told it, if none is newer."""

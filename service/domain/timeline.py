@@ -20,6 +20,9 @@ from service.domain.rules import KEPT_DAYS
 from service.domain.time import DAY, Micros
 from service.domain.track import NEVER, Key, Report, Track
 
+NAMELESS = "\x1f"
+"""Under this uid stands what held for all connectors; no real uid has control characters."""
+
 HEARTBEAT_POSITION = -1
 """A heartbeat counts at the start of its minute before anything else of that instant."""
 
@@ -110,6 +113,11 @@ class PortTrack:
             classes[self.time_class] = classes.get(self.time_class, 0) + end - start
             start = end
 
+    def forget_days(self, first: int) -> dict[int, dict[TimeClass, Micros]]:
+        """Drop the days before day `first`, and give them."""
+        self.told_days = {}
+        return {day: self.days.pop(day) for day in [day for day in self.days if day < first]}
+
 
 @dataclass(slots=True)
 class Minutes:
@@ -178,6 +186,14 @@ class Timeline:
         """Give the nameless track and all others."""
         return iter((self.nameless, *self.tracks.values()))
 
+    def named(self) -> Iterator[tuple[str, Track]]:
+        """Give all tracks with their uids."""
+        return iter([(NAMELESS, self.nameless), *self.tracks.items()])
+
+    def track(self, uid: str) -> Track:
+        """Give the track under a uid."""
+        return self.nameless if uid == NAMELESS else self.tracks[uid]
+
     def touched(self, connector_uid: str | None) -> Iterable[Track]:
         """Give the tracks that an item about `connector_uid` (None: all) concerns."""
         if connector_uid is None:
@@ -212,12 +228,16 @@ class Timeline:
 
     def turned(self, at: Micros) -> None:
         """Bring what is kept about all tracks up to date after some of them may have turned at `at`."""
+        self.note_offline()
+        self.sync_port(at)
+
+    def note_offline(self) -> None:
+        """Say anew whether any track is offline."""
         self.is_offline = False
         for track in self.every():
             if track.online is False:
                 self.is_offline = True
                 break
-        self.sync_port(at)
 
     def last_turn(self) -> Micros:
         """
@@ -242,6 +262,12 @@ class Timeline:
         for track in self.every():
             track.pour(until)
         self.port.pour(until)
+
+    def forget_days(self, first: int) -> None:
+        """Drop the days before day `first`."""
+        for track in self.every():
+            track.forget_days(first)
+        self.port.forget_days(first)
 
     def is_void(self, last_seen_at: Micros, at: Micros, minutes: Minutes) -> bool:
         """Tell whether a silence is void: a sign of life lies strictly between its two times (promise P5)."""

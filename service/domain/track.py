@@ -172,12 +172,19 @@ class Track:
             dict(self.total),
         )
 
-    def account(self, until: Micros) -> tuple[object, ...]:
-        """Give all of the track that a correction may change, accounted up to `until`, to be compared."""
-        self.pour(until)
+    def accounts_like(self, other: Track, until: Micros) -> bool:
+        """Tell whether all that a correction may change is the same up to `until`; this one is spent."""
+        if self._standing() != other._standing() or self.sums != other.sums or self.spans != other.spans:
+            return False
+        if self.poured != other.poured:
+            other = other.copy()
+            self.pour(until)
+            other.pour(until)
+        return self.days == other.days
+
+    def _standing(self) -> tuple[object, ...]:
         state = (self.status, self.status_since, self.online, self.online_since, self.bucket, self.since)
-        words = (self.raw_status, self.error_code, self.attempt_from, self.charging_from)
-        return (state, words, self.sums, self.days, self.spans)
+        return (*state, self.raw_status, self.error_code, self.attempt_from, self.charging_from)
 
     def content(self) -> tuple[Status | None, str | None, str | None, bool | None]:
         """Give what of the track is published content (promise P10)."""

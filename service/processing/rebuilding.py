@@ -19,7 +19,7 @@ import structlog
 
 from schemas.view import PORT
 from service.domain.remains import LastWord, catch_up
-from service.domain.state import NAMELESS, EvseState
+from service.domain.state import EvseState
 from service.domain.time import DAY, Micros, micros_of_text
 from service.processing import ledger, storing
 from service.processing.dead_letters import OffsetRange
@@ -56,7 +56,7 @@ class Edge:
     @classmethod
     def of(cls, state: EvseState) -> Edge:
         """Give the edge of a state."""
-        tracks = {NAMELESS: state.base.nameless, **state.base.tracks}
+        tracks = dict(state.base.named())
         since = {uid: track.since for uid, track in tracks.items()}
         return cls(state.days_closed, since, state.as_of, state.revision)
 

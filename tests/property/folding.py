@@ -12,9 +12,10 @@ from service.domain.events import Event
 from service.domain.fold import fold
 from service.domain.outcomes import Folded
 from service.domain.rules import Rules
-from service.domain.state import NAMELESS, PORT, EvseState
+from service.domain.state import PORT, EvseState
 from service.domain.summary import Summary, summarize
 from service.domain.time import SECOND, Micros
+from service.domain.timeline import NAMELESS
 from service.domain.windows import spans_of
 from service.processing.decoding import Rejection, decode
 from service.processing.rendering import snapshot

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from service.domain.packing import VERSION, UnknownVersion, make_history, pack, unpack
-from service.domain.state import NAMELESS, EvseState
+from service.domain.state import EvseState
 from service.domain.time import HOUR
+from service.domain.timeline import NAMELESS
 from service.domain.track import Span
 from tests.unit.domain.told import Evse
 

@@ -6,10 +6,10 @@ from schemas.vocabulary import Status, TimeClass, Verdict
 from service.domain import recent
 from service.domain.definitions import BUCKET
 from service.domain.rules import KEPT_DAYS, SETTLING
-from service.domain.state import NAMELESS, PORT
+from service.domain.state import PORT
 from service.domain.time import DAY, HOUR, MINUTE
-from service.domain.timeline import ItemKind
-from service.domain.track import OUTAGES
+from service.domain.timeline import NAMELESS, ItemKind
+from service.domain.track import OUTAGES, Report
 from tests.unit.domain.told import MONDAY, Evse, when
 
 H = 3_600
@@ -267,6 +267,22 @@ def test_a_removal_takes_back_the_days_of_a_connector_it_forgets() -> None:
     assert evse.state.port_days == {}
 
 
+def test_a_removal_that_forgets_the_only_connector_that_was_offline_leaves_none_offline() -> None:
+    """It was the last of what the limit has closed, and the removal takes effect just before it."""
+    evse = Evse(recent_limit=4)
+    evse.status("AVAILABLE", "09:00")
+    evse.online(False, "10:00", connector_uid="c2")
+    for minute in range(10, 14):
+        evse.status("AVAILABLE", f"10:{minute}", received="09:00")
+    assert evse.state.base.tracks["c2"].online is False
+
+    evse.remove("09:30")
+
+    assert list(evse.state.tip.tracks) == ["c1"]
+    assert not evse.state.base.is_offline
+    assert evse.status("CHARGING", "10:30").verdict is Verdict.REFRESHED
+
+
 # What is applied directly, and what is folded again
 
 
@@ -300,6 +316,81 @@ def test_repeats_after_a_removal_name_no_connector() -> None:
         assert evse.status("CHARGING", at, connector_uid="c2").verdict is Verdict.REFRESHED
 
     assert list(evse.state.tip.tracks) == ["c1"]
+
+
+def test_a_span_begins_with_the_error_that_was_told_last_before_it() -> None:
+    """However late the word that ended the span before it comes."""
+    evse = Evse()
+    evse.status("OUTOFORDER", "10:00", error_code="GroundFailure")
+    evse.status("OUTOFORDER", "11:00", error_code="OverVoltage")
+
+    evse.online(True, "10:30")
+
+    evse.status("AVAILABLE", "12:00")
+    assert [span.error_code for span in evse.track().spans] == [None, "GroundFailure", "GroundFailure"]
+
+
+def test_a_sign_of_life_that_ends_a_span_in_the_past_leaves_the_error_told_before_it() -> None:
+    """The report after it repeated the status with another error, received too early to be that sign."""
+    evse = Evse()
+    evse.status("OUTOFORDER", "10:00", error_code="GroundFailure")
+    evse.online(False, "10:02:30")
+    evse.status("OUTOFORDER", "10:06", received="10:02", error_code="OverVoltage")
+
+    evse.heartbeat("10:05")
+
+    evse.status("AVAILABLE", "12:00")
+    assert [span.error_code for span in evse.track().spans][-2:] == ["GroundFailure", "GroundFailure"]
+
+
+# What is folded again from a checkpoint
+
+
+def many(evse: Evse, count: int) -> None:
+    """Report so many statuses of `c1`, half a minute apart; the connector is well."""
+    for number in range(count):
+        minute, second = divmod(number * 30, 60)
+        word = "AVAILABLE" if number % 2 else "CHARGING"
+        evse.status(word, f"{minute // 60}:{minute % 60:02}:{second:02}")
+
+
+def test_a_late_event_leaves_a_checkpoint_close_before_its_place() -> None:
+    """The next late one goes in close behind it, and is folded again from there."""
+    evse = Evse()
+    many(evse, 1_000)
+    assert evse.state.checkpoints.kept == []
+
+    evse.status("OUTOFORDER", "3:00:01")
+
+    places = [each.place for each in evse.state.checkpoints.kept]
+    assert places == [256, 512, 722, 978, 1234, 1490, 1746]
+    assert [item.connector_uid for item in evse.state.recent[722:723]] == ["c1"]
+    assert evse.state.recent[722].body == Report(Status.OUTOFORDER)
+
+
+def test_what_a_charger_says_again_is_not_folded_again() -> None:
+    """Statuses and words about the link, with the old times and other ids."""
+    evse = Evse()
+    evse.status("AVAILABLE", "09:00")
+    evse.online(False, "10:00")
+    evse.online(True, "11:00")
+    evse.status("OUTOFORDER", "12:00")
+    evse.status("AVAILABLE", "13:00")
+    tip = evse.state.tip
+
+    for verdict in (
+        evse.status("AVAILABLE", "09:00", received="14:00").verdict,
+        evse.online(False, "10:00", received="14:01").verdict,
+        evse.online(True, "11:00", received="14:02").verdict,
+        evse.status("OUTOFORDER", "12:00", received="14:03").verdict,
+    ):
+        assert verdict is Verdict.REFRESHED
+    assert evse.state.tip is tip
+
+    assert evse.online(False, "10:30", received="14:04").verdict is Verdict.REFRESHED
+    evse.heartbeat("10:40")
+    assert evse.online(False, "10:50", received="14:05").verdict is Verdict.CORRECTED
+    assert evse.state.tip is not tip
 
 
 # The limit

@@ -203,9 +203,10 @@ def test_an_account_is_that_of_a_time() -> None:
         track.report_status((MONDAY, 1), "a", AVAILABLE)
     other.pour(MONDAY + MINUTE)
 
-    assert one.account(MONDAY + DAY) == other.account(MONDAY + DAY)
+    assert one.accounts_like(other, MONDAY + DAY)
+    assert other.poured == MONDAY + MINUTE
     other.report_status((MONDAY + DAY, 2), "b", FAULTY)
-    assert one.account(MONDAY + 2 * DAY) != other.account(MONDAY + 2 * DAY)
+    assert not one.accounts_like(other, MONDAY + 2 * DAY)
 
 
 def test_an_inventory_gives_a_status_only_where_none_is_known() -> None:
