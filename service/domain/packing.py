@@ -8,13 +8,13 @@ too: it is folded again from the base and the recent items.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas.vocabulary import ExclusionReason, Status, TimeClass
 from service.domain import recent
 from service.domain.inventory import Declarations, Exclusion, Gap, Inventory, same
 from service.domain.reliability import Sums
-from service.domain.state import EvseState, History
+from service.domain.state import PORT, EvseState, History
 from service.domain.time import Micros
 from service.domain.timeline import (
     NAMELESS,
@@ -112,8 +112,41 @@ def unpack(
     state.history = {name: kept.get(name, History()) for name in (NAMELESS, *state.base.tracks)}
     state.port_days = port_days or {}
     state.port_days_changed()
-    recent.fold_again(state, set())
+    recent.fold_tip(state)
     return state
+
+
+class Edge(NamedTuple):
+    """Where the closed history of a state ends: what closed later is in none of what was packed with it."""
+
+    first_open_day: int
+    since: Mapping[str, Micros]
+    """By connector, the start of the segment that was open."""
+    as_of: Micros
+    revision: int
+
+    def has_day(self, connector_uid: str, day: int) -> bool:
+        """Tell whether a closed day is in the state."""
+        return day < self.first_open_day and (connector_uid == PORT or connector_uid in self.since)
+
+    def has_span(self, connector_uid: str, end: Micros) -> bool:
+        """Tell whether a closed span is in the state: it ended before the open segment began."""
+        since = self.since.get(connector_uid)
+        return since is not None and end <= since
+
+
+def edge_of(plain: Plain) -> Edge:
+    """Read the edge of a packed state without making the state; raise `UnknownVersion` as `unpack` does."""
+    if plain[0] != VERSION:
+        raise UnknownVersion
+    counts, times, timeline = plain[3], plain[4], plain[8]
+    nameless, tracks = timeline[:2]
+    since = {uid: track[_SEGMENT][1] for uid, track in (*tracks.items(), (NAMELESS, nameless))}
+    return Edge(times[4], since, times[0], counts[0])
+
+
+_SEGMENT = 3
+"""Where a packed track has its current segment."""
 
 
 def _pack_track(track: Track) -> Plain:

@@ -9,6 +9,7 @@ Rule 2: the base takes only what no event within the allowed lateness can change
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Collection
 from typing import NamedTuple
 
 from schemas.vocabulary import Status, TimeClass
@@ -96,12 +97,19 @@ def place_heartbeat(state: EvseState, minute: Micros) -> Placed:
 
 
 def fold_again(state: EvseState, watched: set[Key], first: int = 0) -> Placed:
+    """Fold the tip as `fold_tip` does, and say what of the connectors' accounts is another one since."""
+    old = state.tip
+    steps = fold_tip(state, watched, first)
+    return Placed(tuple(steps), _changed(old, state.tip, state.as_of), refolded=True)
+
+
+def fold_tip(state: EvseState, watched: Collection[Key] = (), first: int = 0) -> list[Step]:
     """
-    Fold the recent items onto the base once more; `watched` are the keys whose steps are asked for.
+    Fold the recent items onto the base once more; give the steps of those whose keys are `watched`.
 
     `first`: so many of them are what they were when they were folded last, and so is the base.
     """
-    old, recent, checkpoints = state.tip, state.recent, state.checkpoints
+    recent, checkpoints = state.recent, state.checkpoints
     checkpoints.forget_after(first)
     last = checkpoints.last()
     begin, tip = (0, state.base.copy()) if last is None else (last.place, last.timeline.copy())
@@ -109,13 +117,13 @@ def fold_again(state: EvseState, watched: set[Key], first: int = 0) -> Placed:
     for place in range(begin, len(recent)):
         checkpoints.add_if_due(place, tip, returns=place == first)
         item = recent[place]
-        if item.key in watched:
+        if watched and item.key in watched:
             steps += _apply_watched(tip, item, state)
         else:
             tip.apply(item, state.minutes)
     tip.settle((state.as_of + DAY, 0), state.minutes)
     state.tip = tip
-    return Placed(tuple(steps), _changed(old, tip, state.as_of), refolded=True)
+    return steps
 
 
 def is_next(state: EvseState, item: Item) -> bool:

@@ -127,7 +127,7 @@ def revive(remains: Remains, rules: Rules) -> EvseState:
     state.unsaved.exclusions, state.unsaved.gaps = set(remains.exclusions), list(state.declarations.gaps)
     # A day closes when it lies the lateness behind: so far it had come at least.
     state.as_of = state.closed + rules.allowed_lateness + SETTLING if state.closed else 0
-    recent.fold_again(state, set())
+    recent.fold_tip(state)
     if word is not None:
         catch_up(state, word)
     if remains.removed_at is not None:
@@ -141,7 +141,7 @@ def catch_up(state: EvseState, word: LastWord) -> None:
     for uid in word.said:
         if uid not in state.base.tracks:
             recent.name_connector(state, uid, NEVER)
-    recent.fold_again(state, set())
+    recent.fold_tip(state)
     declarations = state.declarations
     if (word.evse or word.connectors is not None) and not _is_said(state, word):
         key = declarations.inventories[-1].key if declarations.inventories else NEVER

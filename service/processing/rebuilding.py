@@ -17,10 +17,9 @@ from typing import TypeVar
 import orjson
 import structlog
 
-from schemas.view import PORT
+from service.domain.packing import Edge
 from service.domain.remains import LastWord, catch_up
-from service.domain.state import EvseState
-from service.domain.time import DAY, Micros, micros_of_text
+from service.domain.time import DAY, micros_of_text
 from service.processing import ledger, storing
 from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Part
@@ -41,33 +40,6 @@ _RECORDS_STAGED_AT_ONCE = 5_000
 
 _CLOSED = frozenset({Kind.DAY, Kind.OUTAGE})
 _CLOSED_WORDS = ([Kind.DAY], [Kind.OUTAGE])
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """Where a base ends: what closed later is folded again from the log."""
-
-    first_open_day: int
-    since: Mapping[str, Micros]
-    """By connector, the start of the segment that was open in the base."""
-    as_of: Micros
-    revision: int
-
-    @classmethod
-    def of(cls, state: EvseState) -> Edge:
-        """Give the edge of a state."""
-        tracks = dict(state.base.named())
-        since = {uid: track.since for uid, track in tracks.items()}
-        return cls(state.days_closed, since, state.as_of, state.revision)
-
-    def has_day(self, connector_uid: str, day: int) -> bool:
-        """Tell whether a closed day is in the base."""
-        return day < self.first_open_day and (connector_uid == PORT or connector_uid in self.since)
-
-    def has_span(self, connector_uid: str, end: Micros) -> bool:
-        """Tell whether a closed span is in the base: it ended before the segment that is open there began."""
-        since = self.since.get(connector_uid)
-        return since is not None and end <= since
 
 
 @dataclass(slots=True)
@@ -119,7 +91,7 @@ class Book:
     def find_edges(self) -> None:
         """Work out where the history of each base ends."""
         for uid, base in self.bases.items():
-            self.edges[uid] = Edge.of(storing.restore(StoredEvse(base.position, base.state, b"")))
+            self.edges[uid] = storing.edge_of(base.state)
 
     def reached(self, topic_index: int, epoch: int) -> int:
         """Give the offset of a topic before which something is in the bases, of the log of this epoch."""
@@ -192,9 +164,10 @@ class Rebuilding:
         if not book.bases:
             return written
         token, store = uuid.uuid4().hex, self._ports.store
-        await self._retrying(Part.LOG, lambda: self._stage(number, book, token))
+        with_history = await self._retrying(Part.LOG, lambda: self._stage(number, book, token))
         for uids in _pieces(sorted(book.bases), _EVSES_AT_ONCE):
-            staged = await self._retrying(Part.STORE, partial(store.staged, token, uids))
+            some = [uid for uid in uids if uid in with_history]
+            staged = await self._retrying(Part.STORE, partial(store.staged, token, some)) if some else {}
             writes = [
                 rewrite(
                     uid, _held(book.bases[uid], staged.get(uid), planning, word(uid)), planning, staged=token
@@ -206,12 +179,16 @@ class Rebuilding:
             await self._hold()
         return written
 
-    async def _stage(self, number: int, book: Book, token: str) -> None:
+    async def _stage(self, number: int, book: Book, token: str) -> set[str]:
+        """Stage the closed history that the bases have, and give the EVSEs that have any."""
+        uids: set[str] = set()
         async for records in self._ports.ledger.read(number):
             found = (history for record in records if (history := book.history_of(record)) is not None)
             for histories in _pieces(found, _RECORDS_STAGED_AT_ONCE):
                 await self._retrying(Part.STORE, partial(self._ports.store.stage, token, histories))
+                uids.update(each.uid for each in histories)
             await self._hold()
+        return uids
 
     async def mend(self, uids: Sequence[str], planning: Planning) -> None:
         """

@@ -15,8 +15,10 @@ import orjson
 
 from schemas.view import PORT, parse_day_field
 from schemas.vocabulary import Status, TimeClass
+from service.domain import packing
 from service.domain.definitions import BUCKET
 from service.domain.packing import (
+    Edge,
     UnknownVersion,
     make_history,
     pack_declarations,
@@ -33,7 +35,7 @@ from service.processing.ports import StoredEvse
 from service.processing.trimming import trimmed
 from service.processing.wording import BUCKET_NAMES, COUNTER_NAMES
 
-__all__ = ["UnknownVersion", "pack_state", "read_days", "read_span", "restore"]
+__all__ = ["UnknownVersion", "edge_of", "pack_state", "read_days", "read_span", "restore"]
 
 _EPOCH = date(1970, 1, 1)
 _NUMBER_OF_BUCKET = {name: number for number, name in enumerate(BUCKET_NAMES)}
@@ -115,6 +117,11 @@ def restore(stored: StoredEvse) -> EvseState:
     days, port_days = read_days(stored.days)
     spans = [read_span(value) for value in stored.outages]
     return unpack(orjson.loads(stored.state), make_history(days, spans), port_days)
+
+
+def edge_of(state: bytes) -> Edge:
+    """Read where the closed history of a packed state ends; raise `UnknownVersion` as `restore` does."""
+    return packing.edge_of(orjson.loads(state))
 
 
 def read_days(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.domain.packing import VERSION, UnknownVersion, make_history, pack, unpack
+from service.domain.packing import VERSION, Edge, UnknownVersion, edge_of, make_history, pack, unpack
 from service.domain.state import EvseState
 from service.domain.time import HOUR
 from service.domain.timeline import NAMELESS
@@ -66,6 +66,18 @@ def test_a_state_is_the_same_after_packing(removed: bool) -> None:
     assert evse.state.named == loaded.named
     assert evse.state.recent == loaded.recent
     assert evse.state.base == loaded.base
+
+
+def test_the_edge_is_that_of_the_packed_base() -> None:
+    """Read from the packed state alone, by connector and for those that are named later."""
+    state = eventful().state
+    since = {uid: track.since for uid, track in state.base.named()}
+    assert len(since) > 1
+    assert any(since.values())
+    expected = Edge(state.days_closed, since, state.as_of, state.revision)
+    assert edge_of(json.loads(json.dumps(pack(state)))) == expected
+    with pytest.raises(UnknownVersion):
+        edge_of([VERSION + 1])
 
 
 def test_a_state_goes_on_as_if_it_had_never_been_packed() -> None:
