@@ -35,9 +35,8 @@ from service.domain.windows import (
     Window,
     connector_window,
     exclusions_of,
-    overlapping,
+    parts_of,
     port_window,
-    spans_of,
     summed,
 )
 
@@ -164,18 +163,17 @@ def _leave_out(state: EvseState, uid: str, sums: Sums, as_of: Micros) -> Micros:
     kept = (max(keep_from(state), 0), as_of)
     gaps = clip(declarations.merged_gaps, *kept)
     exclusions = subtract(clip(exclusions_of(state, uid, OBSERVED), *kept), gaps)
-    spans = spans_of(state, uid, as_of)
     left_out = 0
     for part, is_gap in [(part, True) for part in gaps] + [(part, False) for part in exclusions]:
         plainly_up = [part]
-        for span in overlapping(spans, *part):
-            inside: Interval = (max(span.start, part[0]), min(span.end, part[1]))
+        for start, end, bucket in parts_of(state, uid, as_of, part):
+            inside: Interval = (max(start, part[0]), min(end, part[1]))
             plainly_up = subtract(plainly_up, [inside])
-            is_taken = is_gap or OBSERVED.classes[span.bucket] is TimeClass.DOWN
-            if COUNTS_OBSERVED[span.bucket] and is_taken:
+            is_taken = is_gap or OBSERVED.classes[bucket] is TimeClass.DOWN
+            if COUNTS_OBSERVED[bucket] and is_taken:
                 sums.observed -= integral(*inside, as_of)
                 left_out += inside[1] - inside[0]
-                if COUNTS_UP[span.bucket]:  # never under `observed`: up has no spans
+                if COUNTS_UP[bucket]:  # never under `observed`: up has no spans
                     sums.up -= integral(*inside, as_of)
         if is_gap:
             for inside in plainly_up:
