@@ -188,9 +188,6 @@ _CAUSE = Struct("<qI")
 """The position of an event, and one more than the length of its id; 0: it has none."""
 _LENGTH = Struct("<I")
 
-Seen = dict[tuple[int, bytes], int]
-"""The places of words that are put in together: by the month, and what they are."""
-
 
 @dataclass(slots=True)
 class Words:
@@ -202,21 +199,23 @@ class Words:
     """
 
     tables: dict[int, bytes] = field(default_factory=dict)
+    seen: dict[tuple[int, bytes], int] = field(default_factory=dict, compare=False)
+    """The places of those put in together, by month and word; whoever has put them in says `settle`."""
 
-    def put_error(self, end: Micros, error_code: str | None, seen: Seen) -> int:
+    def put_error(self, end: Micros, error_code: str | None) -> int:
         """Keep the error code of a span that ended at `end`, and give its place."""
         if error_code is None:
             return 0
         text = _encoded(error_code)
-        return self._put(end // _MONTH, _LENGTH.pack(len(text)) + text, seen)
+        return self._put(end // _MONTH, _LENGTH.pack(len(text)) + text)
 
-    def put_cause(self, end: Micros, cause: Cause | None, seen: Seen) -> int:
+    def put_cause(self, end: Micros, cause: Cause | None) -> int:
         """Keep an event, and give its place."""
         if cause is None:
             return 0
         text = b"" if cause.event_id is None else _encoded(cause.event_id)
         length = 0 if cause.event_id is None else 1 + len(text)
-        return self._put(end // _MONTH, _CAUSE.pack(cause.position, length) + text, seen)
+        return self._put(end // _MONTH, _CAUSE.pack(cause.position, length) + text)
 
     def error(self, end: Micros, place: int) -> str | None:
         """Give the error code of a span that ended at `end` by its place."""
@@ -239,11 +238,16 @@ class Words:
         for month in [month for month in self.tables if month < time // _MONTH]:
             del self.tables[month]
 
-    def _put(self, month: int, word: bytes, seen: Seen) -> int:
-        place = seen.get((month, word))
+    def settle(self) -> None:
+        """Look for none of those that were put in so far any more."""
+        if self.seen:
+            self.seen = {}
+
+    def _put(self, month: int, word: bytes) -> int:
+        place = self.seen.get((month, word))
         if place is None:
             table = self.tables.get(month, b"")
-            place = seen[month, word] = len(table) + 1
+            place = self.seen[month, word] = len(table) + 1
             self.tables[month] = table + word
         return place
 
@@ -280,15 +284,14 @@ class Spans:
         """Give an independent copy."""
         return Spans(self.words, self.starts, self.ends, self.rest)
 
-    def add(self, spans: Iterable[Span], seen: Seen) -> None:
-        """Add later ones; they share words with those of other connectors added with the same `seen`."""
+    def add(self, spans: Iterable[Span]) -> None:
+        """Add later ones."""
         starts, ends, rest = array("q"), array("q"), [self.rest]
         for start, end, bucket, error_code, began_by, ended_by in spans:
             starts.append(start)
             ends.append(end)
-            error = self.words.put_error(end, error_code, seen)
-            began = self.words.put_cause(end, began_by, seen)
-            ended = self.words.put_cause(end, ended_by, seen)
+            error = self.words.put_error(end, error_code)
+            began, ended = self.words.put_cause(end, began_by), self.words.put_cause(end, ended_by)
             rest.append(_REST.pack(bucket, error, began, ended))
         self.starts += starts.tobytes()
         self.ends += ends.tobytes()

@@ -12,7 +12,7 @@ from typing import Any
 
 from schemas.vocabulary import ExclusionReason, Status, TimeClass
 from service.domain import recent
-from service.domain.closed import Days, PortDays, Seen, Spans, Words
+from service.domain.closed import Days, PortDays, Spans, Words
 from service.domain.inventory import Declarations, Exclusion, Gap, Inventory, same
 from service.domain.reliability import Sums
 from service.domain.state import EvseState, History
@@ -110,7 +110,9 @@ def unpack(
     state.named = {name: _key(key) for name, key in named.items()}
     state.verdicts = [(at, position, word) for at, position, word in verdicts]
     kept = history or {}
-    state.history = {name: kept.get(name, History()) for name in (NAMELESS, *state.base.tracks)}
+    words = next((each.spans.words for each in kept.values()), Words())
+    for name in (NAMELESS, *state.base.tracks):
+        state.history[name] = kept.get(name) or History(spans=Spans(words))
     state.port_days = port_days or PortDays()
     state.port_days_changed()
     recent.fold_again(state, set())
@@ -261,7 +263,7 @@ def make_history(
     days: Iterable[tuple[str, int, Buckets]], spans: Iterable[tuple[str, Span]]
 ) -> dict[str, History]:
     """Make the closed histories again from days (connector, day, buckets) and spans in order."""
-    words, seen = Words(), Seen()
+    words = Words()
     days_of: dict[str, dict[int, Buckets]] = {}
     for uid, day, buckets in days:
         days_of.setdefault(uid, {})[day] = buckets
@@ -271,5 +273,6 @@ def make_history(
     history = {}
     for uid in {**days_of, **spans_of}:
         history[uid] = History(Days.of(days_of.get(uid, {})), Spans(words))
-        history[uid].spans.add(spans_of.get(uid, ()), seen)
+        history[uid].spans.add(spans_of.get(uid, ()))
+    words.settle()
     return history

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from typing import NamedTuple
 
 from schemas.vocabulary import Status, TimeClass
-from service.domain.closed import PortDays, Seen
+from service.domain.closed import PortDays
 from service.domain.definitions import OBSERVED, first_of
 from service.domain.rules import KEPT_DAYS, SETTLING, Rules
 from service.domain.state import PORT, EvseState, History, Packed
@@ -414,15 +414,16 @@ def _fold_into_base(state: EvseState, boundary: Micros, least: int) -> None:
             base.see(newest)
             for timeline in state.ahead():
                 timeline.see(newest)
-    seen: Seen = {}
     for uid, track in base.named():
-        _close_spans(state, uid, track, seen)
+        _close_spans(state, uid, track)
+    for history in state.history.values():
+        history.spans.words.settle()
 
 
-def _close_spans(state: EvseState, uid: str, base: Track, seen: Seen) -> None:
+def _close_spans(state: EvseState, uid: str, base: Track) -> None:
     """Hand the spans that the base has ended to history; what lies ahead of it holds the same ones first."""
     if base.spans:
-        state.history[uid].spans.add(base.spans, seen)
+        state.history[uid].spans.add(base.spans)
         state.unsaved.spans += [(uid, span) for span in base.spans]
         for timeline in state.ahead():
             track = timeline.track(uid)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from schemas.vocabulary import OPERATIONAL, Status
 from service.domain import recent
-from service.domain.closed import Days, Seen, Spans, Words
+from service.domain.closed import Days, Spans, Words
 from service.domain.definitions import BUCKET, PAIRS, PLAINLY_UP, UNHEARD
 from service.domain.inventory import Exclusion, Gap, Inventory
 from service.domain.reliability import ONSET_AFTER, OUTCOMES, Sums, faded
@@ -109,13 +109,13 @@ def revive(remains: Remains, rules: Rules) -> EvseState:
     state.days_closed = remains.first_open_day
     state.closed = state.days_closed * DAY
     word = remains.word
-    words, seen = Words(), Seen()
+    words = Words()
     known = set(remains.days) | set(remains.spans) | set(word.said if word else ())
     for uid in (NAMELESS, *sorted(known - {NAMELESS, PORT})):
         said = word.said.get(uid) if word else None
         days, spans, track = _of_connector(remains, uid, state.closed, said)
         history = state.history[uid] = History(Days.of(days), Spans(words))
-        history.spans.add(spans, seen)
+        history.spans.add(spans)
         if uid == NAMELESS:
             state.base.nameless = track
         else:
@@ -123,6 +123,7 @@ def revive(remains: Remains, rules: Rules) -> EvseState:
             state.named[uid] = NEVER
         state.unsaved.days |= {(uid, day) for day in history.days}
         state.unsaved.spans += [(uid, span) for span in spans]
+    words.settle()
     state.base.turned(state.closed)
     recent.recompute_port(state)
     state.declarations.exclusions = {name: [one] for name, one in remains.exclusions.items()}

@@ -15,6 +15,7 @@ from service.domain.checkpoints import Checkpoints
 from service.domain.closed import Days, PortDays, Spans
 from service.domain.definitions import Weighting
 from service.domain.inventory import Declarations, Gap
+from service.domain.reliability import LeftOut
 from service.domain.time import Micros
 from service.domain.timeline import NAMELESS, Item, Minutes, Timeline
 from service.domain.track import NEVER, Key, Span, Told
@@ -35,6 +36,9 @@ class History:
     days: Days = field(default_factory=Days)
     spans: Spans = field(default_factory=Spans)
     _sums: dict[tuple[int, Weighting], list[int]] = field(default_factory=dict, compare=False)
+
+    left_out: tuple[tuple[Micros, int], LeftOut] | None = field(default=None, compare=False)
+    """What is left out of the closed days; known by where they end, and by the declarations' version."""
 
     def copy(self) -> History:
         """Give an independent copy."""
@@ -59,6 +63,7 @@ class History:
     def days_changed(self) -> None:
         """Forget the kept sums; called after `days` was changed."""
         self._sums.clear()
+        self.left_out = None
 
 
 @dataclass(slots=True)

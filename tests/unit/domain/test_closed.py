@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.vocabulary import TimeClass
-from service.domain.closed import Days, PortDays, Seen, Spans, Words
+from service.domain.closed import Days, PortDays, Spans, Words
 from service.domain.time import DAY, HOUR
 from service.domain.track import Buckets, Cause, Span, total_of
 
@@ -106,10 +106,10 @@ def test_spans_are_what_was_put_in(
     spans, other = spans_of(drawn), spans_of(others)
     packed, beside = Spans(), Spans()
     beside.words = packed.words
-    seen = Seen()
-    packed.add(spans[:10], seen)
-    beside.add(other, seen)
-    packed.add(spans[10:], Seen())
+    packed.add(spans[:10])
+    beside.add(other)
+    packed.words.settle()
+    packed.add(spans[10:])
     copied = packed.copy()
 
     assert list(packed) == spans
@@ -129,10 +129,10 @@ def test_spans_are_what_was_put_in(
 
 def test_what_is_closed_together_shares_its_words() -> None:
     """An outage of all connectors has its events once."""
-    words, seen = Words(), Seen()
+    words = Words()
     ends = (Cause("a" * 36, 1), Cause("b" * 36, 2))
     for bucket in range(3):
-        Spans(words).add([Span(0, DAY, bucket, "GroundFailure", *ends)], seen)
+        Spans(words).add([Span(0, DAY, bucket, "GroundFailure", *ends)])
 
     assert sum(map(len, words.tables.values())) == 2 * (36 + 12) + 13 + 4
 
