@@ -82,6 +82,8 @@ class Declarations:
     """The connectors' fields by the standing inventory that speaks of connectors, None without any."""
     told: dict[str, str] = field(default_factory=dict, compare=False)
     """The standing inventory in the words of whoever renders it, until another stands."""
+    version: int = field(default=0, compare=False)
+    """Goes up when other time than before may be taken out."""
     packed: bytes | None = field(default=None, compare=False)
     """All of this in the words of whoever packs it, until something is declared."""
 
@@ -125,6 +127,7 @@ class Declarations:
     def declare(self, exclusion_id: str, exclusion: Exclusion) -> bool:
         """Put a declaration or withdrawal in its place; tells whether what holds has changed."""
         self.packed = None
+        self.version += 1
         before = self.standing(exclusion_id)
         versions = self.exclusions.setdefault(exclusion_id, [])
         versions.append(exclusion)
@@ -150,6 +153,7 @@ class Declarations:
     def observe_gap(self, gap: Gap) -> bool:
         """Add a gap; tells whether anything that was observed is so no more."""
         self.packed = None
+        self.version += 1
         before = self.merged_gaps
         self.gaps.append(gap)
         self.gaps.sort()
@@ -159,12 +163,14 @@ class Declarations:
     def restore_gaps(self, gaps: list[Gap]) -> None:
         """Take over gaps that were kept."""
         self.packed = None
+        self.version += 1
         self.gaps = gaps
         self._merge_gaps()
 
     def remove_after(self, key: Key) -> list[Gap]:
         """Forget what applies after a removal (settled reading 13); give the gaps that are gone for it."""
         self.packed = None
+        self.version += 1
         self.inventories = [each for each in self.inventories if each.key < key]
         self._refresh()
         for exclusion_id, versions in self.exclusions.items():
@@ -202,6 +208,7 @@ class Declarations:
             self.packed = None
             self.gaps = [gap for gap in self.gaps if gap.until >= keep_from]
             self._merge_gaps()
+        self.version += bool(gone or too_old)
         return gone, too_old
 
     def restore_inventories(self, inventories: list[Inventory], named_before: set[str]) -> None:

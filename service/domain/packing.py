@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from schemas.vocabulary import ExclusionReason, Status, TimeClass
 from service.domain import recent
+from service.domain.closed import Days, PortDays, Spans, Words
 from service.domain.inventory import Declarations, Exclusion, Gap, Inventory, same
 from service.domain.reliability import Sums
 from service.domain.state import PORT, EvseState, History
@@ -26,7 +27,7 @@ from service.domain.timeline import (
     PortTrack,
     Timeline,
 )
-from service.domain.track import Cause, Key, Report, Span, Track, total_of
+from service.domain.track import Buckets, Cause, Key, Report, Span, Track, total_of
 
 VERSION = 3
 """Stands first in every packed state; another version is refused."""
@@ -87,7 +88,7 @@ def pack_tail(state: EvseState) -> Plain:
 def unpack(
     plain: Plain,
     history: dict[str, History] | None = None,
-    port_days: dict[int, dict[TimeClass, Micros]] | None = None,
+    port_days: PortDays | None = None,
 ) -> EvseState:
     """Make the state again; raise `UnknownVersion` if another version packed it."""
     if plain[0] != VERSION:
@@ -109,8 +110,10 @@ def unpack(
     state.named = {name: _key(key) for name, key in named.items()}
     state.verdicts = [(at, position, word) for at, position, word in verdicts]
     kept = history or {}
-    state.history = {name: kept.get(name, History()) for name in (NAMELESS, *state.base.tracks)}
-    state.port_days = port_days or {}
+    words = next((each.spans.words for each in kept.values()), Words())
+    for name in (NAMELESS, *state.base.tracks):
+        state.history[name] = kept.get(name) or History(spans=Spans(words))
+    state.port_days = port_days or PortDays()
     state.port_days_changed()
     recent.fold_tip(state)
     return state
@@ -290,12 +293,19 @@ def _exclusion(plain: Plain) -> Exclusion:
 
 
 def make_history(
-    days: Iterable[tuple[str, int, dict[int, int]]], spans: Iterable[tuple[str, Span]]
+    days: Iterable[tuple[str, int, Buckets]], spans: Iterable[tuple[str, Span]]
 ) -> dict[str, History]:
     """Make the closed histories again from days (connector, day, buckets) and spans in order."""
-    history: dict[str, History] = {}
+    words = Words()
+    days_of: dict[str, dict[int, Buckets]] = {}
     for uid, day, buckets in days:
-        history.setdefault(uid, History()).days[day] = buckets
+        days_of.setdefault(uid, {})[day] = buckets
+    spans_of: dict[str, list[Span]] = {}
     for uid, span in spans:
-        history.setdefault(uid, History()).spans.append(span)
+        spans_of.setdefault(uid, []).append(span)
+    history = {}
+    for uid in {**days_of, **spans_of}:
+        history[uid] = History(Days.of(days_of.get(uid, {})), Spans(words))
+        history[uid].spans.add(spans_of.get(uid, ()))
+    words.settle()
     return history

@@ -13,6 +13,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from schemas.vocabulary import Status, TimeClass
+from service.domain.closed import PortDays
 from service.domain.definitions import OBSERVED, first_of
 from service.domain.rules import KEPT_DAYS, SETTLING, Rules
 from service.domain.state import PORT, EvseState, History
@@ -327,12 +328,12 @@ def recompute_port(state: EvseState) -> None:
     """Account for the port again, over all history kept, after the connectors it consists of have changed."""
     changes: list[tuple[Micros, int, TimeClass]] = []
     for index, (uid, track) in enumerate(state.base.tracks.items()):
-        spans = state.history[uid].spans
-        if track.since and (not spans or spans[0].start):
+        parts = state.history[uid].spans.parts()
+        if track.since and (not parts or parts[0][0]):
             changes.append((0, index, TimeClass.UP))  # the span since ever was dropped for its age
-        for span in spans:
-            changes.append((span.start, index, OBSERVED.classes[span.bucket]))
-            changes.append((span.end, index, TimeClass.UP))
+        for start, end, bucket in parts:
+            changes.append((start, index, OBSERVED.classes[bucket]))
+            changes.append((end, index, TimeClass.UP))
         changes.append((track.since, index, OBSERVED.classes[track.bucket]))
     # Of a span's end and the next one's start at the same time the start was put in later and must win:
     # the sort is stable, and within a connector the list is in order.
@@ -347,7 +348,7 @@ def recompute_port(state: EvseState) -> None:
     oldest = day_of(keep_from(state))
     state.unsaved.dropped_days |= {(PORT, day) for day in state.port_days}
     closed = {day: port.days.pop(day) for day in sorted(port.days) if day < state.days_closed}
-    state.port_days = {day: classes for day, classes in closed.items() if day >= oldest}
+    state.port_days = PortDays.of({day: classes for day, classes in closed.items() if day >= oldest})
     state.port_days_changed()
     others = {(uid, day) for uid, day in state.unsaved.days if uid != PORT}
     state.unsaved.days = others | {(PORT, day) for day in state.port_days}
@@ -434,12 +435,14 @@ def _fold_into_base(state: EvseState, boundary: Micros, least: int) -> None:
                 timeline.see(newest)
     for uid, track in base.named():
         _close_spans(state, uid, track)
+    for history in state.history.values():
+        history.spans.words.settle()
 
 
 def _close_spans(state: EvseState, uid: str, base: Track) -> None:
     """Hand the spans that the base has ended to history; what lies ahead of it holds the same ones first."""
     if base.spans:
-        state.history[uid].spans += base.spans
+        state.history[uid].spans.add(base.spans)
         state.unsaved.spans += [(uid, span) for span in base.spans]
         for timeline in state.ahead():
             track = timeline.track(uid)
@@ -457,29 +460,28 @@ def _close_days(state: EvseState, first_open: int) -> None:
     for uid, track in state.base.named():
         history = state.history[uid]
         closed = track.forget_days(first_open)
-        history.days |= closed
+        history.days.add(closed)
         state.unsaved.days |= {(uid, day) for day in closed}
         _prune(state, uid, history, oldest)
-    for day, classes in state.base.port.forget_days(first_open).items():
-        state.port_days[day] = classes
-        state.unsaved.days.add((PORT, day))
+    for history in state.history.values():
+        history.spans.words.forget_before(oldest * DAY)
+    closed_port = state.base.port.forget_days(first_open)
+    state.port_days.add(closed_port)
+    state.unsaved.days |= {(PORT, day) for day in closed_port}
     for timeline in state.ahead():
         timeline.pour(midnight)
         timeline.forget_days(first_open)
     state.port_days_changed()
-    for day in [day for day in state.port_days if day < oldest]:
-        del state.port_days[day]
+    for day in state.port_days.forget_before(oldest):
         _drop_day(state, PORT, day)
 
 
 def _prune(state: EvseState, uid: str, history: History, oldest: int) -> None:
     history.days_changed()
-    for day in [day for day in history.days if day < oldest]:
-        del history.days[day]
+    for day in history.days.forget_before(oldest):
         _drop_day(state, uid, day)
-    if history.spans and history.spans[0].end < oldest * DAY:
-        gone = [span for span in history.spans if span.end < oldest * DAY]
-        history.spans = history.spans[len(gone) :]
+    gone = history.spans.forget_before(oldest * DAY)
+    if gone:
         state.unsaved.spans = [each for each in state.unsaved.spans if each[1].end >= oldest * DAY]
         state.unsaved.dropped_spans += [(uid, span) for span in gone]
 

@@ -55,6 +55,14 @@ def integral(start: Micros, end: Micros, at: Micros) -> float:
     return grown * faded(at - end)
 
 
+class LeftOut(NamedTuple):
+    """What is excluded or in a gap: decayed seconds observed and up, and microseconds observed."""
+
+    observed: float
+    up: float
+    length: Micros
+
+
 Decayed = tuple[float, float, float, float, float]
 """Decayed seconds observed and up, decayed onsets, successes and failures."""
 

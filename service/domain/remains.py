@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from schemas.vocabulary import OPERATIONAL, Status
 from service.domain import recent
+from service.domain.closed import Days, Spans, Words
 from service.domain.definitions import BUCKET, PAIRS, PLAINLY_UP, UNHEARD
 from service.domain.inventory import Exclusion, Gap, Inventory
 from service.domain.reliability import ONSET_AFTER, OUTCOMES, Sums, faded
@@ -108,18 +109,21 @@ def revive(remains: Remains, rules: Rules) -> EvseState:
     state.days_closed = remains.first_open_day
     state.closed = state.days_closed * DAY
     word = remains.word
+    words = Words()
     known = set(remains.days) | set(remains.spans) | set(word.said if word else ())
     for uid in (NAMELESS, *sorted(known - {NAMELESS, PORT})):
         said = word.said.get(uid) if word else None
-        history, track = _of_connector(remains, uid, state.closed, said)
-        state.history[uid] = history
+        days, spans, track = _of_connector(remains, uid, state.closed, said)
+        history = state.history[uid] = History(Days.of(days), Spans(words))
+        history.spans.add(spans)
         if uid == NAMELESS:
             state.base.nameless = track
         else:
             state.base.tracks[uid] = track
             state.named[uid] = NEVER
         state.unsaved.days |= {(uid, day) for day in history.days}
-        state.unsaved.spans += [(uid, span) for span in history.spans]
+        state.unsaved.spans += [(uid, span) for span in spans]
+    words.settle()
     state.base.turned(state.closed)
     recent.recompute_port(state)
     state.declarations.exclusions = {name: [one] for name, one in remains.exclusions.items()}
@@ -207,11 +211,13 @@ def _remove(state: EvseState, removed_at: Micros) -> None:
     recent.place(state, [effect], refold=True)
 
 
-def _of_connector(remains: Remains, uid: str, edge: Micros, said: Said | None) -> tuple[History, Track]:
-    """Give a connector's history up to `edge`, and its track from there."""
+def _of_connector(
+    remains: Remains, uid: str, edge: Micros, said: Said | None
+) -> tuple[Mapping[int, Buckets], list[Span], Track]:
+    """Give a connector's closed days and spans up to `edge`, and its track from there."""
     track = Track(since=edge, poured=edge)
     if not edge:
-        return History(), track
+        return {}, [], track
     if said is not None:
         _speak(track, said, edge)
     days = remains.days.get(uid, {})
@@ -223,7 +229,7 @@ def _of_connector(remains: Remains, uid: str, edge: Micros, said: Said | None) -
         if last.ended_by is None and PAIRS[last.bucket] == (said.report.status, said.online):
             spans[-1] = last._replace(error_code=said.report.error_code)
     track.sums = _sums(days, spans, edge, offline=track.online is False)
-    return History(dict(days), spans), track
+    return days, spans, track
 
 
 def _speak(track: Track, said: Said, edge: Micros) -> None:

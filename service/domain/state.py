@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 
 from schemas.vocabulary import TimeClass
 from service.domain.checkpoints import Checkpoints
+from service.domain.closed import Days, PortDays, Spans
 from service.domain.definitions import Weighting
 from service.domain.inventory import Declarations, Gap
+from service.domain.reliability import LeftOut
 from service.domain.time import Micros
 from service.domain.timeline import NAMELESS, Item, Minutes, Timeline
-from service.domain.track import NEVER, Buckets, Key, Span, Told
+from service.domain.track import NEVER, Key, Span, Told
 
 PORT = ""
 """Under this uid stand the closed days of the EVSE as a port."""
@@ -31,13 +33,16 @@ _SUMS_KEPT = 6
 class History:
     """The closed history of one connector: whole days by bucket, and the spans that were not plainly up."""
 
-    days: dict[int, Buckets] = field(default_factory=dict)
-    spans: list[Span] = field(default_factory=list)
+    days: Days = field(default_factory=Days)
+    spans: Spans = field(default_factory=Spans)
     _sums: dict[tuple[int, Weighting], list[int]] = field(default_factory=dict, compare=False)
+
+    left_out: tuple[tuple[Micros, int], LeftOut] | None = field(default=None, compare=False)
+    """What is left out of the closed days; known by where they end, and by the declarations' version."""
 
     def copy(self) -> History:
         """Give an independent copy."""
-        return History({day: dict(buckets) for day, buckets in self.days.items()}, list(self.spans))
+        return History(self.days.copy(), self.spans.copy())
 
     def summed_since(self, first: int, weighting: Weighting) -> list[int]:
         """
@@ -48,10 +53,8 @@ class History:
         sums = self._sums.get((first, weighting))
         if sums is None:
             sums = [0] * weighting.size
-            for day, buckets in self.days.items():
-                if day >= first:
-                    for bucket, amount in buckets.items():
-                        sums[weighting.places[bucket]] += amount
+            for bucket, amount in self.days.total_since(first).items():
+                sums[weighting.places[bucket]] += amount
             if len(self._sums) > _SUMS_KEPT:
                 self._sums.clear()
             self._sums[first, weighting] = sums
@@ -60,6 +63,7 @@ class History:
     def days_changed(self) -> None:
         """Forget the kept sums; called after `days` was changed."""
         self._sums.clear()
+        self.left_out = None
 
 
 @dataclass(slots=True)
@@ -160,7 +164,7 @@ class EvseState:
     """(time, position, word) of the newest events that corrected history, told by whoever judged them."""
     named: dict[str, Key] = field(default_factory=dict)
     history: dict[str, History] = field(default_factory=lambda: {NAMELESS: History()})
-    port_days: dict[int, dict[TimeClass, Micros]] = field(default_factory=dict)
+    port_days: PortDays = field(default_factory=PortDays)
     """The closed days of the port; whoever changes them says `port_days_changed`."""
     _port_sums: tuple[int, dict[TimeClass, Micros]] | None = field(default=None, compare=False)
     unsaved: Unsaved = field(default_factory=Unsaved)
@@ -211,12 +215,7 @@ class EvseState:
     def port_summed_since(self, first: int) -> dict[TimeClass, Micros]:
         """Add up the port's closed days from day `first` on; kept like `History.summed_since`."""
         if self._port_sums is None or self._port_sums[0] != first:
-            sums: dict[TimeClass, Micros] = {}
-            for day, classes in self.port_days.items():
-                if day >= first:
-                    for time_class, amount in classes.items():
-                        sums[time_class] = sums.get(time_class, 0) + amount
-            self._port_sums = (first, sums)
+            self._port_sums = (first, self.port_days.total_since(first))
         return self._port_sums[1]
 
     def port_days_changed(self) -> None:

@@ -21,8 +21,10 @@ from service.domain.reliability import (
     OUTCOMES,
     SUCCEEDED,
     UNTOLD,
+    LeftOut,
     Reliability,
     Sums,
+    faded,
     integral,
     rate,
     rate_decayed,
@@ -35,9 +37,8 @@ from service.domain.windows import (
     Window,
     connector_window,
     exclusions_of,
-    overlapping,
+    parts_of,
     port_window,
-    spans_of,
     summed,
 )
 
@@ -162,33 +163,52 @@ def _account(state: EvseState, uid: str, as_of: Micros) -> tuple[Window, Reliabi
 
 
 def _leave_out(state: EvseState, uid: str, sums: Sums, as_of: Micros) -> Micros:
-    """Take excluded time and gaps out of the decayed sums, and give their undecayed length."""
+    """
+    Take excluded time and gaps out of the decayed sums, and give their undecayed length.
+
+    What lies in closed days is added up once a day, or when something is declared.
+    """
     declarations = state.declarations
     if not declarations.takes_time_out:
         return 0
-    kept = (max(keep_from(state), 0), as_of)
-    gaps = clip(declarations.merged_gaps, *kept)
-    exclusions = subtract(clip(exclusions_of(state, uid, OBSERVED), *kept), gaps)
-    spans = spans_of(state, uid, as_of)
-    left_out = 0
+    first, edge = max(keep_from(state), 0), state.days_closed * DAY
+    if as_of < edge:
+        left_out = _left_out(state, uid, (first, as_of))
+        sums.observed, sums.up = sums.observed - left_out.observed, sums.up - left_out.up
+        return left_out.length
+    history, known_by = state.history[uid], (edge, declarations.version)
+    if history.left_out is None or history.left_out[0] != known_by:
+        history.left_out = (known_by, _left_out(state, uid, (first, edge)))
+    closed, since, left = history.left_out[1], _left_out(state, uid, (edge, as_of)), faded(as_of - edge)
+    sums.observed -= closed.observed * left + since.observed
+    sums.up -= closed.up * left + since.up
+    return closed.length + since.length
+
+
+def _left_out(state: EvseState, uid: str, period: Interval) -> LeftOut:
+    """Add up what of a period is excluded or in a gap, as seen from its end."""
+    as_of = period[1]
+    gaps = clip(state.declarations.merged_gaps, *period)
+    exclusions = subtract(clip(exclusions_of(state, uid, OBSERVED), *period), gaps)
+    observed, up, length = 0.0, 0.0, 0
     for part, is_gap in [(part, True) for part in gaps] + [(part, False) for part in exclusions]:
         plainly_up = [part]
-        for span in overlapping(spans, *part):
-            inside: Interval = (max(span.start, part[0]), min(span.end, part[1]))
+        for start, end, bucket in parts_of(state, uid, as_of, part):
+            inside: Interval = (max(start, part[0]), min(end, part[1]))
             plainly_up = subtract(plainly_up, [inside])
-            is_taken = is_gap or OBSERVED.classes[span.bucket] is TimeClass.DOWN
-            if COUNTS_OBSERVED[span.bucket] and is_taken:
-                sums.observed -= integral(*inside, as_of)
-                left_out += inside[1] - inside[0]
-                if COUNTS_UP[span.bucket]:  # never under `observed`: up has no spans
-                    sums.up -= integral(*inside, as_of)
+            is_taken = is_gap or OBSERVED.classes[bucket] is TimeClass.DOWN
+            if COUNTS_OBSERVED[bucket] and is_taken:
+                observed += integral(*inside, as_of)
+                length += inside[1] - inside[0]
+                if COUNTS_UP[bucket]:  # never under `observed`: up has no spans
+                    up += integral(*inside, as_of)
         if is_gap:
             for inside in plainly_up:
                 lost = integral(*inside, as_of)
-                sums.observed -= lost
-                sums.up -= lost
-                left_out += inside[1] - inside[0]
-    return left_out
+                observed += lost
+                up += lost
+                length += inside[1] - inside[0]
+    return LeftOut(observed, up, length)
 
 
 class ConnectorSummary(NamedTuple):

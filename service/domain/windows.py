@@ -15,8 +15,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from schemas.vocabulary import TimeClass
+from service.domain.closed import Part
 from service.domain.definitions import OBSERVED, UNHEARD, Definition, Weighting, first_of
-from service.domain.intervals import Interval, clip, length, merge, subtract
+from service.domain.intervals import Interval, clip, merge, subtract
 from service.domain.inventory import FOREVER, Exclusion
 from service.domain.rules import published_from
 from service.domain.state import EvseState
@@ -103,6 +104,17 @@ def overlapping(spans: list[Span], start: Micros, end: Micros) -> Iterator[Span]
             yield span
 
 
+def parts_of(state: EvseState, uid: str, until: Micros, period: Interval) -> list[Part]:
+    """Give start, end and bucket of those spans of a connector up to `until` that overlap a period."""
+    track = state.tip.tracks[uid]
+    parts = state.history[uid].spans.parts(*period)
+    parts += [span[:3] for span in overlapping(track.spans, *period)]
+    open_span = track.open_span(until)
+    if open_span is not None:
+        parts += [span[:3] for span in overlapping([open_span], *period)]
+    return parts
+
+
 def connector_window(
     state: EvseState, uid: str, definition: Definition, as_of: Micros, period: Interval | None = None
 ) -> Window:
@@ -118,16 +130,15 @@ def connector_window(
         amounts = Amounts(up, down, excluded, out_of_service)
     else:
         amounts = Amounts()
-        _add_spans(amounts, spans_of(state, uid, as_of), definition, seen)
+        _add_spans(amounts, parts_of(state, uid, as_of, seen), definition, seen)
     if _is_plain(state, uid, definition, seen):
         return amounts.window(definition.name, wanted)
-    spans = spans_of(state, uid, as_of)
     gaps = clip(state.declarations.merged_gaps, *seen)
     exclusions = subtract(clip(exclusions_of(state, uid, definition), *seen), gaps)
-    for start, end in gaps:
-        _move(amounts, spans, definition, (start, end), TimeClass.UNOBSERVED)
-    for start, end in exclusions:
-        _move(amounts, spans, definition, (start, end), TimeClass.EXCLUDED)
+    for part in gaps:
+        _move(amounts, parts_of(state, uid, as_of, part), definition, part, TimeClass.UNOBSERVED)
+    for part in exclusions:
+        _move(amounts, parts_of(state, uid, as_of, part), definition, part, TimeClass.EXCLUDED)
     return amounts.window(definition.name, wanted)
 
 
@@ -139,8 +150,7 @@ def port_window(
     wanted = period or (published_from(as_of), as_of)
     seen = _seen(wanted, as_of)
     if period is not None or definition is not OBSERVED:
-        connectors = {uid: spans_of(state, uid, as_of) for uid in state.tip.tracks}
-        for amount, _, after in _sweep(state, connectors, definition, seen):
+        for amount, _, after in _sweep(state, as_of, definition, seen):
             amounts.add(after, amount)
         return amounts.window(definition.name, wanted)
     totals = _port_totals(state, seen).get
@@ -148,11 +158,10 @@ def port_window(
     amounts.excluded, amounts.out_of_service = 0, totals(TimeClass.OUT_OF_SERVICE, 0)
     if not state.declarations.takes_time_out:
         return amounts.window(definition.name, wanted)
-    connectors = {uid: spans_of(state, uid, as_of) for uid in state.tip.tracks}
     declared = state.declarations.all_standing().values()
     touched = [*state.declarations.merged_gaps, *map(span_of, declared)]
     for part in merge(clip(touched, *seen)):
-        for amount, before, after in _sweep(state, connectors, definition, part):
+        for amount, before, after in _sweep(state, as_of, definition, part):
             amounts.add(before, -amount)
             amounts.add(after, amount)
     return amounts.window(definition.name, wanted)
@@ -223,23 +232,23 @@ def _port_totals(state: EvseState, period: Interval) -> dict[TimeClass, Micros]:
     return totals
 
 
-def _add_spans(amounts: Amounts, spans: list[Span], definition: Definition, period: Interval) -> None:
-    """Account for a period by spans alone: what is in none of them was plainly up."""
+def _add_spans(amounts: Amounts, parts: list[Part], definition: Definition, period: Interval) -> None:
+    """Account for a period by its spans alone: what is in none of them was plainly up."""
     left = period[1] - period[0]
-    for span in overlapping(spans, *period):
-        amount = min(span.end, period[1]) - max(span.start, period[0])
-        amounts.add(definition.classes[span.bucket], amount)
+    for start, end, bucket in parts:
+        amount = min(end, period[1]) - max(start, period[0])
+        amounts.add(definition.classes[bucket], amount)
         left -= amount
     amounts.up += left
 
 
-def _move(amounts: Amounts, spans: list[Span], definition: Definition, part: Interval, to: TimeClass) -> None:
-    """Move what exclusions (down only) or gaps (all in service) cover to another class."""
-    left = length([part])
-    for span in overlapping(spans, *part):
-        amount = min(span.end, part[1]) - max(span.start, part[0])
+def _move(amounts: Amounts, parts: list[Part], definition: Definition, part: Interval, to: TimeClass) -> None:
+    """Move what an exclusion (down only) or a gap (all in service) covers to another class."""
+    left = part[1] - part[0]
+    for start, end, bucket in parts:
+        amount = min(end, part[1]) - max(start, part[0])
         left -= amount
-        time_class = definition.classes[span.bucket]
+        time_class = definition.classes[bucket]
         if time_class is TimeClass.OUT_OF_SERVICE or (
             to is TimeClass.EXCLUDED and time_class is not TimeClass.DOWN
         ):
@@ -251,28 +260,26 @@ def _move(amounts: Amounts, spans: list[Span], definition: Definition, part: Int
 
 
 def _sweep(
-    state: EvseState, connectors: dict[str, list[Span]], definition: Definition, period: Interval
+    state: EvseState, as_of: Micros, definition: Definition, period: Interval
 ) -> Iterator[tuple[Micros, TimeClass, TimeClass]]:
     """Give (amount, class before, class after exclusions and gaps) of the port, piece by piece."""
     gaps = clip(state.declarations.merged_gaps, *period)
-    excluded = {uid: clip(exclusions_of(state, uid, definition), *period) for uid in connectors}
+    excluded = {uid: clip(exclusions_of(state, uid, definition), *period) for uid in state.tip.tracks}
     bounds = {*period} | {bound for gap in gaps for bound in gap}
-    inside = {uid: list(overlapping(spans, *period)) for uid, spans in connectors.items()}
+    inside = {uid: parts_of(state, uid, as_of, period) for uid in state.tip.tracks}
     for uid, spans in inside.items():
-        bounds |= {
-            min(max(bound, period[0]), period[1]) for span in spans for bound in (span.start, span.end)
-        }
+        bounds |= {min(max(bound, period[0]), period[1]) for span in spans for bound in span[:2]}
         bounds |= {bound for interval in excluded[uid] for bound in interval}
-    cursor = dict.fromkeys(connectors, 0)
+    cursor = dict.fromkeys(inside, 0)
     ordered = sorted(bounds)
     for start, end in pairwise(ordered):
         before: list[TimeClass] = []
         after: list[TimeClass] = []
         for uid, spans in inside.items():
-            while cursor[uid] < len(spans) and spans[cursor[uid]].end <= start:
+            while cursor[uid] < len(spans) and spans[cursor[uid]][1] <= start:
                 cursor[uid] += 1
-            covered = cursor[uid] < len(spans) and spans[cursor[uid]].start <= start
-            plain = definition.classes[spans[cursor[uid]].bucket] if covered else TimeClass.UP
+            covered = cursor[uid] < len(spans) and spans[cursor[uid]][0] <= start
+            plain = definition.classes[spans[cursor[uid]][2]] if covered else TimeClass.UP
             before.append(plain)
             after.append(
                 _after(plain, in_gap=_covers(gaps, start), is_excluded=_covers(excluded[uid], start))

@@ -16,6 +16,7 @@ import orjson
 from schemas.view import PORT, parse_day_field
 from schemas.vocabulary import Status, TimeClass
 from service.domain import packing
+from service.domain.closed import PortDays
 from service.domain.definitions import BUCKET
 from service.domain.packing import (
     Edge,
@@ -116,7 +117,7 @@ def restore(stored: StoredEvse) -> EvseState:
     """Make an EVSE's state from what the view holds; raise `UnknownVersion` if another version wrote it."""
     days, port_days = read_days(stored.days)
     spans = [read_span(value) for value in stored.outages]
-    return unpack(orjson.loads(stored.state), make_history(days, spans), port_days)
+    return unpack(orjson.loads(stored.state), make_history(days, spans), PortDays.of(port_days))
 
 
 def edge_of(state: bytes) -> Edge:

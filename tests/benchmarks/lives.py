@@ -84,5 +84,5 @@ class Life:
 
 def _said(number: int, at: Micros, body: dict[str, object]) -> Entry:
     """Make a record whose id has the length of a UUID, which is what most producers give."""
-    kind = str(body["type"])[-3:]
-    return entry(number, at, {**body, "event_id": f"{kind}-{number:011d}-{at:020d}"})
+    what = str(body.get("connector_uid", body["type"]))[-3:]
+    return entry(number, at, {**body, "event_id": f"{what:->3}-{number:011d}-{at:020d}"})

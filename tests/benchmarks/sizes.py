@@ -90,8 +90,9 @@ class Scales:
     def weigh(self, life: Life) -> Weight:
         """Let EVSEs live, and say what they take at the end."""
         if not self._warm:
-            # The server keeps our scripts from their first call on, and they belong to no EVSE.
-            asyncio.run(self._weigh(Life(life.begin, evses=1)))
+            # The server keeps our scripts from their first call on, and this process the times it read and
+            # wrote last: they belong to no EVSE.
+            asyncio.run(self._weigh(Life(life.begin, evses=1, days=_DAYS, flaps=_FLAPS)))
             self._warm = True
         return asyncio.run(self._weigh(life))
 

@@ -122,11 +122,10 @@ def ledger(
     days = {
         f"{uid} {day}": day_json(buckets)
         for uid, track in pairs
-        for day, buckets in (state.history[uid].days | track.days).items()
+        for day, buckets in (dict(state.history[uid].days.items()) | track.days).items()
     }
-    days |= {
-        f"{PORT} {day}": port_day_json(classes) for day, classes in (state.port_days | tip.port.days).items()
-    }
+    port_days = dict(state.port_days.items()) | tip.port.days
+    days |= {f"{PORT} {day}": port_day_json(classes) for day, classes in port_days.items()}
     spans = [outage_json(uid, span) for uid in sorted(tip.tracks) for span in spans_of(state, uid, as_of)]
     for span in spans:
         for end in ("began_by", "ended_by"):

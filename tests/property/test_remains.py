@@ -36,7 +36,7 @@ def remains_of(state: EvseState, using: Rules) -> Remains:
     """Give what ledger and snapshots would hold of a state."""
     word = None if state.removed else last_word(snapshot(state, state.as_of, using))
     left = Remains(state.uid, 0, word=word)
-    left.days = {uid: dict(history.days) for uid, history in state.history.items() if history.days}
+    left.days = {uid: dict(history.days.items()) for uid, history in state.history.items() if history.days}
     left.spans = {uid: list(history.spans) for uid, history in state.history.items() if history.spans}
     left.exclusions = state.declarations.all_standing()
     left.gaps = list(state.declarations.gaps)

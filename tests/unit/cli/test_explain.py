@@ -153,7 +153,7 @@ def test_where_history_was_cut_it_says_so(*, has_spans: bool) -> None:
     later = [mended, heartbeat("00:00", day=4)] if has_spans else [heartbeat("00:00", day=4)]
     state, _ = told((*A_DAY[:2], *later), using)
     left = Remains("e1", PARTITION, word=last_word(snapshot(state, state.as_of, using)))
-    left.days = {uid: dict(history.days) for uid, history in state.history.items()}
+    left.days = {uid: dict(history.days.items()) for uid, history in state.history.items()}
     left.days[PORT] = {}
     if has_spans:
         left.spans = {uid: list(history.spans) for uid, history in state.history.items()}

@@ -292,3 +292,41 @@ def test_what_each_outcome_adds() -> None:
         (0.0, 0.5),
         (0.0, 0.0),
     ]
+
+
+def test_what_is_left_out_of_closed_days_is_added_up_once() -> None:
+    """Not at every change; a declaration about them, or another day that closes, has it added up anew."""
+    evse = Evse(allowed_lateness=HOUR)
+    evse.statuses("00:00 AVAILABLE, 10:00 OUTOFORDER, 14:00 AVAILABLE")
+    evse.gap("02:00", "03:00", at="2 00:00")
+    evse.exclude("x", "12:00", "13:00", at="2 00:00")
+    evse.heartbeat("2 12:00")
+    evse.gap("2 09:00", "2 11:00")
+    assert evse.rating("2 12:00").observed == (60 - 2 - 2) * HOUR
+    kept = evse.state.history["c1"].left_out
+
+    evse.status("CHARGING", "2 13:00")
+    assert evse.rating("2 13:00").observed == (61 - 2 - 2) * HOUR
+    assert evse.state.history["c1"].left_out is kept
+
+    evse.withdraw("x", "2 13:00")
+    assert evse.rating("2 13:00").observed == (61 - 1 - 2) * HOUR
+    evse.gap("04:00", "05:00", at="2 13:00")
+    assert evse.rating("2 13:00").observed == (61 - 2 - 2) * HOUR
+    evse.heartbeat("4 12:00")
+    assert evse.rating("4 12:00").observed == (108 - 2 - 2) * HOUR
+
+
+def test_what_is_left_out_weighs_the_same_before_and_after_its_day_is_closed() -> None:
+    """Added up as of the end of the closed days it fades from there."""
+    closed, open_still = Evse(allowed_lateness=HOUR), Evse(allowed_lateness=400 * HOUR)
+    for evse in (closed, open_still):
+        evse.statuses("00:00 AVAILABLE, 1 10:00 OUTOFORDER, 1 14:00 AVAILABLE")
+        evse.gap("1 13:00", "3 01:00")
+        evse.exclude("x", "1 11:00", "1 12:00", at="3 02:00")
+        evse.heartbeat("9 00:00")
+
+    one, other = closed.rating("9 00:00"), open_still.rating("9 00:00")
+    assert closed.state.days_closed > open_still.state.days_closed
+    assert one.observed == other.observed
+    assert one[1:4] == pytest.approx(other[1:4], rel=1e-12)
