@@ -127,6 +127,15 @@ def test_spans_are_what_was_put_in(
     assert list(beside) == [span for span in other if span.end >= start]
 
 
+@pytest.mark.parametrize("position", [-1, 0, (1 << 64) - 2])
+def test_a_cause_keeps_any_position(position: int) -> None:
+    """Heartbeats have -1; a topic that was begun anew a hundred times has positions beyond 63 bits."""
+    span = Span(0, DAY, 5, None, Cause(None, position), Cause("e", position))
+    spans = Spans()
+    spans.add([span])
+    assert list(spans) == [span]
+
+
 def test_what_is_closed_together_shares_its_words() -> None:
     """An outage of all connectors has its events once."""
     words = Words()
