@@ -104,19 +104,27 @@ class Drained:
 
 @dataclass(slots=True)
 class Told:
-    """What a ledger says of its partitions: their epochs, their marks, and the ingest kept with these."""
+    """
+    What a ledger says of its partitions: their epochs, their marks, the ingest kept with these, and who has a
+    base in which, holding from which generation on.
+    """
 
     epochs_of: dict[int, Epochs] = field(default_factory=dict)
     marks: dict[TopicPartition, LedgerMark] = field(default_factory=dict)
     ingests: dict[int, bytes] = field(default_factory=dict)
     """Of partitions that were told of a new layout, what was known of their ingest in the old one."""
+    bases: dict[tuple[int, str], int] = field(default_factory=dict)
 
     def take(self, number: int, record: Record) -> None:
         """Note a record of a partition."""
         words = ledger.parsed_key(record.key)
+        if words[:1] == [Kind.BASE]:
+            self.bases.pop((number, words[1]), None)
         if record.value is None or not words:
             return
-        if words[0] == Kind.MARK:
+        if words[0] == Kind.BASE:
+            self.bases[number, words[1]] = ledger.holds_from(record.value)
+        elif words[0] == Kind.MARK:
             self.marks[TopicPartition(words[1], number)] = ledger.read_mark(record.value)
         elif words[0] == Kind.EPOCH:
             self.epochs_of[number] = ledger.read_epochs(record.value)
@@ -129,6 +137,14 @@ class Told:
         """The newest that any partition knows of; unfinished where one of them says so."""
         known = self.epochs_of.values()
         return max(known, key=lambda each: (each.generation, each.moved_from), default=Epochs())
+
+    def living(self, generation: int) -> set[tuple[str, int]]:
+        """
+        Give the EVSEs that have a base, and their partitions, in a generation.
+
+        Of others there may be what was left when they went, or a copy that came to no end.
+        """
+        return {(uid, number) for (number, uid), first in self.bases.items() if first <= generation}
 
     def ingest_of(self, number: int, topic: str) -> bytes:
         """Give what was known of the ingest of a partition in the old layout."""
@@ -173,11 +189,19 @@ class Outlook:
         if is_done:
             return prospect
         await self._refuse(prospect)
-        homes = [(uid, number) for number in range(old) for uid in await self._store.members(number)]
+        homes = await self._homes(before.living(epochs.generation), old)
         self._refuse_partitioner(homes, old)
         moving = sum(self._producers.home(uid, new) != number for uid, number in homes)
         drained = await self.drained(old)
         return replace(prospect, waits=drained.of - drained.reached, evses=len(homes), moving=moving)
+
+    async def _homes(self, living: set[tuple[str, int]], partitions: int) -> set[tuple[str, int]]:
+        """Add to those that have a base who has none yet, and is known to the view alone."""
+        known = {uid for uid, _ in living}
+        members = {number: await self._store.members(number) for number in range(partitions)}
+        return living | {
+            (uid, number) for number, uids in members.items() for uid in uids if uid not in known
+        }
 
     async def drained(self, partitions: int) -> Drained:
         """Tell how far the old layout is processed, bases and outputs included."""
@@ -225,9 +249,9 @@ class Outlook:
                 f"{another(topic)}; for that it needs as many partitions as it had, add more afterwards"
             )
 
-    def _refuse_partitioner(self, homes: Iterable[tuple[str, int]], partitions: int) -> None:
+    def _refuse_partitioner(self, places: set[tuple[str, int]], partitions: int) -> None:
         """Raise `Unusable` where the partitioner that is set is not the one that the producers use."""
-        places, chosen = list(homes), self._producers.chosen
+        chosen = self._producers.chosen
         fitting = {
             name: sum(partitioner(uid.encode(), partitions) == number for uid, number in places)
             for name, partitioner in self._producers.known.items()

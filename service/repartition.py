@@ -11,7 +11,7 @@ This module builds no adapters and prints nothing; it reads no records of the in
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
@@ -89,8 +89,7 @@ class Repartition:
 
     async def _finish(self, plan: Epochs, told: Told, tell: Tell) -> None:
         await self._switch(plan, told)
-        if not self._layouts.are_apart:
-            await self._end_in_old_places(plan, tell)
+        await self._end_elsewhere(plan, tell)
         for number in range(plan.partitions, plan.moved_from):
             members = await self._store.members(number)
             await self._store.delist(number, members)
@@ -102,39 +101,41 @@ class Repartition:
         told, topics, generation = Told(), self._new.topics, prospect.epochs.generation + 1
         for number in range(prospect.old):
             async for records in self._old.ledger.read(number):
-                copies = self._copies(number, records, prospect.new, topics.ledger)
-                await self._publish(
-                    [
-                        each._replace(value=ledger.holding_from(generation, each.key, each.value))
-                        for each in copies
-                    ]
-                )
                 for record in records:
                     told.take(number, record)
                 tell(len(records))
+            living = {uid for uid, home in told.living(generation - 1) if home == number}
+            async for records in self._old.ledger.read(number):
+                copies = self._copies(number, records, living, prospect.new, topics.ledger)
+                held = [
+                    each._replace(value=ledger.holding_from(generation, each.key, each.value))
+                    for each in copies
+                ]
+                await self._publish(held)
+                tell(len(records))
             async for records in self._old.snapshots.read(number):
-                await self._publish(self._copies(number, records, prospect.new, topics.snapshots))
+                copies = self._copies(number, records, living, prospect.new, topics.snapshots)
+                await self._publish(copies)
                 tell(len(records))
         return told
 
-    def _copies(self, number: int, records: Iterable[Record], partitions: int, topic: str) -> list[Message]:
-        """Give those of a partition's records that belong elsewhere, as they are to stand there."""
-        return [
-            Message(topic, home, each.key, each.value, each.headers, each.timestamp)
-            for each, home in self._with_homes(records, partitions, topic)
-            if home != number or self._layouts.are_apart
-        ]
+    def _copies(
+        self, number: int, records: Iterable[Record], living: Container[str], partitions: int, topic: str
+    ) -> Iterator[Message]:
+        """Give the records of those who live in a partition and will not, as they are to stand elsewhere."""
+        for record, uid in self._of_evses(records, topic):
+            home = self._layouts.producers.home(uid, partitions)
+            if uid in living and (home != number or self._layouts.are_apart):
+                yield Message(topic, home, record.key, record.value, record.headers, record.timestamp)
 
-    def _with_homes(
-        self, records: Iterable[Record], partitions: int, topic: str
-    ) -> Iterator[tuple[Record, int]]:
-        """Give those of the records that are about an EVSE, each with where that lives in the new layout."""
+    def _of_evses(self, records: Iterable[Record], topic: str) -> Iterator[tuple[Record, str]]:
+        """Give those of the records that are about an EVSE, each with its uid."""
         for record in records:
             key = record.key or b""
             is_of_ledger = topic == self._new.topics.ledger
             uid = ledger.evse_of(key) if is_of_ledger else key.decode("utf-8", "replace")
             if uid is not None:
-                yield record, self._layouts.producers.home(uid, partitions)
+                yield record, uid
 
     async def _plan(self, prospect: Prospect, told: Told) -> Epochs:
         """Give the epochs of the new layout: what lies before its logs' begins is in the bases."""
@@ -189,34 +190,39 @@ class Repartition:
     def _home_in(self, plan: Epochs) -> Callable[[str], int]:
         return lambda uid: self._layouts.producers.home(uid, plan.partitions)
 
-    async def _end_in_old_places(self, plan: Epochs, tell: Tell) -> None:
-        """Write tombstones for what stands where its EVSE lives no more."""
+    async def _end_elsewhere(self, plan: Epochs, tell: Tell) -> None:
+        """Write tombstones for what stands where its EVSE does not live: from before, or a copy too many."""
         topics, now = self._new.topics, self._clock.now()
-        for number in range(plan.moved_from):
+        for number in range(plan.partitions):
+            homes: dict[str, int] = {}
             async for records in self._new.snapshots.read(number):
-                homes = dict(self._strangers(number, records, plan, topics.snapshots))
-                gone = [
-                    topics.moved((key or b"").decode(), number, home, plan.generation, now)
-                    for key, home in homes.items()
-                ]
-                await self._publish(gone)
+                for record, uid, home in self._strangers(number, records, plan, topics.snapshots):
+                    if record.value is not None:
+                        homes[uid] = home
+                    else:
+                        homes.pop(uid, None)
                 tell(len(records))
+            await self._publish(
+                [topics.moved(uid, number, home, plan.generation, now) for uid, home in homes.items()]
+            )
             async for records in self._new.ledger.read(number):
-                keys = dict(self._strangers(number, records, plan, topics.ledger))
+                strangers = self._strangers(number, records, plan, topics.ledger)
+                keys = {record.key for record, _, _ in strangers if record.value is not None}
                 await self._publish([Message(topics.ledger, number, key, None) for key in keys])
                 tell(len(records))
 
     def _strangers(
         self, number: int, records: Iterable[Record], plan: Epochs, topic: str
-    ) -> Iterator[tuple[bytes | None, int]]:
-        """Give the keys that a partition holds of EVSEs that live elsewhere in the new layout, and where."""
-        for record, home in self._with_homes(records, plan.partitions, topic):
-            if home != number and record.value is not None:
-                yield record.key, home
+    ) -> Iterator[tuple[Record, str, int]]:
+        """Give the records of a partition whose EVSEs live elsewhere in the new layout, and where."""
+        for record, uid in self._of_evses(records, topic):
+            home = self._layouts.producers.home(uid, plan.partitions)
+            if home != number:
+                yield record, uid, home
 
-    async def _publish(self, messages: Sequence[Message]) -> None:
-        if messages:
-            await self._again(lambda: self._publisher.publish(messages))
+    async def _publish(self, messages: Iterable[Message]) -> None:
+        if some := list(messages):
+            await self._again(lambda: self._publisher.publish(some))
 
     async def _again(self, call: Callable[[], Awaitable[Result]]) -> Result:
         """Make a call, and a few times again where nobody answers."""

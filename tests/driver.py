@@ -111,8 +111,8 @@ class Driver:
             # One client a worker: each notices by itself what the server has lost.
             FaultyStore(MemoryViewStore(self.server), self.faults),
             self.clock,
-            MemoryLedger(self.broker, "evse.ledger"),
-            MemoryLedger(self.broker, "evse.snapshots"),
+            MemoryLedger(self.broker, f"{options.topic_prefix}ledger"),
+            MemoryLedger(self.broker, f"{options.topic_prefix}snapshots"),
             self.tracing,
         )
         return log, Worker(ports, options, self._rules, self.instruments)
@@ -121,6 +121,10 @@ class Driver:
         """Give all topics so many partitions; producers know of them at once."""
         for topic in (*self.options.topics, *OUTPUTS):
             self.broker.create_topic(topic, partitions)
+        self.have(partitions)
+
+    def have(self, partitions: int) -> None:
+        """Take the input topics to have so many partitions, whoever gave them so many."""
         self._partitions = partitions
 
     def crash(self) -> None:

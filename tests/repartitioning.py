@@ -66,7 +66,7 @@ class Repartitioning:
     ) -> None:
         self._driver = driver
         self.group = MemoryGroup(driver.broker)
-        store = FaultyStore(MemoryViewStore(driver.server), driver.faults)
+        self.store = store = FaultyStore(MemoryViewStore(driver.server), driver.faults)
         driver.run(store.start())
         known: Mapping[str, Partitioner] = {"crc32": by_crc32, "length": by_length}
         options = driver.options
@@ -91,9 +91,10 @@ class Repartitioning:
         """Find out what there is to do."""
         return self._driver.run(self.outlook.look())
 
-    def drain(self, partitions: int) -> None:
+    def drain(self, prospect: Prospect) -> None:
         """Process what is left of the old layout, and write the bases."""
-        driver = self._driver
+        driver, partitions = self._driver, prospect.old
+        driver.run(self.store.save_epochs(prospect.epochs))
         options = driver.options
         try:
             driver.restart(
@@ -145,9 +146,10 @@ class Repartitioning:
 
     def all_of_it(self) -> None:
         """Do what the command does."""
-        prospect = self.look()
-        if not (prospect.is_done or prospect.is_begun):
-            self.drain(prospect.old)
+        if self.look().is_begun:
+            self.move()
+        if not (prospect := self.look()).is_done:
+            self.drain(prospect)
         self.move()
         self.restore()
 

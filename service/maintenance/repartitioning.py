@@ -73,8 +73,11 @@ async def repartition(
         publisher = app.kafka_publisher(settings, topics.max_message_bytes)
         stack.push_async_callback(publisher.stop)
         await publisher.start()
-        if not (prospect.is_done or prospect.is_begun):
-            await job.drain(prospect.old, topics, tell, allowance)
+        if prospect.is_begun:
+            await job.move(prospect, publisher, tell)
+            prospect = await job.outlook.look()
+        if not prospect.is_done:
+            await job.drain(prospect, topics, tell, allowance)
             prospect = await job.outlook.look()
         epochs = await job.move(prospect, publisher, tell)
         await job.restore(epochs, publisher, topics, tell)
@@ -101,8 +104,11 @@ class _Job:
                 await part.start()
             yield
 
-    async def drain(self, partitions: int, topics: TopicsReport, tell: Tell, allowance: Allowance) -> None:
+    async def drain(self, prospect: Prospect, topics: TopicsReport, tell: Tell, allowance: Allowance) -> None:
         """Process what is left of the old layout, and write the bases of all."""
+        partitions = prospect.old
+        # The ledger may know of a newer layout than a view that was not told of it any more.
+        await self._store.save_epochs(prospect.epochs)
 
         def narrowed(ports: Ports) -> Ports:
             return replace(ports, log=NarrowedLog(ports.log, partitions))

@@ -124,6 +124,12 @@ def read_base(value: bytes) -> Base:
     return Base(position, state, plain.get("holds_from", 0))
 
 
+def holds_from(value: bytes) -> int:
+    """Read the value of a base no further than from which generation on it holds."""
+    generation: int = orjson.loads(value).get("holds_from", 0)
+    return generation
+
+
 def holding_from(generation: int, key: bytes | None, value: bytes | None) -> bytes | None:
     """Give a record's value for another partition, in which it is to hold from a generation on."""
     if value is None or parsed_key(key)[:1] != [Kind.BASE]:

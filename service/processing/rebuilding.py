@@ -329,6 +329,8 @@ def _held(
     days = {} if history is None else history.closed_days
     outages = [] if history is None else [outage for _, outage in history.closed_outages]
     state = storing.restore(StoredEvse(base.position, base.state, b"", days, outages))
+    if state.partition not in {None, number}:
+        state.former.append((base.position.epoch, state.partition or 0))
     state.partition = number
     state.unsaved.exclusions = set(state.declarations.exclusions)
     state.unsaved.gaps = list(state.declarations.gaps)

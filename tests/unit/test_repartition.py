@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
-from service.domain.time import DAY, HOUR, SECOND
+from service.adapters.memory import MemoryLedger
+from service.adapters.memory_view import MemoryViewStore
+from service.domain.time import DAY, HOUR, MINUTE, SECOND
+from service.inspection import Inspection, Kept
+from service.processing import storing
+from service.processing.outputs import Topics
+from service.processing.ports import TopicPartition, Unusable
+from service.rebuild import Rebuild
 from tests.builders import Json, event, heartbeat, online_reported, removed, status_reported
 from tests.driver import NIGHT_AFTER, Driver, with_options
 from tests.faults import Crash, When
-from tests.repartitioning import Repartitioning, by_crc32, repartition, through_crash
+from tests.repartitioning import MemoryGroup, Repartitioning, by_crc32, repartition, through_crash
 from tests.unit.processing.test_crashes import steady
-from tests.unit.processing.test_restoring import lose, settle_and_survey
+from tests.unit.processing.test_restoring import P0, lose, rebuild, settle_and_survey
 
 UIDS = [f"e{number}" for number in range(1, 13)]
 
@@ -104,6 +113,18 @@ def history(driver: Driver) -> Json:
     return {key: value for (_, key), value in kept.items()}
 
 
+def last_words(driver: Driver) -> Json:
+    """Give the last snapshot of each EVSE, which stands in one partition."""
+    newest = {(each.partition, each.key): each.value for each in driver.written("evse.snapshots")}
+    living = [
+        ((key or b"").decode(), steady(orjson.loads(value)))
+        for (_, key), value in newest.items()
+        if value is not None
+    ]
+    assert len(living) == len(dict(living)), "an EVSE has two last snapshots"
+    return dict(living)
+
+
 def places_of_keys(driver: Driver, topic: str) -> dict[str, set[int]]:
     """Give in which partitions a compacted topic holds something of each EVSE."""
     newest = {(each.partition, each.key): each for each in driver.written(topic)}
@@ -145,6 +166,20 @@ def test_everything_of_an_evse_stands_in_its_new_partition_and_nowhere_else() ->
     members = driver.server.view.members
     assert {uid: number for number in range(4) for uid in members[number]} == homes
     assert sum(map(len, members.values())) == len(homes)
+
+
+def test_where_events_lie_that_came_before_is_remembered() -> None:
+    """`explain` names their places; an EVSE that stayed has no other."""
+    driver = first_days(1)
+    repartition(driver, 2)
+    later(driver)
+    repartition(driver, 4)
+    kept = driver.store.evses
+
+    assert [kept[uid].document["former"] for uid in ("e4", "e9", "e5")] == [b"", b"[[0,0]]", b"[[1,0]]"]
+    assert [kept[uid].document["former"] for uid in ("e8", "e12")] == [b"[[0,0],[1,1]]"] * 2
+    state = storing.restore(driver.run(driver.store.load(["e8"]))["e8"])
+    assert state.former == [(0, 0), (1, 1)]
 
 
 def test_a_view_that_is_lost_afterwards_comes_back_in_the_new_layout() -> None:
@@ -197,7 +232,7 @@ def laid_out(driver: Driver) -> Json:
         "ledger": history(driver),
         "places": (places_of_keys(driver, "evse.ledger"), places_of_keys(driver, "evse.snapshots")),
         "members": {number: set(found) for number, found in driver.server.view.members.items() if found},
-        "snapshots": steady(driver.last_snapshots()),
+        "snapshots": last_words(driver),
         "reasons": driver.reasons(),
     }
 
@@ -213,8 +248,9 @@ STEPS = undisturbed().faults.calls
 CALLS = range(len(small().faults.calls), len(STEPS))
 
 
-@pytest.mark.parametrize("loses", [False, True], ids=["killed", "killed and the view lost"])
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize(
+    ("call", "loses"), [*((call, False) for call in CALLS), *((call, True) for call in CALLS[::2])]
+)
 def test_it_may_be_killed_at_any_await_and_called_again(call: int, loses: bool) -> None:
     """The end is the same, also where Redis comes back empty: the ledger holds one layout or the other."""
     driver, whens = small(), list(When)
@@ -226,6 +262,54 @@ def test_it_may_be_killed_at_any_await_and_called_again(call: int, loses: bool) 
     Repartitioning(driver).all_of_it()
 
     assert laid_out(driver) == laid_out(undisturbed())
+
+
+@pytest.mark.parametrize("new", [3, 4])
+def test_each_of_several_input_topics_begins_where_its_old_layout_ended(new: int) -> None:
+    """Statuses and words about the link go on in their own topics."""
+    told = {"evse.events": SMALL[:3] + SMALL[5:8], "evse.online": SMALL[3:5] + SMALL[8:10]}
+    later = {
+        "evse.events": status_reported("AVAILABLE", "05:00", uid="e2", day=2),
+        "evse.online": online_reported(False, "06:00", uid="e4", day=2),
+    }
+
+    def heard(partitions: int) -> Driver:
+        options = with_options(topics=tuple(told), tick_interval_s=0.0, ingest_silent_after=400 * DAY)
+        driver = Driver(partitions=partitions, options=options)
+        for topic, events in told.items():
+            for each in events:
+                driver.write(each, topic=topic)
+        driver.settle()
+        return driver
+
+    driver, expected = heard(2), heard(new)
+    repartition(driver, new)
+    for each in (driver, expected):
+        until(each, 2)
+        for topic, event_later in later.items():
+            each.write(event_later, topic=topic)
+        each.settle()
+
+    assert shown(driver) == shown(expected)
+    begins = driver.server.view.epochs.begins
+    assert {topic: len(offsets) for topic, offsets in begins.items()} == dict.fromkeys(told, new)
+    assert driver.reasons() == []
+
+
+@pytest.mark.parametrize("call", CALLS[::3])
+def test_partitions_may_be_added_again_before_it_came_to_its_end(call: int) -> None:
+    """What was copied for the first number holds nowhere."""
+    driver = small()
+    driver.faults.arm(call - CALLS.start, When.AFTER, Crash())
+    assert through_crash(driver, lambda: Repartitioning(driver).all_of_it())
+    driver.faults.disarm()
+    driver.extend(5)
+    Repartitioning(driver).all_of_it()
+    expected = small()
+    expected.extend(5)
+    Repartitioning(expected).all_of_it()
+
+    assert laid_out(driver) == laid_out(expected)
 
 
 def test_what_waits_in_the_old_partitions_is_processed_first() -> None:
@@ -260,3 +344,246 @@ def test_what_producers_wrote_to_new_partitions_meanwhile_is_processed_afterward
 
     assert shown(driver) == shown(expected)
     assert driver.reasons() == []
+
+
+def test_the_time_in_which_producers_stood_still_is_a_gap() -> None:
+    """What was heard last in the old partitions is known in the new ones, and so is how often."""
+    driver = Driver(partitions=2, options=with_options(tick_interval_s=0.0))
+    every_minute(driver, 0, 120)
+    repartition(driver, 4)
+    until(driver, 1)
+    every_minute(driver, 24 * 60, 3)
+
+    gaps = {uid: [value for _, value in sorted(kept.gaps)] for uid, kept in driver.store.evses.items()}
+    expected = b'{"from":"2026-01-06T02:59:00Z","until":"2026-01-07T01:00:00Z"}'
+    assert gaps == {uid: [expected] for uid in UIDS}
+    assert driver.reasons() == []
+
+
+def every_minute(driver: Driver, first: int, count: int) -> None:
+    """Let all EVSEs send heartbeats for some minutes, from so many minutes after one at night on."""
+    for minute in range(first, first + count):
+        at = NIGHT_AFTER + HOUR + minute * MINUTE
+        driver.clock.advance(max(0, at - driver.clock.now()) / SECOND)
+        hours, minutes = divmod(60 + minute, 60)
+        for uid in UIDS:
+            driver.write(heartbeat(f"{hours:02}:{minutes:02}", uid=uid, day=1))
+        driver.settle()
+
+
+def test_consumers_are_told_a_move_from_a_removal() -> None:
+    """Where an EVSE lives no more a tombstone says where it went, and its snapshot follows there."""
+    driver = small()
+    Repartitioning(driver).all_of_it()
+    by_time = sorted(
+        (number, record)
+        for number, record in enumerate(driver.written("evse.snapshots"))
+        if record.key == b"e5"
+    )
+    gone = [record for _, record in by_time if record.value is None]
+    last = [record for _, record in by_time if record.partition == 2]
+
+    assert [(each.partition, dict(each.headers)["ce_movedto"]) for each in gone] == [(0, b"2")]
+    assert last[-1].timestamp >= gone[0].timestamp
+    assert orjson.loads(last[-1].value or b"")["revision"] == driver.view("e5")["revision"]
+
+
+def test_a_changed_number_of_partitions_stops_the_start() -> None:
+    """Though all topics have as many: the records of an EVSE would come to another partition than its own."""
+    driver = small()
+    driver.restart()
+
+    with pytest.raises(Unusable, match=r"laid out for 2 partitions .* more now: .*rebuild --repartition"):
+        driver.settle()
+    assert driver.reasons() == []
+
+
+def test_a_partition_that_comes_to_a_running_worker_stops_it() -> None:
+    """Nothing is read of it; what it would be laid out for is not there."""
+    driver = Driver(partitions=2, options=with_options(partitions=2))
+    driver.pipe(*SMALL)
+    driver.broker.create_topic("evse.events", 3)
+    driver.write(status_reported("AVAILABLE", "11:00", uid="e5"), partition=2)
+    driver.run(driver.broker.group("evse-status").join(driver.log))
+
+    with pytest.raises(Unusable, match=r"laid out for 2 partitions .* more now: .*rebuild --repartition"):
+        driver.settle()
+    assert driver.reasons() == []
+
+
+def test_a_view_that_is_lost_does_not_forget_for_how_many_it_was() -> None:
+    """The ledger knows it as well."""
+    driver = small()
+    lose(driver)
+    driver.restart()
+
+    with pytest.raises(Unusable, match=r"laid out for 2 partitions .* more now"):
+        driver.settle()
+
+
+def test_what_came_to_no_end_stops_a_worker_that_has_lost_its_view() -> None:
+    """Half of the old layout may still be there."""
+    driver = small()
+    work = Repartitioning(driver)
+    work.drain(work.look())
+    with pytest.raises(Crash):
+        driver.run(stopped_when_switched(work))
+    lose(driver)
+    driver.restart()
+
+    with pytest.raises(Unusable, match=r"came to no end: run `evse-status rebuild --repartition` again"):
+        driver.settle()
+
+
+async def stopped_when_switched(work: Repartitioning) -> None:
+    """Lay out anew until the copy holds, and no further."""
+
+    async def crash(*_: object) -> None:
+        raise Crash
+
+    work.job._end_elsewhere = crash  # type: ignore[method-assign, assignment]
+    await work.job.move(await work.outlook.look())
+
+
+def test_a_rebuild_afterwards_reads_nothing_of_the_old_layout() -> None:
+    """The plain one keeps where the logs begin."""
+    driver = undisturbed()
+    before = shown(driver)
+    rebuild(driver)
+    for _ in range(3):
+        settle_and_survey(driver)
+
+    assert driver.server.view.epochs.begins == {"evse.events": (10, 7, 0)}
+    assert shown(driver) == before
+    assert driver.reasons() == []
+
+
+@pytest.mark.parametrize("keeps_log", [True, False], ids=["the log is whole", "the log is cut"])
+def test_view_and_ledger_lost_afterwards_are_made_again_of_the_snapshots(keeps_log: bool) -> None:
+    """The commits alone know that the log began anew, and where: what lies before is not read for new."""
+    driver = undisturbed()
+    until(driver, 2)
+    driver.pipe(status_reported("AVAILABLE", "05:00", uid="e5", day=2))
+    before = {uid: driver.view(uid) for uid in ("e2", "e4", "e5")}
+    driver.stop()
+    driver.broker.recreate("evse.ledger")
+    lose(driver)
+    if not keeps_log:
+        driver.broker.cut(P0, driver.broker.end(P0))
+    driver.restart()
+    with pytest.raises(Unusable, match="evse-status rebuild"):
+        driver.settle()
+    driver.stop()
+    rebuild_as_found(driver)
+    driver.restart()
+    for _ in range(3):
+        settle_and_survey(driver)
+
+    words = ("status", "revision")
+    after = {uid: driver.view(uid) for uid in before}
+    assert [[each[word] for word in words] for each in after.values()] == [
+        [each[word] for word in words] for each in before.values()
+    ]
+    assert driver.reasons() == []
+
+
+def rebuild_as_found(driver: Driver) -> None:
+    """Ask for a rebuild as the command does."""
+    store = MemoryViewStore(driver.server)
+    topics = Topics.with_prefix("evse.", "evse-status")
+    kept = [Kept(name, MemoryLedger(driver.broker, name)) for name in (topics.ledger, topics.snapshots)]
+
+    async def ask() -> None:
+        await store.start()
+        group = MemoryGroup(driver.broker)
+        found = await Inspection(store, group, kept[0], kept[1], driver.options.topics).findings()
+        job = Rebuild(store, group, driver.publisher, topics, driver.options.topics)
+        await job.ask(found.next_epochs())
+
+    driver.run(ask())
+
+
+class TestWhatIsRefused:
+    """Each with the remedy, and nothing is written."""
+
+    def test_fewer_partitions_without_other_topics(self) -> None:
+        """Kafka takes none away from the output topics."""
+        driver = first_days(4)
+        driver.stop()
+        for number in (2, 3):
+            del driver.broker._records[TopicPartition("evse.events", number)]
+
+        with pytest.raises(Unusable, match=r"2 partitions, fewer than the 4 .*--from-prefix"):
+            Repartitioning(driver).look()
+
+    def test_a_partitioner_that_is_not_the_producers(self) -> None:
+        """EVSEs do not live where it puts them."""
+        driver = first_days(2)
+        driver.stop()
+        driver.extend(4)
+
+        with pytest.raises(Unusable, match=r"of 13 EVSEs \d live where length .*INPUT_PARTITIONER=crc32"):
+            Repartitioning(driver, chosen="length").look()
+
+    def test_producers_with_a_partitioner_of_their_own(self) -> None:
+        """Nobody knows where they put what."""
+        driver = Driver(partitions=3)
+        for number, each in enumerate(SMALL):
+            driver.write(each, partition=2 - number // 5)
+        driver.settle()
+        driver.stop()
+        driver.extend(4)
+
+        with pytest.raises(Unusable, match="nobody here knows where they put a uid"):
+            Repartitioning(driver).look()
+
+    def test_another_topic_of_the_name(self) -> None:
+        """What it held before is gone, and cannot be processed first."""
+        driver = small()
+        driver.broker.recreate("evse.events")
+
+        with pytest.raises(Unusable, match=r"evse.events is another one .* as many partitions as it had"):
+            Repartitioning(driver).look()
+
+    def test_nothing_processed_yet(self) -> None:
+        """There is nothing to lay out."""
+        driver = Driver(partitions=2)
+        driver.stop()
+
+        with pytest.raises(Unusable, match="nothing was processed yet"):
+            Repartitioning(driver).look()
+
+
+def test_called_where_nothing_is_to_be_done_it_changes_nothing() -> None:
+    """Neither the generation nor a topic."""
+    driver = undisturbed()
+    before = [len(driver.written(topic)) for topic in ("evse.ledger", "evse.snapshots")]
+    driver.stop()
+    work = Repartitioning(driver)
+
+    assert work.look().is_done
+    assert work.move().generation == 1
+    assert [len(driver.written(topic)) for topic in ("evse.ledger", "evse.snapshots")] == before
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_other_topics_may_have_any_number_of_partitions(count: int) -> None:
+    """All is copied to them and read from there on, and what they had before stays as it was."""
+    driver = first_days(3)
+    before, history_before = shown(driver), history(driver)
+    driver.stop()
+    for topic in ("new.events", "new.snapshots", "new.transitions", "new.dead-letters", "new.ledger"):
+        driver.broker.create_topic(topic, count)
+    driver.options = replace(driver.options, topics=("new.events",), topic_prefix="new.")
+    driver.have(count)
+    Repartitioning(driver, old="evse.", inputs=("evse.events",)).all_of_it()
+    moved = shown(driver)
+    until(driver, 2)
+    driver.pipe(*(status_reported("AVAILABLE", "05:00", uid=uid, day=2) for uid in UIDS))
+
+    assert moved == before
+    assert history(driver) == history_before
+    assert {driver.view(uid)["status"] for uid in UIDS} == {"AVAILABLE"}
+    assert {uid for number in range(count) for uid in driver.server.view.members[number]} == {*UIDS, "gone"}
+    assert not any(driver.server.view.members[number] for number in range(count, 5))
+    assert driver.broker.records(TopicPartition("new.dead-letters", 0)) == []
