@@ -20,6 +20,7 @@ from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_admin import KafkaTopicsSettings, TopicsReport, check_topics
 from service.adapters.kafka_group import KafkaGroup
 from service.adapters.kafka_ledger import KafkaLedger
+from service.adapters.kafka_partitioner import PARTITIONERS
 from service.adapters.kafka_probe import KafkaProbe, KafkaProbeSettings
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
 from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
@@ -35,7 +36,7 @@ from service.processing.dead_letters import NOTHING, Allowance, Skips
 from service.processing.health import Witness
 from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
-from service.processing.ports import Clock, Unavailable, Unusable, ViewStore
+from service.processing.ports import Clock, Epochs, Unavailable, Unusable, ViewStore
 from service.processing.probing import Probe, keep_asking, stop_asking
 from service.processing.retry import Outages
 from service.processing.tracing import NoTracing, Tracing
@@ -78,6 +79,21 @@ def view_store(settings: Settings) -> ViewStore:
     if settings.redis_cluster:
         return RedisClusterViewStore(redis_settings(settings))
     return RedisViewStore(redis_settings(settings))
+
+
+async def known_epochs(settings: Settings) -> Epochs:
+    """Ask the view which logs it is of, and for how many partitions it is laid out; raise `PortError`."""
+    store = view_store(settings)
+    try:
+        await store.start()
+        return await store.load_epochs()
+    finally:
+        await store.stop()
+
+
+def partitioner(settings: Settings) -> Callable[[bytes, int], int]:
+    """Give how the producers choose the partition, of so many, of a key."""
+    return PARTITIONERS[settings.input_partitioner]
 
 
 def topics_settings(settings: Settings) -> KafkaTopicsSettings:

@@ -160,6 +160,37 @@ async def test_all_goes_on_in_more_partitions(kafka: Kafka, settings: dict[str, 
     assert await committed(kafka, settings["GROUP_ID"]) == ends
 
 
+async def test_what_a_producer_wrote_that_did_not_know_yet_can_be_sent_again(
+    kafka: Kafka, settings: dict[str, str], redis_url: str
+) -> None:
+    """Its dead letters go to where their EVSEs live now."""
+    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=OLD)
+    before, stale = placed(story(0, 2), OLD), placed(story(2, 1), OLD)
+    await write(kafka, topic, before)
+    async with worker(settings=settings) as running:
+        await until_committed(running, kafka, settings["GROUP_ID"], ends_of(before))
+        assert await running.stop() == 0
+    async with kafka.admin() as admin:
+        await admin.create_partitions({topic: NewPartitions(total_count=NEW)})
+    done = await command("rebuild", "--repartition", "--yes", settings=settings)
+    ends = ends_of([*before, *stale])
+    await write(kafka, topic, stale)
+    async with worker(settings=settings) as running:
+        await until_committed(running, kafka, settings["GROUP_ID"], ends)
+        letters = await read(kafka, settings["TOPIC_PREFIX"] + "dead-letters")
+        sent = await command("dead-letters", "replay", "--all", "--yes", settings=settings)
+        moved = [each for each in stale if by_murmur2(each.key or b"", NEW) != each.partition]
+        again = ends_of(placed([json.loads(each.value or b"") for each in moved], NEW))
+        ends |= {number: ends.get(number, 0) + count for number, count in again.items()}
+        await until_committed(running, kafka, settings["GROUP_ID"], ends)
+        assert await running.stop() == 0
+
+    assert (done.code, sent.code) == (0, 0), done.err + sent.err
+    assert sorted(each.value or b"" for each in letters) == sorted(each.value or b"" for each in moved)
+    assert moved
+    assert len({each["revision"] for each in snapshots(redis_url).values()}) == 1
+
+
 async def test_workers_that_still_run_and_a_partitioner_of_others_are_refused(
     kafka: Kafka, settings: dict[str, str]
 ) -> None:
