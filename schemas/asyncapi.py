@@ -218,7 +218,8 @@ def _messages() -> Json:
         ),
         "snapshotTombstone": _message(
             f"{SNAPSHOT_TYPE}.tombstone",
-            "No value: the EVSE was removed for good, and its snapshots go.",
+            "No value: the EVSE was removed for good, and its snapshots go; with `ce_movedto` it lives on in "
+            "another partition, where its snapshots follow (`rebuild --repartition`).",
             payload={"type": "null"},
             headers=_ref("CloudEventHeaders"),
         ),

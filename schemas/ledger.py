@@ -69,6 +69,8 @@ class LedgerBase(_Record):
     """The log is read on behind it."""
     state: str
     """Private: packed and compressed; its form changes without notice."""
+    holds_from: Count = 0
+    """In older generations than this one the EVSE lives in another partition, and its base stands there."""
 
 
 class LedgerMark(_Record):
@@ -93,6 +95,14 @@ class LedgerEpoch(_Record):
     """For each input topic whose log was begun anew, the generation at which it was."""
     ids: dict[str, str] = Field(default_factory=dict)
     """For each input topic the id that the brokers gave it; none where they tell none."""
+    partitions: Count = 0
+    """How many partitions each input topic has, and all is laid out for; 0 where nobody has said."""
+    begins: dict[str, tuple[Count, ...]] = Field(default_factory=dict)
+    """For each input topic that was given more partitions, the offset of each from which on they are used."""
+    moved_from: Count = 0
+    """So many partitions it was laid out for before, while `rebuild --repartition` is not done; else 0."""
+    ingest: str | None = None
+    """Private: what was known of the ingest of the partition of this number before."""
 
 
 class LedgerSkip(_Record):

@@ -207,6 +207,8 @@ class CloudEventHeaders(_Output):
     """`uid` of the EVSE."""
     ce_time: Time | None = None
     """When it happened; of a snapshot, its `as_of`."""
+    ce_movedto: str | None = Field(default=None, pattern=r"^\d+$")
+    """Of a tombstone of the snapshots: the EVSE is not gone, its snapshots follow in this partition."""
     traceparent: str | None = Field(
         default=None, pattern=r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"
     )

@@ -20,6 +20,7 @@ from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_admin import KafkaTopicsSettings, TopicsReport, check_topics
 from service.adapters.kafka_group import KafkaGroup
 from service.adapters.kafka_ledger import KafkaLedger
+from service.adapters.kafka_partitioner import PARTITIONERS
 from service.adapters.kafka_probe import KafkaProbe, KafkaProbeSettings
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
 from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
@@ -35,7 +36,7 @@ from service.processing.dead_letters import NOTHING, Allowance, Skips
 from service.processing.health import Witness
 from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
-from service.processing.ports import Clock, Unavailable, Unusable, ViewStore
+from service.processing.ports import Clock, Epochs, Unavailable, Unusable, ViewStore
 from service.processing.probing import Probe, keep_asking, stop_asking
 from service.processing.retry import Outages
 from service.processing.tracing import NoTracing, Tracing
@@ -80,6 +81,21 @@ def view_store(settings: Settings) -> ViewStore:
     return RedisViewStore(redis_settings(settings))
 
 
+async def known_epochs(settings: Settings) -> Epochs:
+    """Ask the view which logs it is of, and for how many partitions it is laid out; raise `PortError`."""
+    store = view_store(settings)
+    try:
+        await store.start()
+        return await store.load_epochs()
+    finally:
+        await store.stop()
+
+
+def partitioner(settings: Settings) -> Callable[[bytes, int], int]:
+    """Give how the producers choose the partition, of so many, of a key."""
+    return PARTITIONERS[settings.input_partitioner]
+
+
 def topics_settings(settings: Settings) -> KafkaTopicsSettings:
     """Give what topics there have to be."""
     return KafkaTopicsSettings(
@@ -101,17 +117,30 @@ Wrap = Callable[[Ports], Ports]
 """What stands between the worker and the parts it talks to, such as a test that lets a call fail."""
 
 
-def build_worker(
+Change = Callable[[Options], Options]
+"""What a worker does otherwise than the settings say, where it does not run as one of several."""
+
+_UNSEEN = TopicsReport(0, DEFAULT_MESSAGE_BYTES)
+"""What is known of topics that nobody has looked at."""
+
+
+def build_worker(  # noqa: PLR0913 - all but three are named
     settings: Settings,
     clock: Clock,
     instruments: Instruments,
     *,
     allowance: Allowance = NOTHING,
-    largest_input: int = DEFAULT_MESSAGE_BYTES,
+    topics: TopicsReport = _UNSEEN,
     wrap: Wrap = lambda ports: ports,
+    change: Change = lambda options: options,
     tracing: Tracing | None = None,
 ) -> Worker:
-    """Build the worker and the parts it talks to, wrapped as told; nothing connects before it runs."""
+    """
+    Build the worker and the parts it talks to, wrapped and changed as told; nothing connects before it runs.
+
+    `topics`: what was found when they were checked.
+    """
+    largest_input = topics.max_message_bytes
     skips = Skips(allowance.skipped)
     log = KafkaLog(
         KafkaLogSettings(
@@ -139,6 +168,7 @@ def build_worker(
     session_s = settings.session_timeout.total_seconds()
     options = Options(
         topics=settings.input_topics,
+        partitions=topics.partitions,
         topic_prefix=settings.topic_prefix,
         max_batch_records=settings.batch_records,
         max_record_bytes=settings.max_record_bytes,
@@ -155,7 +185,7 @@ def build_worker(
         silence=settings.silence_rules(),
         ingest_silent_after=micros_of(settings.ingest_silent_after),
     )
-    return Worker(wrap(ports), options, settings.rules(), instruments)
+    return Worker(wrap(ports), change(options), settings.rules(), instruments)
 
 
 def open_tracing(settings: Settings, clock: Clock) -> Tracing:
@@ -227,7 +257,7 @@ async def run(
                     clock,
                     instruments,
                     allowance=allowance,
-                    largest_input=report.max_message_bytes,
+                    topics=report,
                     wrap=wrap,
                     tracing=tracing,
                 )
@@ -246,25 +276,32 @@ async def _look_first(
 ) -> tuple[TopicsReport, Allowance]:
     """Check the topics, and what an operator names in them; give what of that is still to come."""
     report = await check(topics_settings(settings))
-    if allowance == NOTHING or report.problems:
+    if report.problems:
         return report, allowance
     group = KafkaGroup(reader_settings(settings), settings.group_id)
     try:
-        await group.start()
-        places = await group.partitions(settings.input_topics)
-        allowance.refuse_unknown(await group.ends(places))
-        done = await group.begins(places)
-        for place, commit in (await group.committed()).items():
-            done[place] = max(done.get(place, 0), commit.next_offset)
+        return report, await still_to_come(settings, allowance, group)
     finally:
         await group.stop()
+
+
+async def still_to_come(settings: Settings, allowance: Allowance, group: KafkaGroup) -> Allowance:
+    """Check what an operator names in the input topics, and give what of it is still to come."""
+    if allowance == NOTHING:
+        return allowance
+    await group.start()
+    places = await group.partitions(settings.input_topics)
+    allowance.refuse_unknown(await group.ends(places))
+    done = await group.begins(places)
+    for place, commit in (await group.committed()).items():
+        done[place] = max(done.get(place, 0), commit.next_offset)
     allowance, late = allowance.without_done(done)
     for span in late:
         _log.warning(
             f"--skip {span} is left out: that record is processed, or no longer in the log.",
             action="skip_left_out",
         )
-    return report, allowance
+    return allowance
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from service.processing.bearings import Bearings, forgotten
-from service.processing.identity import another, others
+from service.processing.identity import another, others, refuse_count
 from service.processing.ledger import Kind, LedgerMark, parsed_key, read_epochs, read_mark
 from service.processing.ports import (
     Checkpoint,
@@ -59,8 +59,9 @@ class Findings:
 
     `epochs` are the newest that view, ledger and commits know of, with the topics as they are now. `new_logs`
     are topics that are other ones than were processed, hold less than was, or of which nobody knows an offset
-    though something was processed. `by_hand` are offsets that somebody set beyond the end of the log.
-    `unobserved` are EVSEs of which neither view nor log hold all that came after their bases.
+    though something was processed; `same_logs` are those among them of which only the group's commits know
+    the generation. `by_hand` are offsets that somebody set beyond the end of the log. `unobserved` are EVSEs
+    of which neither view nor log hold all that came after their bases.
     """
 
     epochs: Epochs
@@ -69,12 +70,16 @@ class Findings:
     members: int
     by_hand: Mapping[TopicPartition, int] = field(default_factory=dict)
     unobserved: Sequence[str] = ()
+    same_logs: frozenset[str] = frozenset()
 
     def next_epochs(self, told: Iterable[str] = ()) -> Epochs:
         """Give the epochs of the rebuild; `told` are new logs that an operator names."""
         generation = self.epochs.generation + 1
         begun = dict.fromkeys(sorted({*self.new_logs, *told}), generation)
-        return Epochs(generation, {**self.epochs.since, **begun}, self.epochs.ids)
+        others = (self.new_logs - self.same_logs).union(told)
+        begins = {topic: each for topic, each in self.epochs.begins.items() if topic not in others}
+        since = {**self.epochs.since, **begun}
+        return replace(self.epochs, generation=generation, since=since, begins=begins)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,9 @@ class _Known:
         """Note a record of the ledger."""
         words = parsed_key(record.key)
         if words == [Kind.EPOCH] and record.value is not None:
-            self.epochs = _newer(self.epochs, read_epochs(record.value))
+            epochs = read_epochs(record.value)
+            if epochs.generation >= self.epochs.generation:  # of one partition the later record holds
+                self.epochs = epochs
         if len(words) < _WORDS or record.value is None or words[0] == Kind.SKIP:
             return
         if words[0] == Kind.MARK:
@@ -120,7 +127,8 @@ class _Known:
 
 def _newer(one: Epochs, other: Epochs) -> Epochs:
     if other.generation == one.generation:
-        return one.identified(other.ids)
+        newer = one.identified(other.ids, other.partitions)
+        return replace(newer, moved_from=max(one.moved_from, other.moved_from))
     return max(one, other, key=lambda each: each.generation)
 
 
@@ -160,6 +168,20 @@ class _There:
     places: Sequence[_Place]
     ids: Mapping[str, str]
 
+    @property
+    def partitions(self) -> int:
+        """How many partitions the input topics have."""
+        return len({each.place.partition for each in self.places})
+
+    def begins_of(self, topics: Iterable[str]) -> dict[str, tuple[int, ...]]:
+        """Give where the logs of some topics begin, as the group's commits know."""
+        commits = {each.place: each.signed for each in self.places}
+        places = {topic: [place for place in commits if place.topic == topic] for topic in topics}
+        return {
+            topic: tuple(0 if (one := commits[place]) is None else one.begin for place in sorted(here))
+            for topic, here in places.items()
+        }
+
 
 class Inspection:
     """Looks at what is there; `inputs` are the input topics."""
@@ -185,7 +207,8 @@ class Inspection:
         )
         there = await self._there()
         epochs = _newest(there.epochs, known_of)
-        new_logs = set(others(epochs.ids, there.ids))
+        refuse_count(there.partitions, epochs)
+        new_logs, lost_logs = set(others(epochs.ids, there.ids)), set()
         by_hand, unobserved = {}, set()
         for each in there.places:
             known, topic, signed = known_of[each.place.partition], each.place.topic, each.signed
@@ -197,21 +220,39 @@ class Inspection:
                 known.reached(topic, epochs),
             )
             # Of a generation that nobody else knows of, what came before its log is in the snapshots alone.
-            lost = signed is not None and signed.has_lost_logs(epochs.generation)
-            if reached > each.end or lost or (each.is_unknown and known.uids):
+            if signed is not None and signed.has_lost_logs(epochs.generation):
+                lost_logs.add(topic)
+            if reached > each.end or (each.is_unknown and known.uids):
                 new_logs.add(topic)
+        same_logs = lost_logs - new_logs
+        new_logs |= lost_logs
         for each in there.places:
             known, topic = known_of[each.place.partition], each.place.topic
             stored, is_new = each.checkpoint, topic in new_logs
-            is_in_view = stored is not None and (stored.next_offset >= each.begin or is_new)
-            reaches_back = each.begin <= known.reached(topic, epochs) and not each.is_unknown
+            begin = max(each.begin, epochs.begin(each.place))
+            is_in_view = stored is not None and (stored.next_offset >= begin or is_new)
+            reaches_back = begin <= known.reached(topic, epochs) and not each.is_unknown
             if not is_in_view and not (reaches_back and not is_new):
                 unobserved |= known.uids - known.removed
         signed_in = (each.signed.generation or 0 for each in there.places if each.signed is not None)
-        newest = Epochs(max([epochs.generation, *signed_in]), epochs.since, {**epochs.ids, **there.ids})
+        newest = replace(
+            epochs,
+            generation=max([epochs.generation, *signed_in]),
+            ids={**epochs.ids, **there.ids},
+            partitions=there.partitions,
+            begins={**epochs.begins, **there.begins_of(same_logs)},
+        )
         ends = {each.place: each.end for each in there.places}
         members = await self._group.members()
-        return Findings(newest, ends, frozenset(new_logs), members, by_hand, sorted(unobserved))
+        return Findings(
+            newest,
+            ends,
+            frozenset(new_logs),
+            members,
+            by_hand,
+            sorted(unobserved),
+            frozenset(same_logs),
+        )
 
     async def fit(self) -> Fit:
         """Compare as a worker does at its start; the ledger is read where nothing else tells."""
@@ -225,9 +266,13 @@ class Inspection:
         epochs = _newest(there.epochs, known_of)
         strange = others(epochs.ids, there.ids)
         problems, warnings = [str(another(topic)) for topic in strange], []
+        try:
+            refuse_count(there.partitions, epochs)
+        except Unusable as problem:
+            return Fit([*problems, str(problem)], ())
         for each in (one for one in there.places if one.place.topic not in strange):
             bearings = Bearings.of(each.checkpoint, each.commit, there.epochs, each.place.topic)
-            bearings = replace(bearings, begin=each.begin, end=each.end)
+            bearings = replace(bearings, begin=max(each.begin, epochs.begin(each.place)), end=each.end)
             try:
                 bearings.refuse(each.place)
                 if each.commit is not None and each.commit.has_lost_logs(epochs.generation):

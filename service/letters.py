@@ -6,14 +6,15 @@ This module reads and writes no topic.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.fields import parse_time
+from schemas.vocabulary import RejectionReason
 from service.domain.time import Micros, micros_from
 from service.processing.dead_letters import OffsetRange
-from service.processing.ports import Message, Record
+from service.processing.ports import Epochs, Message, Record, TopicPartition
 
 _PREFIX = "dl_"
 _PREVIEW_BYTES = 400
@@ -73,17 +74,43 @@ class Letter:
         text = " ".join(value[:_PREVIEW_BYTES].decode("utf-8", "backslashreplace").split())
         return text if len(text) <= most else text[: most - 1] + "…"
 
-    def restored(self) -> Message:
+    def restored(self, homes: Homes | None = None) -> Message:
         """
         Give the record it was, for where it came from: key, value, headers and timestamp as they were.
 
         The timestamp is the only time of an event that has none of its own: with another it would apply then.
+        Where partitions were added since, `homes` says where it comes now.
         """
         if self.origin is None:
             raise ValueError("this letter does not say where it came from")
         topic, partition, _ = self.origin
+        if homes is not None:
+            partition = homes.of(self)
         headers = tuple((name, value) for name, value in self.record.headers if not _is_ours(name))
         return Message(topic, partition, self.record.key, self.record.value, headers, self.timestamp)
+
+
+@dataclass(frozen=True, slots=True)
+class Homes:
+    """
+    Where records are sent that came before there were more partitions, or came to a wrong one since.
+
+    `partitioner` gives the partition, of so many, of a key.
+    """
+
+    epochs: Epochs
+    partitioner: Callable[[bytes, int], int]
+
+    def of(self, letter: Letter) -> int:
+        """Give the partition of a letter that says where it came from."""
+        topic, partition, offset = letter.origin or ("", 0, 0)
+        key, begins = letter.record.key, self.epochs.begins.get(topic)
+        if key is None or begins is None:
+            return partition
+        is_older = offset < self.epochs.begin(TopicPartition(topic, partition))
+        if is_older or letter.reason == RejectionReason.WRONG_PARTITION:
+            return self.partitioner(key, len(begins))
+        return partition
 
 
 def _is_ours(name: str) -> bool:

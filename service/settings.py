@@ -80,6 +80,11 @@ class Settings(RedisAccess, KafkaAccess):
         description="Topics to read, comma-separated, all with the same key and partition count. "
         "Default: `<prefix>events`. Replayed dead letters go back to where they came from.",
     )
+    input_partitioner: Literal["murmur2", "crc32"] = Field(
+        default="murmur2",
+        description="How the producers choose the partition of a `uid`: `murmur2` as the clients in Java do, "
+        "`crc32` as librdkafka and what is built on it does.",
+    )
     group_id: str = Field(
         default="evse-status", min_length=1, description="The consumer group of the workers."
     )

@@ -14,7 +14,7 @@ import orjson
 import structlog
 
 from service.adapters.clock import SystemClock
-from service.adapters.kafka_partitioner import partition_of_key
+from service.adapters.kafka_partitioner import PARTITIONERS
 from service.app import kafka_publisher, kafka_reader
 from service.domain.time import datetime_from, micros_from
 from service.life import Life, stop_at_signals
@@ -23,6 +23,9 @@ from service.settings import Settings
 from service.simulation import Fleet
 
 _log = structlog.get_logger()
+
+Home = Callable[[bytes], int]
+"""Gives the partition of a key."""
 
 _COMING = timedelta(minutes=2)
 """In this time a fleet comes into service."""
@@ -50,13 +53,18 @@ async def simulate(settings: Settings, simulated: Simulated, tell: Callable[[str
     topic = settings.input_topics[0]
     partitions = await _partitions_of(topic, settings)
     tell(topic, partitions)
+    partitioner = PARTITIONERS[settings.input_partitioner]
+
+    def home(key: bytes) -> int:
+        return partitioner(key, partitions)
+
     now = datetime_from(clock.now())
     fleet = Fleet(simulated.seed, simulated.evses, now - _COMING, now, simulated.heartbeat_s)
     publisher = kafka_publisher(settings)
     try:
-        messages = [_message(topic, partitions, event) for event in fleet.inventory()]
+        messages = [_message(topic, home, event) for event in fleet.inventory()]
         while not life.stopped.is_set():
-            messages += _said(fleet.until(datetime_from(clock.now())), topic, partitions)
+            messages += _said(fleet.until(datetime_from(clock.now())), topic, home)
             await _write(publisher, messages, life)
             messages = []
             await life.pause(_STEP_S)
@@ -76,18 +84,15 @@ async def _partitions_of(topic: str, settings: Settings) -> int:
     return partitions
 
 
-def _said(
-    arrivals: Iterable[tuple[datetime, dict[str, object]]], topic: str, partitions: int
-) -> list[Message]:
+def _said(arrivals: Iterable[tuple[datetime, dict[str, object]]], topic: str, home: Home) -> list[Message]:
     return [
-        _message(topic, partitions, event)._replace(timestamp=micros_from(arrival))
-        for arrival, event in arrivals
+        _message(topic, home, event)._replace(timestamp=micros_from(arrival)) for arrival, event in arrivals
     ]
 
 
-def _message(topic: str, partitions: int, event: dict[str, object]) -> Message:
+def _message(topic: str, home: Home, event: dict[str, object]) -> Message:
     key = str(event["evse_uid"]).encode()
-    return Message(topic, partition_of_key(key, partitions), key, orjson.dumps(event))
+    return Message(topic, home(key), key, orjson.dumps(event))
 
 
 async def _write(publisher: Publisher, messages: list[Message], life: Life) -> None:

@@ -19,6 +19,7 @@ from service.adapters.clock import ManualClock
 from service.adapters.memory import MemoryBroker, MemoryLedger, MemoryLog, MemoryPublisher
 from service.adapters.memory_view import MemoryServer, MemoryViewStore
 from service.domain.rules import Rules
+from service.processing.narrowing import NarrowedLog
 from service.processing.options import Options, Ports
 from service.processing.ports import Clock, Headers, Record, TopicPartition
 from service.processing.silence import SilenceRules
@@ -64,6 +65,7 @@ class ImpatientClock(ManualClock):
 class Driver:
     """
     One worker and what lies around it. `pipe` returns when everything written is processed and committed.
+    A worker whose options name fewer partitions than there are leaves the others alone.
 
     What a fault of `faults` raises comes out of `pipe`; the worker is then dead until `restart`.
     """
@@ -100,17 +102,30 @@ class Driver:
     def new_worker(self) -> tuple[MemoryLog, Worker]:
         """Give one more worker of the same group, not yet started."""
         log = MemoryLog(self.broker, self.options.topics, GROUP)
+        options, narrowed = self.options, FaultyLog(log, self.faults)
+        if not options.partitions:
+            options = replace(options, partitions=self._partitions)
         ports = Ports(
-            FaultyLog(log, self.faults),
+            narrowed if options.partitions >= self._partitions else NarrowedLog(narrowed, options.partitions),
             FaultyPublisher(self.publisher, self.faults),
             # One client a worker: each notices by itself what the server has lost.
             FaultyStore(MemoryViewStore(self.server), self.faults),
             self.clock,
-            MemoryLedger(self.broker, "evse.ledger"),
-            MemoryLedger(self.broker, "evse.snapshots"),
+            MemoryLedger(self.broker, f"{options.topic_prefix}ledger"),
+            MemoryLedger(self.broker, f"{options.topic_prefix}snapshots"),
             self.tracing,
         )
-        return log, Worker(ports, self.options, self._rules, self.instruments)
+        return log, Worker(ports, options, self._rules, self.instruments)
+
+    def extend(self, partitions: int) -> None:
+        """Give all topics so many partitions; producers know of them at once."""
+        for topic in (*self.options.topics, *OUTPUTS):
+            self.broker.create_topic(topic, partitions)
+        self.have(partitions)
+
+    def have(self, partitions: int) -> None:
+        """Take the input topics to have so many partitions, whoever gave them so many."""
+        self._partitions = partitions
 
     def crash(self) -> None:
         """Let the worker be gone at once: nothing is finished, nothing is said to anybody."""

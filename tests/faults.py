@@ -132,6 +132,9 @@ class FaultyStore:
     async def members(self, partition: int) -> list[str]:
         return await self._faults.call("store.members", lambda: self._inner.members(partition))
 
+    async def delist(self, partition: int, uids: Sequence[str]) -> None:
+        await self._faults.call("store.delist", lambda: self._inner.delist(partition, uids))
+
     async def standings(self, uids: Sequence[str]) -> dict[str, Standing]:
         return await self._faults.call("store.standings", lambda: self._inner.standings(uids))
 

@@ -49,7 +49,7 @@ partition that is restored, and at each look at the log.
 _METADATA_MS = 10_000
 _SIGNED = r"evse-status generation (\d+)"
 _RESEND = {"resend": Resend.LAST_WORDS, "resend-history": Resend.HISTORY}
-_LEDGER, _SINCE = "ledger ", "log since "
+_LEDGER, _SINCE, _BEGIN = "ledger ", "log since ", "log from "
 # Seconds that a poll is given beyond its own timeout to come back by itself.
 _GRACE = 0.2
 
@@ -354,13 +354,14 @@ def commit_from(said: Any) -> Commit | None:
     words = said.metadata.split(",")
     signed = re.fullmatch(_SIGNED, words[0])
     resend = max((_RESEND.get(word, Resend.NOTHING) for word in words), default=Resend.NOTHING)
-    ledger, since = _told(words, _LEDGER), _told(words, _SINCE)
+    ledger, since, begin = (_told(words, name) for name in (_LEDGER, _SINCE, _BEGIN))
     return Commit(
         said.offset,
         int(signed[1]) if signed else None,
         resend,
         ledger or "",
         None if since is None else int(since),
+        int(begin or 0),
     )
 
 
@@ -375,6 +376,8 @@ def _signature(commit: Commit) -> str:
         words.append(_LEDGER + commit.ledger)
     if commit.since is not None:
         words.append(f"{_SINCE}{commit.since}")
+    if commit.begin:
+        words.append(f"{_BEGIN}{commit.begin}")
     return ",".join(words)
 
 

@@ -7,12 +7,13 @@ What they have to be like stands in `topic_rules`. librdkafka's in-memory broker
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import UnknownTopicOrPartitionError, for_code
 
@@ -23,6 +24,7 @@ from service.domain.time import Micros
 from service.processing.ports import Unusable
 
 _TOPIC_EXISTS = 36
+_LOOKS, _BETWEEN_LOOKS_S = 50, 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,12 @@ class TopicsReport:
             raise Unusable("; ".join(self.problems))
 
 
-async def check_topics(settings: KafkaTopicsSettings) -> TopicsReport:
-    """Check all topics, and create the worker's own that are missing, if that is allowed."""
+async def check_topics(settings: KafkaTopicsSettings, *, extend: bool = False) -> TopicsReport:
+    """
+    Check all topics, and create the worker's own that are missing, if that is allowed.
+
+    `extend`: likewise give those that have too few partitions as many as the input has.
+    """
     patience = Patience("Kafka", settings.call_timeout)
     client = AIOKafkaAdminClient(
         bootstrap_servers=list(settings.bootstrap_servers),
@@ -68,7 +74,7 @@ async def check_topics(settings: KafkaTopicsSettings) -> TopicsReport:
     )
     try:
         await patience_to_start(settings.bootstrap_servers, settings.call_timeout).answer(client.start())
-        return await _check(settings, _Cluster(client, patience))
+        return await _check(settings, _Cluster(client, patience), extend=extend)
     finally:
         await patience.farewell(client.close())
 
@@ -139,6 +145,24 @@ class _Cluster:
                 )
         return None
 
+    async def extend(self, name: str, partitions: int) -> Finding | None:
+        """Give a topic so many partitions, and wait until the brokers tell of them; give what went wrong."""
+        try:
+            await self._patience.answer(
+                self._client.create_partitions({name: NewPartitions(total_count=partitions)})
+            )
+        except Unusable as error:
+            return Finding(
+                f"topic {name} needs {partitions} partitions, and they could not be added ({error}): "
+                f"kafka-topics.sh --alter --topic {name} --partitions {partitions}"
+            )
+        for _ in range(_LOOKS):
+            [described] = await self._patience.answer(self._client.describe_topics([name]))
+            if len(described["partitions"]) >= partitions:
+                break
+            await asyncio.sleep(_BETWEEN_LOOKS_S)
+        return None
+
     async def _configs(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
         responses: list[Any] = await self._patience.answer(self._client.describe_configs(resources))
@@ -150,7 +174,7 @@ class _Cluster:
         }
 
 
-async def _check(settings: KafkaTopicsSettings, cluster: _Cluster) -> TopicsReport:
+async def _check(settings: KafkaTopicsSettings, cluster: _Cluster, *, extend: bool) -> TopicsReport:
     topics = await cluster.topics([*settings.inputs, *(output.name for output in settings.outputs)])
     inputs = [topics[name] for name in settings.inputs if name in topics]
     largest = rules.largest_message(inputs)
@@ -158,6 +182,8 @@ async def _check(settings: KafkaTopicsSettings, cluster: _Cluster) -> TopicsRepo
     if not inputs:
         return _report(0, largest, (), findings)
     created: list[str] = []
+    if extend:
+        findings += [finding async for finding in _extended(settings, cluster, topics, inputs[0].partitions)]
     for output in settings.outputs:
         if output.name in topics:
             findings += rules.judge_output(topics[output.name], output, largest)
@@ -173,6 +199,21 @@ async def _check(settings: KafkaTopicsSettings, cluster: _Cluster) -> TopicsRepo
     for topic in inputs:
         findings += rules.judge_input(topic, settings.allowed_lateness_us)
     return _report(inputs[0].partitions, largest, created, findings)
+
+
+async def _extended(
+    settings: KafkaTopicsSettings, cluster: _Cluster, topics: dict[str, Topic], partitions: int
+) -> AsyncIterator[Finding]:
+    """Give outputs that have too few partitions as many; give what went wrong."""
+    for name in (output.name for output in settings.outputs if output.name in topics):
+        count = topics[name].partitions
+        if count >= partitions:
+            continue
+        if not settings.create:
+            yield rules.too_few(name, count, partitions)
+        elif (problem := await cluster.extend(name, partitions)) is not None:
+            yield problem
+        topics[name] = replace(topics[name], partitions=partitions)
 
 
 def _report(

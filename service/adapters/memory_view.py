@@ -173,6 +173,10 @@ class MemoryViewStore:
         self._require()
         return sorted(self.server.view.members[partition])
 
+    async def delist(self, partition: int, uids: Sequence[str]) -> None:
+        self._require()
+        self.server.view.members[partition].difference_update(uids)
+
     async def standings(self, uids: Sequence[str]) -> dict[str, Standing]:
         self._require()
         status, online = self.lists.status, self.lists.online
@@ -216,9 +220,10 @@ class MemoryViewStore:
         self._require()
         stored = self.server.view.epochs
         if epochs.generation > stored.generation:
-            self.server.view.epochs = replace(epochs, ids={**stored.ids, **epochs.ids})
+            ids, partitions = {**stored.ids, **epochs.ids}, epochs.partitions or stored.partitions
+            self.server.view.epochs = replace(epochs, ids=ids, partitions=partitions)
         elif epochs.generation == stored.generation:
-            self.server.view.epochs = replace(stored, ids={**epochs.ids, **stored.ids})
+            self.server.view.epochs = stored.identified(epochs.ids, epochs.partitions)
 
     def _require(self) -> None:
         if not self.available:

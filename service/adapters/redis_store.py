@@ -33,8 +33,8 @@ _OUTCOMES = (SaveOutcome.STALE, SaveOutcome.ALREADY, SaveOutcome.SAVED, SaveOutc
 _LISTS_FOLLOW, _BEHIND = 3, 4
 _TRAIL_LOST = -1
 _STAGED_KEPT_S = 86_400
-_ID = "id:"
-"""Stands before a topic whose id is told, among the epochs; no name of a topic has a colon."""
+_ID, _BEGINS, _PARTITIONS = "id:", "begins:", "partitions:"
+"""Stand before a topic whose id or begins are told, among the epochs, or alone; no topic has a colon."""
 
 
 def hole() -> Hole:
@@ -156,25 +156,28 @@ class RedisStore(ABC):
 
     async def load_epochs(self) -> Epochs:
         [found] = await self._ask([call("hgetall", self._keys.epochs)])
-        words = {name.decode(): word.decode() for name, word in found.items()}
-        ids = {name.removeprefix(_ID): words.pop(name) for name in list(words) if name.startswith(_ID)}
-        since = {name: int(number) for name, number in words.items()}
-        return Epochs(since.pop("", 0), since, ids)
+        return _epochs_from({name.decode(): word.decode() for name, word in found.items()})
 
     async def save_epochs(self, epochs: Epochs) -> None:
         stored = await self.load_epochs()
         if stored.generation > epochs.generation:
             return
-        ids = {f"{_ID}{topic}": each for topic, each in epochs.ids.items()}
         calls: list[Call] = []
         if stored.generation < epochs.generation:
-            calls.append(
-                call("hset", self._keys.epochs, mapping={"": epochs.generation, **epochs.since, **ids})
-            )
+            begins = {topic: epochs.begins.get(topic, ()) for topic in {*stored.begins, *epochs.begins}}
+            said = {_BEGINS + topic: ",".join(map(str, offsets)) for topic, offsets in begins.items()}
+            mapping = {"": epochs.generation, **epochs.since, **_told_once(epochs), **said}
+            calls.append(call("hset", self._keys.epochs, mapping=mapping))
         else:
-            calls += [call("hsetnx", self._keys.epochs, name, each) for name, each in ids.items()]
+            told = _told_once(epochs)
+            calls += [call("hsetnx", self._keys.epochs, name, each) for name, each in told.items()]
         if calls:
             await self._ask(calls)
+
+    async def delist(self, partition: int, uids: Sequence[str]) -> None:
+        if uids:
+            await self._ask([call("srem", self._keys.members(partition), *uids)])
+            self._members -= {(partition, uid) for uid in uids}
 
     async def _enlist(self, writes: Sequence[ViewWrite]) -> None:
         """Name the EVSEs in their partition's list, before there is anything of them to be forgotten."""
@@ -196,3 +199,24 @@ class RedisStore(ABC):
         self._indexed -= uids
         await self._follow(writes)
         self._indexed |= uids
+
+
+def _told_once(epochs: Epochs) -> dict[str, str]:
+    """Give what is added to the epochs of a generation where it is not known yet."""
+    told = {f"{_ID}{topic}": each for topic, each in epochs.ids.items()}
+    return told | ({_PARTITIONS: str(epochs.partitions)} if epochs.partitions else {})
+
+
+def _epochs_from(words: dict[str, str]) -> Epochs:
+    """Read the hash of the epochs."""
+    ids = {name.removeprefix(_ID): words.pop(name) for name in list(words) if name.startswith(_ID)}
+    begins = {name.removeprefix(_BEGINS): words.pop(name) for name in list(words) if name.startswith(_BEGINS)}
+    partitions = int(words.pop(_PARTITIONS, 0))
+    since = {name: int(number) for name, number in words.items()}
+    return Epochs(
+        since.pop("", 0),
+        since,
+        ids,
+        partitions,
+        {topic: tuple(map(int, offsets.split(","))) for topic, offsets in begins.items() if offsets},
+    )

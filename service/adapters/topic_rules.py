@@ -92,8 +92,17 @@ def judge_counts(counts: Mapping[str, int], first_input: str) -> Iterator[Findin
             yield Finding(
                 f"topic {name} has {count} partitions and {first_input} has {expected}, but what comes from "
                 "a partition goes to the partition of the same number: recreate it with the same count or, "
-                "if the count was changed, run evse-status rebuild --repartition"
+                f"if that of {first_input} was changed, stop producers and workers and run "
+                "evse-status rebuild --repartition"
             )
+
+
+def too_few(name: str, count: int, expected: int) -> Finding:
+    """Say that a topic needs more partitions, where they may not be added here."""
+    return Finding(
+        f"topic {name} has {count} partitions and needs {expected}: kafka-topics.sh --alter --topic {name} "
+        f"--partitions {expected}, or let this command do so (EVSE_STATUS_CREATE_TOPICS=true)"
+    )
 
 
 def judge_input(topic: Topic, lateness: Micros) -> Iterator[Finding]:

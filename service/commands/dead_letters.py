@@ -16,9 +16,9 @@ from schemas.vocabulary import RejectionReason
 from service import app
 from service.commands.console import CommandError, ConfigOption, notices, printable, results
 from service.domain.time import rfc3339
-from service.letters import Letter, Selection, Sorted, TopicReader, sort_out
+from service.letters import Homes, Letter, Selection, Sorted, TopicReader, sort_out
 from service.processing.dead_letters import OffsetRange
-from service.processing.ports import Message
+from service.processing.ports import Message, PortError
 from service.settings import Settings, load_settings
 
 commands = typer.Typer(
@@ -79,7 +79,8 @@ def replay_letters(
     config: ConfigOption = None,
 ) -> None:
     """
-    Send dead letters again to where they came from, with their key, value, headers and timestamp.
+    Send dead letters again to where they came from, with their key, value, headers and timestamp; to where
+    their EVSE lives now, if partitions were added since.
 
     Nothing is remembered: the same command sends them again. An event that counted before is a duplicate
     within the allowed lateness; a record that is still wrong becomes a dead letter again.
@@ -135,7 +136,8 @@ async def _replay(settings: Settings, selection: Selection, *, dry_run: bool, ye
             return
         if not yes and not typer.confirm(f"Send {len(chosen.ready)} records again?", err=True):
             raise CommandError("nothing was sent")
-        messages = [letter.restored() for letter in chosen.ready]
+        homes = await _homes(settings)
+        messages = [letter.restored(homes) for letter in chosen.ready]
         # What was in the topic once fits in it; the producer has a limit of its own, which knows no topic.
         publisher = app.kafka_publisher(settings, max(map(_size, messages)))
         stack.push_async_callback(publisher.stop)
@@ -144,6 +146,19 @@ async def _replay(settings: Settings, selection: Selection, *, dry_run: bool, ye
         while batch := list(islice(waiting, _SENT_TOGETHER)):
             await publisher.publish(batch)
         _show_sent(messages)
+
+
+async def _homes(settings: Settings) -> Homes | None:
+    """Ask the view whether partitions were added; who may not reach it sends to where records came from."""
+    try:
+        epochs = await app.known_epochs(settings)
+    except PortError as error:
+        notices().print(
+            printable(f"records go to the partitions they came from: the view cannot be asked ({error})"),
+            markup=False,
+        )
+        return None
+    return Homes(epochs, app.partitioner(settings))
 
 
 def _size(message: Message) -> int:

@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from service import maintenance
 from service.commands.console import CommandError, ConfigOption, notices, printable
+from service.commands.repartition import repartition as lay_out_anew
+from service.commands.run import AcceptOption, SkipOption, allowed
 from service.inspection import Findings
 from service.logs import configure_logs
 from service.rebuild import Stage
@@ -20,7 +22,7 @@ _SHOWN = 10
 """So many EVSEs are named, unless all are asked for."""
 
 
-def rebuild(
+def rebuild(  # noqa: PLR0913, PLR0917 - the options of a command, each named where it is given
     new_log: Annotated[
         list[str] | None,
         typer.Option(
@@ -34,6 +36,34 @@ def rebuild(
     every: Annotated[
         bool, typer.Option("--all", help="Name every EVSE of which a time is unobserved, however many.")
     ] = False,
+    repartition: Annotated[
+        bool,
+        typer.Option(
+            "--repartition",
+            help="The input topics were given more partitions: lay view, ledger and snapshots out for these. "
+            "Producers and workers must be stopped before.",
+        ),
+    ] = False,
+    from_prefix: Annotated[
+        str | None,
+        typer.Option(
+            "--from-prefix",
+            metavar="PREFIX",
+            help="With --repartition, where all topics are new ones (as for fewer partitions): the "
+            "TOPIC_PREFIX of those so far.",
+        ),
+    ] = None,
+    from_topic: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--from-topic",
+            metavar="TOPIC",
+            help="With --from-prefix: an input topic so far, in the order of INPUT_TOPICS. Default: "
+            "`<prefix>events`. May be repeated.",
+        ),
+    ] = None,
+    accept_rejections: AcceptOption = None,
+    skip: SkipOption = None,
     config: ConfigOption = None,
 ) -> None:
     """
@@ -42,8 +72,22 @@ def rebuild(
     Running workers notice it within seconds and do it, each for its partitions; where none runs, it is done
     here. It may be stopped and called again at any time. An input topic that was deleted and created again is
     noticed: its offsets begin anew, and the history in the view is kept.
+
+    With --repartition what is left in the log is processed first, with --accept-rejections and --skip as in
+    `run`.
     """
     settings = load_settings(config)
+    if repartition:
+        if new_log:
+            raise typer.BadParameter("does not go with --repartition", param_hint="--new-log")
+        configure_logs("error", settings.log_format)
+        before = _before(settings, from_prefix, from_topic)
+        asyncio.run(lay_out_anew(settings, before, allowed(accept_rejections, skip), yes=yes))
+        return
+    if from_prefix is not None or from_topic or accept_rejections or skip:
+        raise typer.BadParameter(
+            "--from-prefix, --from-topic, --accept-rejections and --skip go with --repartition"
+        )
     if unknown := sorted(set(new_log or ()) - set(settings.input_topics)):
         raise typer.BadParameter(
             f"{unknown[0]!r} is not among INPUT_TOPICS ({', '.join(settings.input_topics)})",
@@ -51,6 +95,16 @@ def rebuild(
         )
     configure_logs("error", settings.log_format)
     asyncio.run(_rebuild(settings, frozenset(new_log or ()), yes=yes, every=every))
+
+
+def _before(settings: Settings, prefix: str | None, topics: list[str] | None) -> Settings:
+    """Give the settings by which the topics so far were processed."""
+    if prefix is None:
+        if topics:
+            raise typer.BadParameter("goes with --from-prefix", param_hint="--from-topic")
+        return settings
+    inputs = tuple(topics or [prefix + "events"])
+    return settings.model_copy(update={"topic_prefix": prefix, "input_topics": inputs})
 
 
 async def _rebuild(settings: Settings, told: frozenset[str], *, yes: bool, every: bool) -> None:

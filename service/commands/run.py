@@ -20,25 +20,29 @@ from service.settings import Settings, load_settings
 _log = structlog.get_logger()
 
 
+AcceptOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--accept-rejections",
+        metavar="TOPIC:PARTITION:FROM-TO",
+        help="Go on past a worker stopped by too many rejections: these offsets may become dead letters "
+        "and are not counted. May be repeated.",
+    ),
+]
+SkipOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--skip",
+        metavar="TOPIC:PARTITION:OFFSET",
+        help="Go on past a worker stopped by a bug: this record becomes a dead letter, unread. May be "
+        "repeated.",
+    ),
+]
+
+
 def run(
-    accept_rejections: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--accept-rejections",
-            metavar="TOPIC:PARTITION:FROM-TO",
-            help="Go on past a worker stopped by too many rejections: these offsets may become dead letters "
-            "and are not counted. May be repeated.",
-        ),
-    ] = None,
-    skip: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--skip",
-            metavar="TOPIC:PARTITION:OFFSET",
-            help="Go on past a worker stopped by a bug: this record becomes a dead letter, unread. May be "
-            "repeated.",
-        ),
-    ] = None,
+    accept_rejections: AcceptOption = None,
+    skip: SkipOption = None,
     workers: Annotated[
         int,
         typer.Option(
@@ -57,15 +61,18 @@ def run(
     Start as many as there is work for: workers of one EVSE_STATUS_GROUP_ID share the partitions.
     """
     settings = load_settings(config)
-    allowance = Allowance(
-        _ranges("--accept-rejections", accept_rejections or []), _ranges("--skip", skip or [])
-    )
+    allowance = allowed(accept_rejections, skip)
     if workers > 1 and as_worker is None:
         well = _all_ended_well(settings, workers, _options(accept_rejections, skip, config))
     else:
         well = _ended_well(settings, allowance, as_worker)
     if not well:
         raise typer.Exit(1)
+
+
+def allowed(accept_rejections: list[str] | None, skip: list[str] | None) -> Allowance:
+    """Read what an operator lets a worker leave out."""
+    return Allowance(_ranges("--accept-rejections", accept_rejections or []), _ranges("--skip", skip or []))
 
 
 def _ranges(option: str, texts: list[str]) -> frozenset[OffsetRange]:

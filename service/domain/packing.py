@@ -63,7 +63,7 @@ def pack_head(state: EvseState) -> Plain:
     return [
         VERSION,
         state.uid,
-        state.partition,
+        [state.partition, *state.former] if state.former else state.partition,
         [state.revision, state.last_updated, state.connectors_updated],
         [state.as_of, state.last_seen_at, state.horizon, state.closed, state.days_closed, state.overflows],
         [state.removal_key, state.removed_from],
@@ -95,7 +95,10 @@ def unpack(
         raise UnknownVersion
     _, uid, partition, counts, times, removal, signs, interval, base, *rest = plain
     items, minutes, ids, declarations, named, verdicts = rest
-    state = EvseState(uid, partition)
+    if isinstance(partition, list):
+        state = EvseState(uid, partition[0], [(epoch, number) for epoch, number in partition[1:]])
+    else:
+        state = EvseState(uid, partition)
     state.revision, state.last_updated, state.connectors_updated = counts
     state.as_of, state.last_seen_at, state.horizon, state.closed, state.days_closed, state.overflows = times
     state.removal_key, state.removed_from = (None if key is None else _key(key) for key in removal)

@@ -126,11 +126,14 @@ class EvseState:
     holds the earliest (time, position) at which a report named a connector. `ids` maps digests of event ids
     to the time until which they count. Of its newest sign of life `last_seen_position` is the position and
     `source` who told it; `interval_key` is the (time, position) of the newest heartbeat that told its
-    interval. `has_reported_online`: it, and not the worker, said an online other than null.
+    interval. `has_reported_online`: it, and not the worker, said an online other than null. `partition` is
+    where it lives; `former` holds (epoch, partition) of where it lived before, the earliest first: events of
+    epochs up to this one lie there.
     """
 
     uid: str
     partition: int | None = None
+    former: list[tuple[int, int]] = field(default_factory=list)
     revision: int = 0
     last_updated: Micros = 0
     connectors_updated: dict[str, Micros] = field(default_factory=dict)

@@ -100,7 +100,7 @@ class _Asker:
     """Answers one question from one EVSE's evidence."""
 
     def __init__(self, evidence: Evidence, question: Question) -> None:
-        self.names = EventNames(question.topics, evidence.partition, evidence.judged)
+        self.names = EventNames(question.topics, evidence.partition, evidence.judged, evidence.former)
         self._evidence = evidence
         self._declared = evidence.declared()
         self._terms = Terms(question.period, evidence.as_of, question.definition, evidence.merged_gaps())

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
+
 from schemas.explanation import EventAtEnd, LateEvent
 from schemas.snapshot import Snapshot
 from schemas.view import Cause, Exclusion, Gap, Judged, Outage, Place, Recent, parse_recent
@@ -27,6 +29,8 @@ class Evidence:
     exclusions: Mapping[str, Exclusion]
     gaps: Sequence[Gap]
     judged: Sequence[Judged]
+    former: Sequence[tuple[int, int]] = ()
+    """Where it lived before: events of epochs up to this one, in this partition."""
 
     @classmethod
     def of(
@@ -48,6 +52,7 @@ class Evidence:
             exclusions,
             gaps,
             judged,
+            [(epoch, number) for epoch, number in orjson.loads(document.get("former") or b"[]")],
         )
 
     @property
@@ -93,9 +98,16 @@ class Evidence:
 class EventNames:
     """Names events by topic, partition and offset, with their verdicts."""
 
-    def __init__(self, topics: Sequence[str], partition: int | None, judged: Iterable[Judged]) -> None:
+    def __init__(
+        self,
+        topics: Sequence[str],
+        partition: int | None,
+        judged: Iterable[Judged],
+        former: Sequence[tuple[int, int]] = (),
+    ) -> None:
         self._topics = topics
         self._partition = partition
+        self._former = former
         self._judged = tuple(judged)
         self._verdicts = {each.position: each.verdict for each in self._judged}
 
@@ -112,7 +124,7 @@ class EventNames:
             connector_uid=connector_uid,
             at=datetime_from(at),
             topic=None if place is None else self._topic(place),
-            partition=None if place is None else self._partition,
+            partition=None if place is None else self._partition_of(place),
             offset=None if place is None else place.offset,
             epoch=None if place is None else place.epoch,
             verdict=None if is_heartbeat else verdict,
@@ -129,12 +141,15 @@ class EventNames:
                 LateEvent(
                     at=datetime_from(each.at_us),
                     topic=self._topic(place),
-                    partition=self._partition,
+                    partition=self._partition_of(place),
                     offset=place.offset,
                     epoch=place.epoch,
                 )
             )
         return tuple(found)
+
+    def _partition_of(self, place: Place) -> int | None:
+        return next((number for epoch, number in self._former if place.epoch <= epoch), self._partition)
 
     def _topic(self, place: Place) -> str | None:
         return self._topics[place.topic] if place.topic < len(self._topics) else None

@@ -19,7 +19,8 @@ class Progress:
     How far one owned partition is processed; `restored` once what is kept of it has come back.
 
     Everything before `done` is in the view. `mark` is how far the bases in the ledger reach, `epoch` the
-    generation that all is written in, `since` the one in which its log began, `ledger` the id of the ledger.
+    generation that all is written in, `since` the one in which its log began, at the offset `begin`, `ledger`
+    the id of the ledger.
     `resend`: what the output topics have to be told again, when what had been done before, `until`, has been
     done again.
     """
@@ -30,6 +31,7 @@ class Progress:
     resend: Resend = Resend.NOTHING
     ledger: str = ""
     since: int = 0
+    begin: int = 0
     until: int = 0
     mark: Mark | None = None
     epoch: int = 0
@@ -44,7 +46,7 @@ class Progress:
 
     def commit(self, next_offset: int) -> Commit:
         """Give what is committed when everything before `next_offset` is in the view and written."""
-        return Commit(next_offset, self.epoch, self.resend, self.ledger, self.since)
+        return Commit(next_offset, self.epoch, self.resend, self.ledger, self.since, self.begin)
 
     def checkpoint(self, next_offset: int, ingest: bytes = b"") -> Checkpoint:
         """
@@ -114,13 +116,15 @@ class Assignment:
         resend: Resend = Resend.NOTHING,
         ledger: str = "",
         since: int = 0,
+        begin: int = 0,
         until: int = 0,
     ) -> None:
         """Note that what is kept of a partition has come back, if it is still owned."""
         progress = self._progress.get(partition)
         if progress is not None:
             progress.restore(checkpoint)
-            progress.resend, progress.ledger, progress.since, progress.until = resend, ledger, since, until
+            progress.resend, progress.ledger, progress.until = resend, ledger, until
+            progress.since, progress.begin = since, begin
 
     def begin_again(self) -> None:
         """Take all that is owned for not restored: what was known of it is void."""

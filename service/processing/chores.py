@@ -155,9 +155,10 @@ class Chores:
             here = [one for place, one in progress.items() if place.partition == number]
             if any(one.resend is Resend.HISTORY for one in here):
                 continue  # the mark would say that the ledger holds what it does not yet
-            marks = [one.mark for one in here]
-            if self._watching.is_counted(number) and self._closing.is_due(number, now, marks):
-                reached = self._reached(number)
+            marks, reached = [one.mark for one in here], self._reached(number)
+            at_once = self._options.bases_at_once and self._watching.is_caught_up(number)
+            through = list(reached.values()) if at_once else ()
+            if self._watching.is_counted(number) and self._closing.is_due(number, now, marks, through):
                 uids, ingest = self._watching.uids_of(number), self._watching.ingest_of(number)
                 self._closing.begin(number, now, uids, reached, ingest)
 

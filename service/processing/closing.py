@@ -7,7 +7,7 @@ Bases are written a share at a time, between batches; the mark comes after all o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from service.domain.time import DAY, Micros
@@ -36,10 +36,19 @@ class Closing:
         self._topics = topics
         self._sweeps: dict[int, _Sweep] = {}
 
-    def is_due(self, number: int, now: Micros, marks: Iterable[Mark | None]) -> bool:
-        """Tell whether a day has closed since the partition's mark, and its bases are not being written."""
+    def is_due(
+        self, number: int, now: Micros, marks: Sequence[Mark | None], reached: Sequence[int] = ()
+    ) -> bool:
+        """
+        Tell whether a day has closed since the partition's mark, and its bases are not being written.
+
+        `reached`: how far each of its topics is processed, where the bases are to reach as far.
+        """
+        if number in self._sweeps:
+            return False
         today = now // DAY
-        return number not in self._sweeps and any(mark is None or mark.day < today for mark in marks)
+        behind = (mark.next_offset < end for mark, end in zip(marks, reached, strict=False) if mark)
+        return any(mark is None or mark.day < today for mark in marks) or any(behind)
 
     def begin(
         self,

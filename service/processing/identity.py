@@ -1,8 +1,9 @@
 """
-Whether the topics are those that were processed before, by the ids that brokers give them.
+Whether the topics are those that were processed before, by their ids and how many partitions they have.
 
 A topic that is deleted and created again has its name and another id. Where brokers tell no ids the offsets
-alone tell (`bearings`), which takes longer. This module reads no records.
+alone tell (`bearings`), which takes longer. Where it has another number of partitions EVSEs live elsewhere.
+This module reads no records.
 """
 
 from __future__ import annotations
@@ -71,3 +72,22 @@ def another(topic: str) -> Unusable:
         f"topic {topic} is another one than was processed: it was deleted and created again, or copied to "
         "another cluster; run `evse-status rebuild`, which begins a new epoch and keeps the history"
     )
+
+
+def refuse_count(partitions: int, epochs: Epochs) -> None:
+    """
+    Raise `Unusable` where view and ledger are not laid out for so many partitions.
+
+    `partitions`: so many are known to be there; 0 where nobody has counted.
+    """
+    if epochs.moved_from:
+        raise Unusable(
+            f"view and ledger were being laid out for {epochs.partitions} partitions, which came to no end: "
+            "run `evse-status rebuild --repartition` again"
+        )
+    if epochs.partitions and partitions and partitions != epochs.partitions:
+        raise Unusable(
+            f"view and ledger are laid out for {epochs.partitions} partitions of the input topics, and they "
+            f"have {'more' if partitions > epochs.partitions else 'fewer'} now: stop producers and workers, "
+            "then run `evse-status rebuild --repartition`"
+        )

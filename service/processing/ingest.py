@@ -8,6 +8,7 @@ or in other batches, finds the same gaps. Nothing here writes them.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -234,6 +235,21 @@ class Ingest:
         times = [self._first, self._newest, self._resumed_at]
         return [_VERSION, topics, times, gaps, self._pace.pack()]
 
+    def spread(self, sources: Sequence[Ingest], partitions: int, over: int) -> Ingest:
+        """
+        Give what is known of a partition's ingest, where `over` partitions were laid out as so many others.
+
+        `sources` are those from which EVSEs come into it, read to their ends. What was heard last in any of
+        them was heard last in this one. Its pace is that of this ingest, a source of it, as it is with more
+        or fewer EVSEs in a partition: nobody counted what it would have been.
+        """
+        packed = [each.pack() for each in sources]
+        topics = [_latest(alike) for alike in zip(*(plain[1] for plain in packed), strict=True)]
+        firsts, newest, resumed = zip(*(plain[2] for plain in packed), strict=True)
+        first = min((each for each in firsts if each is not None), default=None)
+        pace = self._pace.stretched(partitions, over).pack()
+        return self.unpacked([_VERSION, topics, [first, _last(newest), _last(resumed)], [], pace])
+
     def unpacked(self, plain: Any) -> Ingest:
         """Make another one again with the settings of this one; raise `UnknownVersion` as `unpack` does."""
         return Ingest.unpack(plain, self._silent_after, len(self._topics))
@@ -250,3 +266,13 @@ class Ingest:
         ingest._open = [Gap(*each) for each in gaps]
         ingest._pace.restore(pace)
         return ingest
+
+
+def _latest(packed: Sequence[Any]) -> Any:
+    """Put together how far the partitions of one topic had been read."""
+    next_offsets, heard_at, looked_at, lost = zip(*packed, strict=True)
+    return [max(next_offsets), _last(heard_at), _last(looked_at), any(lost)]
+
+
+def _last(times: Sequence[Micros | None]) -> Micros | None:
+    return max((each for each in times if each is not None), default=None)

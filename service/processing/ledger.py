@@ -70,6 +70,15 @@ def packed_key(key: list[str]) -> bytes:
     return orjson.dumps(key)
 
 
+def evse_of(key: bytes | None) -> str | None:
+    """Give the EVSE that a record is about, None for one about a partition, or none of ours."""
+    words = parsed_key(key)
+    return words[1] if len(words) > 1 and words[0] in _OF_EVSES else None
+
+
+_OF_EVSES = frozenset({Kind.DAY, Kind.OUTAGE, Kind.EXCLUSION, Kind.GAP, Kind.REMOVAL, Kind.BASE})
+
+
 def parsed_key(key: bytes | None) -> list[str]:
     """Read a key; what is none of ours is an empty list."""
     try:
@@ -81,10 +90,15 @@ def parsed_key(key: bytes | None) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The whole state of one EVSE, packed, and the position up to which the log is in it."""
+    """
+    The whole state of one EVSE, packed, and the position up to which the log is in it.
+
+    `holds_from`: in older generations than this one the EVSE lives in another partition.
+    """
 
     position: Position
     state: bytes
+    holds_from: int = 0
 
 
 def base_entry(uid: str, base: Base) -> Entry:
@@ -106,7 +120,21 @@ def read_base(value: bytes) -> Base:
     plain = orjson.loads(value)
     at = plain["position"]
     position = Position(at["epoch"], tuple(at["offsets"]), at["as_of_us"])
-    return Base(position, zlib.decompress(base64.b64decode(plain["state"])))
+    state = zlib.decompress(base64.b64decode(plain["state"]))
+    return Base(position, state, plain.get("holds_from", 0))
+
+
+def holds_from(value: bytes) -> int:
+    """Read the value of a base no further than from which generation on it holds."""
+    generation: int = orjson.loads(value).get("holds_from", 0)
+    return generation
+
+
+def holding_from(generation: int, key: bytes | None, value: bytes | None) -> bytes | None:
+    """Give a record's value for another partition, in which it is to hold from a generation on."""
+    if value is None or parsed_key(key)[:1] != [Kind.BASE]:
+        return value
+    return orjson.dumps({**orjson.loads(value), "holds_from": generation})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,13 +172,24 @@ def epoch_entry(epochs: Epochs) -> Entry:
         "generation": epochs.generation,
         "since": dict(epochs.since),
         "ids": dict(epochs.ids),
+        "partitions": epochs.partitions,
+        "begins": {topic: list(offsets) for topic, offsets in epochs.begins.items()},
+        "moved_from": epochs.moved_from,
     }
 
 
 def read_epochs(value: bytes) -> Epochs:
     """Read the value of the epochs."""
     plain = orjson.loads(value)
-    return Epochs(plain["generation"], plain["since"], plain.get("ids", {}))
+    begins = {topic: tuple(offsets) for topic, offsets in plain.get("begins", {}).items()}
+    return Epochs(
+        plain["generation"],
+        plain["since"],
+        plain.get("ids", {}),
+        plain.get("partitions", 0),
+        begins,
+        plain.get("moved_from", 0),
+    )
 
 
 def skip_entry(span: OffsetRange, epoch: int) -> Entry:

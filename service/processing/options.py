@@ -32,6 +32,7 @@ class Options:
     What can be chosen; sizes in bytes, spans in seconds as their names say.
 
     `topics`: the input topics; the place in this order decides ties, so a new topic is appended.
+    `partitions`: so many has each of them, as was found at the start; 0 where nobody has counted.
     `source`: what stands in `ce_source` of everything written.
     `drain_budget_s`: how long a revocation waits for the batch in hand; below the session timeout.
     `max_rejections_in_a_row`: the one that reaches it stops the worker; 0 for no limit.
@@ -47,9 +48,11 @@ class Options:
     metrics alone, and with the former silences that are not declared; 0 for never. `windows_first_after_s`:
     so long after the start by uptime for the first time.
     `tick_share`: EVSEs that one turn of the loop refreshes at most, and whose bases it writes at most.
+    `bases_at_once`: write bases whenever something was processed since the last, and not when a day closes.
     """
 
     topics: tuple[str, ...] = ("evse.events",)
+    partitions: int = 0
     topic_prefix: str = "evse."
     source: str = "evse-status"
     max_batch_records: int = 50_000
@@ -69,6 +72,7 @@ class Options:
     states_idle_after_s: float = 1800.0
     tick_interval_s: float = 3600.0
     tick_share: int = 200
+    bases_at_once: bool = False
     standings_interval_s: float = 30.0
     windows_interval_s: float = 3600.0
     windows_first_after_s: float = 120.0

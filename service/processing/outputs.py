@@ -65,6 +65,12 @@ class Topics:
         headers = self._headers(f"{uid}:removed", SNAPSHOT_TYPE, uid, rfc3339(position.as_of_us))
         return Message(self.snapshots, partition, uid.encode(), None, headers)
 
+    def moved(self, uid: str, partition: int, to: int, generation: int, at: Micros) -> Message:
+        """Make the message after which a compacted topic forgets the EVSE where it lives no more."""
+        headers = self._headers(f"{uid}:moved:{generation}", SNAPSHOT_TYPE, uid, rfc3339(at))
+        moved = ("ce_movedto", b"%d" % to)
+        return Message(self.snapshots, partition, uid.encode(), None, (*headers, moved))
+
     def kept_from(self, uid: str, partition: int, pending: bytes) -> list[Message]:
         """Make the messages of what was packed with a save."""
         return self.kept(uid, partition, unpacked(pending))

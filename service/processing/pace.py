@@ -181,6 +181,23 @@ class Pace:
             else:
                 self._count_again(number * HOUR, hour, edges)
 
+    def stretched(self, times: int, over: int) -> Pace:
+        """
+        Give the pace of a stream that is cut from this one, or put together of several like it.
+
+        Each interval lasts `times` / `over` as long, and so many fewer fill the same time.
+        """
+        pace, carried = Pace(self._silent_after, whole_hours=self._whole_hours), 0
+        for number, hour in sorted(self._hours.items()):
+            alike = [(hour.short_time // max(1, hour.short), hour.short)]
+            alike += [(_length(self._edges, bucket), count) for bucket, count in sorted(hour.longer.items())]
+            for length, count in alike:
+                carried += count * over
+                for _ in range(carried // times):
+                    pace.count(number * HOUR, length * times // over)
+                carried %= times
+        return pace
+
     def _count_again(self, at: Micros, hour: _Hour, edges: list[Micros]) -> None:
         for _ in range(hour.short):
             self.count(at, hour.short_time // hour.short)

@@ -7,7 +7,7 @@ No vendor's word stands here. Every adapter of a port passes the same contract t
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from itertools import zip_longest
 from typing import NamedTuple, Protocol
@@ -123,7 +123,7 @@ class Commit:
 
     `resend`: what has to be sent again of all that the view holds of the partition. `ledger` is the id of the
     ledger that the worker wrote to, empty where brokers tell none. `since` is the generation in which the log
-    began (`Epochs.since`), None where that was not said.
+    began (`Epochs.since`), None where that was not said, and `begin` the offset at which (`Epochs.begins`).
     """
 
     next_offset: int
@@ -131,6 +131,7 @@ class Commit:
     resend: Resend = Resend.NOTHING
     ledger: str = ""
     since: int | None = None
+    begin: int = 0
 
     def is_beyond(self, generation: int) -> bool:
         """Tell whether a worker committed in a newer generation than this one, which others know."""
@@ -329,21 +330,33 @@ class Epochs:
     Which log the offsets are of (promise P7): a number per input topic, raised by `rebuild` alone.
 
     `generation` is raised by every rebuild; `since` holds for each topic whose log was begun anew (deleted
-    and created again) the generation at which it was. What was stored in an older generation is rebuilt.
-    `ids` are those of the topics that are read in this generation, as far as brokers have told them.
+    and created again, or given more partitions) the generation at which it was. What was stored in an older
+    generation is rebuilt. `ids` are those of the topics that are read in this generation, as far as brokers
+    have told them. `partitions`: so many has each input topic, and for so many view and ledger are laid out;
+    0 where nobody has said. `begins`: where the log of a topic does not begin with its first record, the
+    offset at which it does, for each partition. `moved_from`: the ledger is being laid out anew, and so many
+    partitions hold what it held before; 0 where that is done.
     """
 
     generation: int = 0
     since: Mapping[str, int] = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
+    partitions: int = 0
+    begins: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    moved_from: int = 0
 
     def of(self, topic: str) -> int:
         """Give the epoch of a topic."""
         return self.since.get(topic, 0)
 
-    def identified(self, ids: Mapping[str, str]) -> Epochs:
-        """Give the same, with the ids of those topics of which none was known."""
-        return Epochs(self.generation, self.since, {**ids, **self.ids})
+    def begin(self, place: TopicPartition) -> int:
+        """Give the offset at which the log of a partition begins; what lies before is of another epoch."""
+        begins = self.begins.get(place.topic, ())
+        return begins[place.partition] if place.partition < len(begins) else 0
+
+    def identified(self, ids: Mapping[str, str], partitions: int = 0) -> Epochs:
+        """Give the same, with the ids of those topics of which none was known, and so with the partitions."""
+        return replace(self, ids={**ids, **self.ids}, partitions=self.partitions or partitions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,6 +475,9 @@ class ViewStore(Protocol):
     async def members(self, partition: int) -> list[str]:
         """Give every EVSE that was ever saved in the partition of this number, and maybe some more."""
 
+    async def delist(self, partition: int, uids: Sequence[str]) -> None:
+        """Take EVSEs that live elsewhere out of a partition's list; whoever saves one there enlists it."""
+
     async def standings(self, uids: Sequence[str]) -> dict[str, Standing]:
         """
         Give how those stand that are in the lists, in one round trip that touches no EVSE.
@@ -492,7 +508,11 @@ class ViewStore(Protocol):
         """Give the epochs of the input topics."""
 
     async def save_epochs(self, epochs: Epochs) -> None:
-        """Write the epochs; where the stored ones are newer those stay, of the same generation their ids."""
+        """
+        Write the epochs; where the stored ones are newer those stay.
+
+        Of the same generation ids and the number of partitions are added where there are none.
+        """
 
     async def ping(self) -> None:
         """Prove that the store can be written; raise `Unavailable` otherwise."""

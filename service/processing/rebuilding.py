@@ -56,6 +56,8 @@ class Book:
     """Keys whose newest record is a tombstone."""
     has_history: bool = False
     """Whether it says anything of any EVSE."""
+    early: set[str] = field(default_factory=set)
+    """EVSEs that will live here in a layout that does not hold yet."""
 
     def take(self, record: Record) -> None:
         """Note one record; of one key the newest counts, of bases the furthest: a late one may come last."""
@@ -69,13 +71,13 @@ class Book:
                 self.dead.add(record.key)
             else:
                 self.dead.discard(record.key)
+        elif kind == Kind.BASE:
+            self._take_base(words[1], value)
         elif value is None:
             return
         elif kind == Kind.SKIP:
             span, epoch = ledger.read_skip(words[1], record.partition, value)
             self.skips[span] = epoch
-        elif kind == Kind.BASE:
-            self._take_base(words[1], ledger.read_base(value))
         elif kind == Kind.MARK:
             self.marks[words[1]] = ledger.read_mark(value)
         elif kind == Kind.EPOCH:
@@ -83,13 +85,19 @@ class Book:
             if epochs.generation >= self.epochs.generation:
                 self.epochs = epochs
 
-    def _take_base(self, uid: str, base: Base) -> None:
-        known = self.bases.get(uid)
+    def _take_base(self, uid: str, value: bytes | None) -> None:
+        if value is None:  # it lives in another partition now
+            self.bases.pop(uid, None)
+            return
+        base, known = ledger.read_base(value), self.bases.get(uid)
         if known is None or known.position.judge(base.position) is not SaveOutcome.STALE:
             self.bases[uid] = base
 
     def find_edges(self) -> None:
-        """Work out where the history of each base ends."""
+        """Leave out bases that do not hold yet, and work out where the history of each other one ends."""
+        self.early = {uid for uid, base in self.bases.items() if base.holds_from > self.epochs.generation}
+        for uid in self.early:
+            del self.bases[uid]
         for uid, base in self.bases.items():
             self.edges[uid] = storing.edge_of(base.state)
 
@@ -168,16 +176,21 @@ class Rebuilding:
         for uids in _pieces(sorted(book.bases), _EVSES_AT_ONCE):
             some = [uid for uid in uids if uid in with_history]
             staged = await self._retrying(Part.STORE, partial(store.staged, token, some)) if some else {}
-            writes = [
-                rewrite(
-                    uid, _held(book.bases[uid], staged.get(uid), planning, word(uid)), planning, staged=token
-                )
-                for uid in uids
-            ]
+            writes = []
+            for uid in uids:
+                held = _held(book.bases[uid], number, staged.get(uid), planning, word(uid))
+                writes.append(rewrite(uid, held, planning, staged=token))
             outcomes = await self._retrying(Part.STORE, partial(store.save, writes))
             written |= zip(uids, outcomes, strict=True)
             await self._hold()
         return written
+
+    async def delist_others(self, number: int, book: Book) -> None:
+        """Take those out of the view's list of a partition of whom its ledger knows nothing."""
+        store = self._ports.store
+        members = await self._retrying(Part.STORE, lambda: store.members(number))
+        others = [uid for uid in members if uid not in book.bases]
+        await self._retrying(Part.STORE, lambda: store.delist(number, others))
 
     async def _stage(self, number: int, book: Book, token: str) -> set[str]:
         """Stage the closed history that the bases have, and give the EVSEs that have any."""
@@ -211,7 +224,7 @@ class Rebuilding:
                 staged = await self._retrying(Part.STORE, partial(store.staged, token, some))
                 writes = []
                 for uid in some:
-                    held = _held(book.bases[uid], staged.get(uid), planning, None)
+                    held = _held(book.bases[uid], number, staged.get(uid), planning, None)
                     as_of = max(now, held.position.as_of_us + 1)
                     held.position = held.position._replace(as_of_us=as_of)
                     held.pending = stored[uid].pending
@@ -286,10 +299,16 @@ def _pieces(items: Iterable[Each], size: int) -> Iterator[list[Each]]:
         yield piece
 
 
-def _held(base: Base, history: ClosedHistory | None, planning: Planning, word: LastWord | None) -> Held:
+def _held(
+    base: Base, number: int, history: ClosedHistory | None, planning: Planning, word: LastWord | None
+) -> Held:
+    """Make the state of a base again; the EVSE lives in the partition in whose ledger that stands."""
     days = {} if history is None else history.closed_days
     outages = [] if history is None else [outage for _, outage in history.closed_outages]
     state = storing.restore(StoredEvse(base.position, base.state, b"", days, outages))
+    if state.partition not in {None, number}:
+        state.former.append((base.position.epoch, state.partition or 0))
+    state.partition = number
     state.unsaved.exclusions = set(state.declarations.exclusions)
     state.unsaved.gaps = list(state.declarations.gaps)
     position = rebased(base.position, planning.epochs, planning.inputs)

@@ -92,12 +92,16 @@ class Leftovers:
         if not words or words[0] not in _KEPT or record.key is None:
             return
         kind, uid = words[0], words[1]
+        if uid in self.book.early:
+            return
         if uid in self.book.bases:
             if kind in _CLOSED and self.book.is_beyond_base(words):
                 keys = self.stale.setdefault(uid, set())
                 keys.discard(record.key) if record.value is None else keys.add(record.key)
         elif record.value is None:
             self.closed.get(uid, {}).pop(record.key, None)
+            if not self.closed.get(uid):
+                self.closed.pop(uid, None)
         else:
             self.written_at.setdefault(uid, record.timestamp)
             self.closed.setdefault(uid, {})[record.key] = record.value
@@ -106,7 +110,7 @@ class Leftovers:
         """Note a record of the snapshots."""
         uid = (record.key or b"").decode("utf-8", "replace")
         edge = self.book.edges.get(uid)
-        if record.value is None:
+        if record.value is None or uid in self.book.early:
             self.snapshots.pop(uid, None)
         elif edge is None or _revision_in(record) > edge.revision:
             self.written_at.setdefault(uid, record.timestamp)

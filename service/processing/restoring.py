@@ -18,7 +18,7 @@ import structlog
 from service.domain.time import DAY, Micros, rfc3339
 from service.processing import ledger
 from service.processing.bearings import Bearings
-from service.processing.identity import Identified, Identity, others
+from service.processing.identity import Identified, Identity, others, refuse_count
 from service.processing.ingest import Ingest
 from service.processing.instruments import Instruments, Part
 from service.processing.ledger import LedgerMark
@@ -88,6 +88,7 @@ class Restoring:
         self._instruments = instruments
         self._topics = Topics.with_prefix(options.topic_prefix, options.source)
         self._inputs, self._silent_after = options.topics, options.ingest_silent_after
+        self._partitions = options.partitions
         self._rebuilding = Rebuilding(ports, retrying, hold)
         self.skipping = Skipping(ports, retrying, hold, options.skipped, self._topics)
         self._remnants = Remnants(ports, retrying, hold, self._topics.ledger)
@@ -102,6 +103,9 @@ class Restoring:
         the log is read again from them; those who are further take it for repeats.
         Doing it twice, or after half of it, does no harm.
         """
+        refuse_count(self._partitions, planning.epochs)
+        if number >= (planning.epochs.partitions or number + 1):
+            refuse_count(number + 1, planning.epochs)  # it was given more under this worker
         places = [TopicPartition(topic, number) for topic in self._inputs]
         bearings = await self._bearings(places, planning.epochs)
         for place, each in bearings.items():
@@ -179,7 +183,7 @@ class Restoring:
         bearings = {}
         for place, checkpoint in checkpoints.items():
             each = Bearings.of(checkpoint, committed[place], epochs, place.topic)
-            bearings[place] = replace(each, begin=begins[place])
+            bearings[place] = replace(each, begin=max(begins[place], epochs.begin(place)))
         for _ in range(_LOOKS):
             # Asked last: whatever was processed before is below it. A new leader may lag for a moment.
             ends = await self._retrying(Part.LOG, lambda: log.end_offsets(places))
@@ -227,7 +231,7 @@ class Restoring:
             )
             checkpoints |= {place: replace(each, mark=None) for place, each in checkpoints.items()}
             await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(checkpoints))
-            await self._begin_ledger(number, restored, {}, epochs.identified(topics.ids))
+            await self._begin_ledger(number, restored, {}, epochs.identified(topics.ids, self._partitions))
         await self._commit(bearings, restored, epochs)
         return restored
 
@@ -272,10 +276,7 @@ class Restoring:
                     checkpoint=each.known,
                     committed=each.committed,
                 )
-        book = await self._rebuilding.read(number)
-        if book.epochs.generation > planning.epochs.generation:
-            await self._retrying(Part.STORE, lambda: self._ports.store.save_epochs(book.epochs))
-            raise Renewed
+        book = await self._read(number, planning.epochs)
         self.skipping.recall(number, book.skips, planning.epochs)
         marks = {
             place: mark
@@ -287,7 +288,7 @@ class Restoring:
         offsets = {place: mark.mark.next_offset for place, mark in marks.items()}
         gone = [place for place, each in bearings.items() if each.is_gone(offsets.get(place))]
         only_in_view = bool(gone) or any(
-            each.is_new or (place not in marks and planning.epochs.of(place.topic))
+            place not in marks and (each.is_new or planning.epochs.of(place.topic))
             for place, each in bearings.items()
         )
         if only_in_view:
@@ -305,7 +306,7 @@ class Restoring:
             await self._put_back_what_is_left(number, book, planning, restored, bearings)
             restored.lost = not all(bearings[place].is_in_view for place in gone)
         else:
-            await self._rebuilding.put_back(number, book, planning)
+            await self._put_back_bases(number, book, planning, is_moved=_is_moved(bearings, marks))
         for place, each in bearings.items():
             start = max(each.begin, each.known or 0, offsets.get(place, 0))
             if restored.is_new and each.committed is not None:
@@ -321,12 +322,29 @@ class Restoring:
             ) or topics.has_lost_ledger:  # no mark until the bases of all are written, which is due at once
                 checkpoint = replace(checkpoint, mark=None)
             restored.checkpoints[place] = checkpoint
-        restored.resend = _resend(bearings, restored.seek, topics)
+        restored.resend = _resend(bearings, restored.seek, topics, is_moved=_is_moved(bearings, marks))
         restored.until = _done_before(bearings)
         await self._commit(bearings, restored, planning.epochs)
-        await self._begin_ledger(number, restored, marks, planning.epochs.identified(topics.ids), book.epochs)
+        identified = planning.epochs.identified(topics.ids, self._partitions)
+        await self._begin_ledger(number, restored, marks, identified, book.epochs)
         await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(restored.checkpoints))
         return restored
+
+    async def _read(self, number: int, epochs: Epochs) -> Book:
+        """Read the ledger of a partition; raise `Renewed` where it knows of a newer generation."""
+        book = await self._rebuilding.read(number)
+        if book.epochs.generation >= epochs.generation:
+            refuse_count(self._partitions, book.epochs)
+        if book.epochs.generation > epochs.generation:
+            await self._retrying(Part.STORE, lambda: self._ports.store.save_epochs(book.epochs))
+            raise Renewed
+        return book
+
+    async def _put_back_bases(self, number: int, book: Book, planning: Planning, *, is_moved: bool) -> None:
+        """Restore EVSEs of which the log holds all that their bases do not."""
+        await self._rebuilding.put_back(number, book, planning)
+        if is_moved:
+            await self._rebuilding.delist_others(number, book)
 
     async def _put_back_what_is_left(
         self,
@@ -383,20 +401,35 @@ class Restoring:
 
 
 def _commit(place: TopicPartition, at: int, restored: Restored, epochs: Epochs) -> Commit:
-    return Commit(at, epochs.generation, restored.resend, restored.ledger, epochs.of(place.topic))
+    began = epochs.of(place.topic), epochs.begin(place)
+    return Commit(at, epochs.generation, restored.resend, restored.ledger, *began)
+
+
+def _is_moved(
+    bearings: Mapping[TopicPartition, Bearings], marks: Mapping[TopicPartition, LedgerMark]
+) -> bool:
+    """Tell whether the view is of before the log began, and the ledger is not: others may live here now."""
+    return any(each.is_new and place in marks for place, each in bearings.items())
 
 
 def _resend(
-    bearings: Mapping[TopicPartition, Bearings], seek: Mapping[TopicPartition, int], topics: Identified
+    bearings: Mapping[TopicPartition, Bearings],
+    seek: Mapping[TopicPartition, int],
+    topics: Identified,
+    *,
+    is_moved: bool = False,
 ) -> Resend:
     """
     Tell what the output topics do not hold of the view, or hold in older words.
 
     While the log is read again, what was published before is published again from then on. Where that is
     interrupted by a view that has more (a replica that was not emptied), nobody would go on with it.
+    `is_moved`: the last snapshots of some EVSEs were in other partitions, where tombstones end them now.
     """
     if topics.has_lost_ledger:
         return Resend.HISTORY
+    if is_moved:
+        return Resend.LAST_WORDS
     commits = {place: each.commit for place, each in bearings.items() if each.commit is not None}
     if any(each.generation is not None and each.next_offset > seek[place] for place, each in commits.items()):
         return max(Resend.LAST_WORDS, *(each.resend for each in commits.values()))

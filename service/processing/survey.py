@@ -182,6 +182,7 @@ class Survey:
             await store.inspect()
             stored = await store.load_epochs()
             is_lost = stored.generation < epochs.generation or bool(epochs.ids.keys() - stored.ids.keys())
+            is_lost |= bool(epochs.partitions and not stored.partitions)
             if is_lost:
                 await store.save_epochs(epochs)
         except Unavailable as error:

@@ -8,8 +8,9 @@ This module waits for nobody: it is told what was read, looked up and when.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import gcd
 from typing import Any
 
 import orjson
@@ -79,6 +80,31 @@ def with_losses(
     if lost:
         kept.lost_until_next()
     return _packed(kept, told, None if unseen or behind else plain.get("unseen_until"))
+
+
+def spread(
+    ingests: Sequence[bytes], like: Ingest, number: int, partitions: int, home: Callable[[str], int]
+) -> bytes:
+    """
+    Give what is kept of the ingest of a partition, where those of these ingests are laid out as so many.
+
+    `like` is as in `with_losses`; `home` gives the new partition of an EVSE. What was still to be told of
+    single ones goes with them.
+    """
+    step = gcd(len(ingests), partitions)
+    parts = [_parts_of(each) for each in ingests]
+    known = [like if not plain["ingest"] else like.unpacked(plain["ingest"]) for plain in parts]
+    sources = range(number % step, len(ingests), step)
+    unseen: dict[str, Micros] = {}
+    for plain in (parts[each] for each in sources):
+        until, told = plain.get("unseen_until"), plain.get("unseen", {})
+        unseen |= {
+            uid: since if until is None else max(since, until)
+            for uid, since in told.items()
+            if home(uid) == number
+        }
+    made = known[number % len(ingests)].spread([known[each] for each in sources], partitions, len(ingests))
+    return _packed(made, unseen, None)
 
 
 def _parts_of(ingest: bytes) -> dict[str, Any]:
@@ -247,6 +273,11 @@ class Watching:
         """Tell whether every EVSE of a partition is known."""
         watch = self._watches.get(number)
         return watch is not None and watch.census == []
+
+    def is_caught_up(self, number: int) -> bool:
+        """Tell whether all that a partition held at some moment of the watch has been processed."""
+        watch = self._watches.get(number)
+        return watch is not None and watch.caught_up_through is not None
 
     def surveyed(
         self, now: Micros, ends: Mapping[TopicPartition, int], reached: Mapping[TopicPartition, int | None]

@@ -256,6 +256,7 @@ class Worker:
                     resend=restored.resend,
                     ledger=restored.ledger,
                     since=self._steps.planning.epochs.of(place.topic),
+                    begin=self._steps.planning.epochs.begin(place),
                     until=restored.until.get(place, 0),
                 )
                 if place in restored.seek:
@@ -272,10 +273,10 @@ class Worker:
         return frozenset(moved)
 
     async def _adopt(self, ids: Mapping[str, str]) -> None:
-        """Keep which topics these are, where that was not known."""
+        """Keep which topics these are, and how many partitions they have, where that was not known."""
         known = self._steps.planning.epochs
-        if ids.keys() - known.ids.keys():
-            epochs = known.identified(ids)
+        epochs = known.identified(ids, self._options.partitions)
+        if epochs != known:
             await self._retrying(Part.STORE, lambda: self._ports.store.save_epochs(epochs))
             self._steps.renew(epochs)
 

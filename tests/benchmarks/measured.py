@@ -489,7 +489,7 @@ async def _work(task: Task) -> Json:
         settings,
         measure.clock,
         measure.instruments,
-        largest_input=report.max_message_bytes,
+        topics=report,
         wrap=measure.wrap,
     )
     with LoopGuard():

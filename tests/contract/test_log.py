@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from service.processing.narrowing import NarrowedLog
 from service.processing.ports import Commit, Message, OwnershipLost, Record, Resend, TopicPartition, Unusable
 from tests.contract.brokers import TURNS, Member, World
 
@@ -108,13 +109,13 @@ async def test_another_topic_of_the_name_has_another_id(world: World) -> None:
 
 
 async def test_what_a_commit_says_beside_the_offset_comes_back(world: World) -> None:
-    """The generation, what is to be sent again, and the ledger that was written to."""
+    """The generation, what is to be sent again, the ledger that was written to, and where the log began."""
     topic = await world.broker.topic(2)
     member = await world.member(topic)
     one, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
     await member.until_assigned(one, other)
     commits = {
-        one: Commit(0, 3, Resend.HISTORY, "2f0c", 2),
+        one: Commit(0, 3, Resend.HISTORY, "2f0c", 2, begin=17),
         other: Commit(0, 0, Resend.LAST_WORDS),
     }
 
@@ -149,6 +150,29 @@ async def test_a_paused_partition_stays_silent_until_resumed(world: World) -> No
 
     assert ([], list(range(20))) == (values(meanwhile, 0), values(meanwhile, 1))
     assert (list(range(20)), []) == (values(afterwards, 0), values(afterwards, 1))
+
+
+async def test_a_narrowed_log_leaves_partitions_alone(world: World) -> None:
+    """They are owned, so that nobody else reads them, and neither told of nor read, after a pause either."""
+    topic = await world.broker.topic(3)
+    await fill(world, topic, 20, partitions=3)
+    member = await world.start(Member(NarrowedLog(world.log(topic), 2)))
+    kept = frozenset(TopicPartition(topic, number) for number in range(2))
+
+    records = await member.read(40)
+    member.log.pause(member.log.assignment())
+    assert await member.log.fetch(0.2, 100) == []
+    member.log.resume(member.log.assignment())
+    records += await member.log.fetch(0.2, 100)
+
+    assert member.assigned[-1] == member.log.assignment() == kept
+    assert (list(range(20)), list(range(20)), []) == (
+        values(records, 0),
+        values(records, 1),
+        values(records, 2),
+    )
+    await member.log.commit({place: Commit(20, 0) for place in kept})
+    assert {place: Commit(20, 0) for place in kept} == await member.log.committed(kept)
 
 
 async def test_a_seek_repeats_or_skips(world: World) -> None:

@@ -410,6 +410,33 @@ async def test_an_id_of_a_topic_stands_for_its_generation(subject: Subject) -> N
     assert Epochs(1, {"evse.events": 1}, ids) == await store.load_epochs()
 
 
+async def test_for_how_many_partitions_all_is_laid_out_stands_with_the_epochs(subject: Subject) -> None:
+    """And where their logs begin: told once in a generation, and anew with the next one."""
+    store, begins = subject.store, {"evse.events": (5, 0, 7), "other": (0, 0, 1)}
+    await store.save_epochs(Epochs(0, {}, {}, 2))
+    await store.save_epochs(Epochs(0, {}, {}, 3, begins))
+    assert Epochs(0, {}, {}, 2) == await store.load_epochs()
+
+    moved = Epochs(1, {"evse.events": 1, "other": 1}, {}, 3, begins)
+    await store.save_epochs(moved)
+    assert moved == await store.load_epochs()
+
+    await store.save_epochs(Epochs(2, {"evse.events": 2, "other": 1}, {}, 3, {"other": (0, 0, 1)}))
+    assert (await store.load_epochs()).begins == {"other": (0, 0, 1)}
+
+
+async def test_who_lives_elsewhere_goes_from_a_partitions_list(subject: Subject) -> None:
+    """The EVSE stays, and whoever saves it there puts it back."""
+    await subject.store.save([write("a"), write("b"), write("c")])
+    await subject.store.delist(0, ["a", "b", "nobody"])
+    await subject.store.delist(1, [])
+
+    assert await subject.store.members(0) == ["c"]
+    assert set(await subject.store.look(["a", "b"])) == {"a", "b"}
+    await subject.store.save([write("a", position(8))])
+    assert await subject.store.members(0) == ["a", "c"]
+
+
 async def test_members_and_vitals_are_known_by_partition(subject: Subject) -> None:
     """Who lives in a partition, how far it is and how it is, without its state."""
     await subject.store.save([write("a", position(1)), write("b", position(2), "b"), write("c", partition=1)])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from aiokafka.admin import NewPartitions
 
 from service.adapters.kafka_admin import KafkaTopicsSettings, TopicsReport, check_topics, touch_topics
 from service.adapters.topic_rules import Cleanup, OutputTopic
@@ -70,6 +71,33 @@ async def test_two_workers_may_make_the_topics_at_once(kafka: Kafka) -> None:
     reports = await asyncio.gather(*(check_topics(settings) for _ in range(3)))
 
     assert [report.problems for report in reports] == [()] * 3
+
+
+async def test_outputs_get_as_many_partitions_as_the_input_where_that_is_asked_for(kafka: Kafka) -> None:
+    """Else, and where it is not allowed, the command is named; those that have more stay a problem."""
+    settings = topics_of(kafka, kafka.unique("fleet"))
+    snapshots, transitions, dead_letters = (output.name for output in settings.outputs)
+    await kafka.create_topic(settings.inputs[0], partitions=2, config=EVENTS)
+    await seen(settings)
+    await kafka.create_topic(other := kafka.unique("more"), partitions=5)
+    async with kafka.admin() as admin:
+        await admin.create_partitions({settings.inputs[0]: NewPartitions(total_count=4)})
+
+    asked = await check_topics(settings)
+    forbidden = await check_topics(replace(settings, create=False), extend=True)
+    more = replace(settings, outputs=[OutputTopic(other, Cleanup.DELETE)])
+    refused = await check_topics(more, extend=True)
+    extended = await check_topics(settings, extend=True)
+
+    assert len(asked.problems) == 3
+    assert all("evse-status rebuild --repartition" in problem for problem in asked.problems)
+    assert [
+        f"--alter --topic {name} --partitions 4" in "; ".join(forbidden.problems)
+        for name in (snapshots, transitions, dead_letters)
+    ] == [True] * 3
+    assert f"{other} has 5 partitions" in refused.problems[0]
+    assert (extended.problems, extended.partitions) == ((), 4)
+    assert (await seen(settings)).problems == ()
 
 
 async def test_nothing_is_made_where_that_is_not_allowed(kafka: Kafka) -> None:

@@ -45,6 +45,16 @@ def test_a_topic_that_the_settings_do_not_name_is_not_made_up() -> None:
     assert (found.topic, found.partition, found.offset) == (None, None, 7)
 
 
+def test_an_event_lies_where_its_evse_lived_then() -> None:
+    """Partitions were added twice: of each epoch the one that was its home."""
+    names = EventNames(("t",), 5, (), [(0, 1), (2, 3)])
+    causes = [Cause(event_id="e", position=epoch << 56 | 7) for epoch in (0, 1, 2, 4)]
+
+    found = [names.event(cause, NIGHT, "c1") for cause in causes]
+
+    assert [each and each.partition for each in found] == [1, 3, 3, 5]
+
+
 def test_a_verdict_is_applied_unless_the_view_says_otherwise() -> None:
     """It is kept by position."""
     names = EventNames(("t",), 0, [Judged(5, Verdict.CORRECTED, NIGHT)])

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from schemas.vocabulary import RejectionReason
-from service.letters import Letter, Selection, sort_out
+from service.letters import Homes, Letter, Selection, sort_out
 from service.processing.dead_letters import OffsetRange, dead_letter
-from service.processing.ports import Headers, Message, Record
+from service.processing.ports import Epochs, Headers, Message, Record
 from service.processing.rejection import Rejection
 
 TOPIC = "evse.dead-letters"
@@ -99,6 +99,20 @@ def test_what_cannot_be_sent_says_why(letter: Letter, obstacle: str) -> None:
 
     assert [one.place for one in chosen.ready] == ["evse.events:3:1"]
     assert obstacle in chosen.left[0][1]
+
+
+def test_a_record_from_before_there_were_more_partitions_is_sent_to_where_its_evse_lives_now() -> None:
+    """And so is one that came to a wrong partition since; any other goes to where it came from."""
+    epochs = Epochs(1, {"evse.events": 1}, {}, 8, {"evse.events": (0, 0, 0, 20, 0, 0, 0, 0)})
+    homes = Homes(epochs, lambda key, partitions: len(key) % partitions)
+    wrong = RejectionReason.WRONG_PARTITION
+
+    assert rejected(17).restored(homes).partition == len("charger-1") % 8
+    assert rejected(20).restored(homes).partition == 3
+    assert rejected(20, reason=wrong).restored(homes).partition == len("charger-1") % 8
+    assert rejected(17, topic="other").restored(homes).partition == 3
+    assert rejected(17, reason=wrong).restored(Homes(Epochs(), homes.partitioner)).partition == 3
+    assert rejected(17).restored().partition == 3
 
 
 def test_letters_are_sent_once_and_in_the_order_of_the_log() -> None:

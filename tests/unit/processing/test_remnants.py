@@ -109,6 +109,24 @@ def test_each_evse_is_told_of_a_gap_up_to_the_next_record_of_a_charger() -> None
     assert merged["e3"] == [], "it was out of service all the while"
 
 
+def test_a_loss_ends_where_the_log_goes_on_and_not_with_each_evses_own_word() -> None:
+    """From the first charger on that it holds it is whole: who says nothing there has nothing to say."""
+    driver = before_the_first_base()
+    driver.crash()
+    driver.clock.advance(600)
+    words = {"from": "2026-01-06T00:00:00Z", "exclusion_id": "y", "reason": "vandalism"}
+    driver.write(event("exclusion.declared", "00:10", uid="e2", day=1) | words)
+    driver.clock.advance(600)
+    driver.write(status_reported("AVAILABLE", "00:20", day=1))
+    driver.clock.advance(4 * 3600)
+    driver.restart()
+    come_back(driver)
+
+    assert {uid: gaps_of(driver, uid)[-1] for uid in ("e1", "e2")} == dict.fromkeys(
+        ("e1", "e2"), ("2026-01-02T00:00:00Z", "2026-01-06T00:20:00Z")
+    )
+
+
 def test_closed_history_is_put_back_and_adds_up() -> None:
     """Days and spans are those that were, and every published number is that of its intervals."""
     driver = before_the_first_base()

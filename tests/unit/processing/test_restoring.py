@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import orjson
@@ -425,7 +426,8 @@ def rebuild(driver: Driver, *new_logs: str) -> None:
     epochs = driver.server.view.epochs
     generation = epochs.generation + 1
     ids = {topic: driver.broker.id_of(topic) or "" for topic in driver.options.topics}
-    epochs = Epochs(generation, {**epochs.since, **dict.fromkeys(new_logs, generation)}, ids)
+    since = {**epochs.since, **dict.fromkeys(new_logs, generation)}
+    epochs = replace(epochs, generation=generation, since=since, ids=ids)
     for place in driver.broker.partitions_of("evse.ledger"):
         key, value = epoch_entry(epochs)
         driver.broker.append(place, packed_key(key), orjson.dumps(value))

@@ -1,8 +1,4 @@
-"""
-Builds what a rebuild needs and follows it, and looks whether view and log fit together.
-
-This module knows neither the command line nor the environment.
-"""
+"""Builds what a rebuild needs and follows it, and looks whether view and log fit together."""
 
 from __future__ import annotations
 
@@ -16,16 +12,12 @@ from service.adapters.kafka_admin import check_topics
 from service.adapters.kafka_group import KafkaGroup
 from service.adapters.kafka_ledger import KafkaLedger
 from service.inspection import Findings, Fit, Inspection, Kept
-from service.life import run_watched
+from service.maintenance.here import WorkerHere
 from service.processing.instruments import NoInstruments
 from service.processing.outputs import Topics
-from service.processing.ports import Clock, Epochs, ViewStore
-from service.processing.worker import Worker
+from service.processing.ports import ViewStore
 from service.rebuild import Rebuild, Stage
 from service.settings import Settings
-
-_FOLLOW_S = 0.5
-"""Seconds between two looks at how far a rebuild is."""
 
 
 async def fit(settings: Settings) -> Fit:
@@ -60,7 +52,8 @@ async def rebuild(
     """
     clock, store, publisher = SystemClock(), app.view_store(settings), app.kafka_publisher(settings)
     group = KafkaGroup(app.reader_settings(settings), settings.group_id)
-    (await check_topics(app.topics_settings(settings))).require()
+    topics = await check_topics(app.topics_settings(settings))
+    topics.require()
     job = Rebuild(
         store,
         group,
@@ -77,60 +70,17 @@ async def rebuild(
             return False
         epochs = findings.next_epochs(told)
         await job.ask(epochs)
-        here = _WorkerHere(settings, clock)
+        here = WorkerHere(lambda: app.build_worker(settings, clock, NoInstruments(), topics=topics), clock)
         if not findings.members:
             here.begin()
-        try:
-            await _follow(job, epochs, findings, tell, here)
-        finally:
-            await here.end()
+
+        async def is_done() -> bool:
+            stage = await job.stage(epochs, findings.ends)
+            tell(stage)
+            # A worker that was killed is a member until its session is over: then it is done here.
+            if not stage.done and not here.begun and not await job.members():
+                here.begin()
+            return stage.done
+
+        await here.until(is_done)
     return True
-
-
-class _WorkerHere:
-    """A worker in this process, for a rebuild that nobody else does."""
-
-    def __init__(self, settings: Settings, clock: Clock) -> None:
-        self._settings, self._clock = settings, clock
-        self._worker: Worker | None = None
-        self._working: asyncio.Future[None] | None = None
-
-    @property
-    def begun(self) -> bool:
-        return self._working is not None
-
-    @property
-    def ended(self) -> bool:
-        return self._working is not None and self._working.done()
-
-    def begin(self) -> None:
-        self._worker = app.build_worker(self._settings, self._clock, NoInstruments())
-        self._working = asyncio.ensure_future(run_watched(self._worker, self._clock))
-
-    async def end(self) -> None:
-        """Stop it, if it was begun; raises what ended it."""
-        if self._worker is not None and self._working is not None:
-            self._worker.stop()
-            await self._working
-
-
-async def _follow(
-    job: Rebuild,
-    epochs: Epochs,
-    findings: Findings,
-    tell: Callable[[Stage], None],
-    here: _WorkerHere,
-) -> None:
-    """
-    Tell how far a rebuild is until it is done, or until the worker that does it here has ended.
-
-    A worker that was killed is a member until its session is over: with the last one gone it is done here.
-    """
-    while not here.ended:
-        stage = await job.stage(epochs, findings.ends)
-        tell(stage)
-        if stage.done:
-            return
-        if not here.begun and not await job.members():
-            here.begin()
-        await asyncio.sleep(_FOLLOW_S)
