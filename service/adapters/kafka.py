@@ -49,7 +49,7 @@ partition that is restored, and at each look at the log.
 _METADATA_MS = 10_000
 _SIGNED = r"evse-status generation (\d+)"
 _RESEND = {"resend": Resend.LAST_WORDS, "resend-history": Resend.HISTORY}
-_LEDGER, _SINCE, _BEGIN = "ledger ", "log since ", "log from "
+_LEDGER, _SNAPSHOTS, _SINCE, _BEGIN = "ledger ", "snapshots ", "log since ", "log from "
 # Seconds that a poll is given beyond its own timeout to come back by itself.
 _GRACE = 0.2
 
@@ -362,6 +362,7 @@ def commit_from(said: Any) -> Commit | None:
         ledger or "",
         None if since is None else int(since),
         int(begin or 0),
+        _told(words, _SNAPSHOTS) or "",
     )
 
 
@@ -372,8 +373,9 @@ def _told(words: Iterable[str], name: str) -> str | None:
 def _signature(commit: Commit) -> str:
     words = [f"evse-status generation {commit.generation}"]
     words += [word for word, resend in _RESEND.items() if resend is commit.resend]
-    if commit.ledger:
-        words.append(_LEDGER + commit.ledger)
+    words += [
+        name + told for name, told in ((_LEDGER, commit.ledger), (_SNAPSHOTS, commit.snapshots)) if told
+    ]
     if commit.since is not None:
         words.append(f"{_SINCE}{commit.since}")
     if commit.begin:

@@ -20,7 +20,7 @@ class Progress:
 
     Everything before `done` is in the view. `mark` is how far the bases in the ledger reach, `epoch` the
     generation that all is written in, `since` the one in which its log began, at the offset `begin`, `ledger`
-    the id of the ledger.
+    and `snapshots` the ids of these topics.
     `resend`: what the output topics have to be told again, when what had been done before, `until`, has been
     done again.
     """
@@ -30,6 +30,7 @@ class Progress:
     done: int = 0
     resend: Resend = Resend.NOTHING
     ledger: str = ""
+    snapshots: str = ""
     since: int = 0
     begin: int = 0
     until: int = 0
@@ -46,7 +47,8 @@ class Progress:
 
     def commit(self, next_offset: int) -> Commit:
         """Give what is committed when everything before `next_offset` is in the view and written."""
-        return Commit(next_offset, self.epoch, self.resend, self.ledger, self.since, self.begin)
+        written = (self.ledger, self.since, self.begin, self.snapshots)
+        return Commit(next_offset, self.epoch, self.resend, *written)
 
     def checkpoint(self, next_offset: int, ingest: bytes = b"") -> Checkpoint:
         """
@@ -112,19 +114,26 @@ class Assignment:
         self,
         partition: TopicPartition,
         checkpoint: Checkpoint | None,
+        signed: Commit | None = None,
         *,
-        resend: Resend = Resend.NOTHING,
-        ledger: str = "",
-        since: int = 0,
-        begin: int = 0,
         until: int = 0,
     ) -> None:
-        """Note that what is kept of a partition has come back, if it is still owned."""
+        """
+        Note that what is kept of a partition has come back, if it is still owned.
+
+        `signed`: what was said with the offset that is committed, and is to be said with the next ones.
+        """
         progress = self._progress.get(partition)
         if progress is not None:
             progress.restore(checkpoint)
-            progress.resend, progress.ledger, progress.until = resend, ledger, until
-            progress.since, progress.begin = since, begin
+            progress.until = until
+            if signed is not None:
+                progress.resend, progress.ledger, progress.snapshots = (
+                    signed.resend,
+                    signed.ledger,
+                    signed.snapshots,
+                )
+                progress.since, progress.begin = signed.since or 0, signed.begin
 
     def begin_again(self) -> None:
         """Take all that is owned for not restored: what was known of it is void."""

@@ -9,11 +9,12 @@ This module reads no records.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.processing.bearings import Bearings
 from service.processing.instruments import Part
 from service.processing.options import Ports
+from service.processing.outputs import Topics
 from service.processing.ports import Epochs, Unusable
 from service.processing.retry import Retrying
 
@@ -23,29 +24,43 @@ _BETWEEN_LOOKS_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """The ids of the input topics and of the ledger, and whether that is another than was written to."""
+    """
+    The ids of the input topics, of the ledger and of the snapshots.
 
-    ids: Mapping[str, str]
-    ledger: str
-    has_lost_ledger: bool
+    And whether one of these two is another than was written to.
+    """
+
+    ids: Mapping[str, str] = field(default_factory=dict)
+    ledger: str = ""
+    snapshots: str = ""
+    has_lost_ledger: bool = False
+    has_lost_snapshots: bool = False
 
 
 class Identity:
     """Asks for the ids of topics."""
 
-    def __init__(self, ports: Ports, retrying: Retrying, inputs: Sequence[str], ledger: str) -> None:
+    def __init__(self, ports: Ports, retrying: Retrying, inputs: Sequence[str], outputs: Topics) -> None:
         self._ports = ports
         self._retrying = retrying
-        self._topics = (*inputs, ledger)
-        self._ledger = ledger
+        self._topics = (*inputs, outputs.ledger, outputs.snapshots)
+        self._outputs = outputs
 
     async def of(self, bearings: Iterable[Bearings], epochs: Epochs) -> Identified:
-        """Find out which topics these are, and whether the ledger is the one that the group wrote to."""
-        written = {each.commit.ledger for each in bearings if each.commit is not None} - {""}
-        expected = {**epochs.ids, **({self._ledger: min(written)} if written else {})}
-        ids = await self._look(expected)
-        ledger = ids.pop(self._ledger, "")
-        return Identified(ids, ledger, has_lost_ledger=bool(ledger) and bool(written - {ledger}))
+        """Find out which topics these are, and whether those that are kept are those the group wrote to."""
+        commits = [each.commit for each in bearings if each.commit is not None]
+        ledgers = {each.ledger for each in commits} - {""}
+        snapshots = {each.snapshots for each in commits} - {""}
+        said = ((self._outputs.ledger, ledgers), (self._outputs.snapshots, snapshots))
+        ids = await self._look({**epochs.ids, **{topic: min(known) for topic, known in said if known}})
+        ledger, snapshot = (ids.pop(topic, "") for topic, _ in said)
+        return Identified(
+            ids,
+            ledger,
+            snapshot,
+            has_lost_ledger=bool(ledger and ledgers - {ledger}),
+            has_lost_snapshots=bool(snapshot and snapshots - {snapshot}),
+        )
 
     async def _look(self, expected: Mapping[str, str]) -> dict[str, str]:
         """Give the ids of the topics that exist; where one is not as expected it is asked for again."""

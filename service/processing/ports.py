@@ -121,9 +121,10 @@ class Commit:
     """
     What a group has committed of a partition; `generation` of the view it was for, None: not by a worker.
 
-    `resend`: what has to be sent again of all that the view holds of the partition. `ledger` is the id of the
-    ledger that the worker wrote to, empty where brokers tell none. `since` is the generation in which the log
-    began (`Epochs.since`), None where that was not said, and `begin` the offset at which (`Epochs.begins`).
+    `resend`: what has to be sent again of all that the view holds of the partition. `ledger` and `snapshots`
+    are the ids of these topics that the worker wrote to, empty where brokers tell none. `since` is the
+    generation in which the log began (`Epochs.since`), None where that was not said, and `begin` the offset
+    at which it did (`Epochs.begins`).
     """
 
     next_offset: int
@@ -132,6 +133,7 @@ class Commit:
     ledger: str = ""
     since: int | None = None
     begin: int = 0
+    snapshots: str = ""
 
     def is_beyond(self, generation: int) -> bool:
         """Tell whether a worker committed in a newer generation than this one, which others know."""

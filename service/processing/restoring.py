@@ -55,8 +55,8 @@ class Restored:
 
     `lost`: records between what is known and what the log holds are gone. `unseen` are EVSEs that were made
     again of what was left, each with the time from which nothing is known of it; `behind` those whose base
-    is all there is, likewise. `resend`: what the output topics have to be told anew. `ids` are those of the
-    topics that are read, and `ledger` that of the one written to.
+    is all there is, likewise. `resend`: what the output topics have to be told anew. `topics`: the ids of
+    those that are read and written to. `commits`: what is committed, and signed so from now on.
     """
 
     checkpoints: dict[TopicPartition, Checkpoint]
@@ -68,8 +68,8 @@ class Restored:
     until: dict[TopicPartition, int] = field(default_factory=dict)
     evses: int = 0
     is_new: bool = False
-    ids: Mapping[str, str] = field(default_factory=dict)
-    ledger: str = ""
+    topics: Identified = field(default_factory=Identified)
+    commits: dict[TopicPartition, Commit] = field(default_factory=dict)
 
 
 class Restoring:
@@ -92,7 +92,7 @@ class Restoring:
         self._rebuilding = Rebuilding(ports, retrying, hold)
         self.skipping = Skipping(ports, retrying, hold, options.skipped, self._topics)
         self._remnants = Remnants(ports, retrying, hold, self._topics.ledger)
-        self._identity = Identity(ports, retrying, options.topics, self._topics.ledger)
+        self._identity = Identity(ports, retrying, options.topics, self._topics)
         self._refusing = Refusing(ports, retrying, self._remnants)
 
     async def partition(self, number: int, planning: Planning, *, has_hole: bool = False) -> Restored:
@@ -111,6 +111,12 @@ class Restoring:
         for place, each in bearings.items():
             each.refuse(place)
         topics = await self._identity.of(bearings.values(), planning.epochs)
+        if topics.has_lost_snapshots:
+            _log.warning(
+                "The snapshots were deleted and created again: the last of every EVSE is sent again.",
+                action="snapshots_lost",
+                partition=number,
+            )
         if has_hole:
             bearings = {
                 place: replace(each, checkpoint=None, left=each.known or each.left)
@@ -221,7 +227,7 @@ class Restoring:
                     checkpoint=known,
                     committed=each.committed,
                 )
-        restored = Restored(checkpoints, seek, ids=topics.ids, ledger=topics.ledger)
+        restored = Restored(checkpoints, seek, topics=topics)
         restored.resend, restored.until = _resend(bearings, seek, topics), _done_before(bearings)
         if topics.has_lost_ledger:
             _log.warning(
@@ -248,10 +254,11 @@ class Restoring:
         view was behind. A commit stands before anything is written of a partition: where the ledger knows of
         one without, the group's offsets went, and with them maybe the log.
         """
+        restored.commits = {
+            place: _commit(place, at, restored, epochs) for place, at in restored.seek.items()
+        }
         commits = {
-            place: commit
-            for place, at in restored.seek.items()
-            if (commit := _commit(place, at, restored, epochs)) != bearings[place].commit
+            place: commit for place, commit in restored.commits.items() if commit != bearings[place].commit
         }
         try:
             await self._retrying(Part.LOG, lambda: self._ports.log.commit(commits))
@@ -299,9 +306,7 @@ class Restoring:
         )
         something |= any(each.commit is not None and not each.is_set_by_hand for each in bearings.values())
         something |= any(each.is_new for each in bearings.values())
-        restored = Restored(
-            {}, evses=len(book.bases), is_new=not something, ids=topics.ids, ledger=topics.ledger
-        )
+        restored = Restored({}, evses=len(book.bases), is_new=not something, topics=topics)
         if gone and something:
             await self._put_back_what_is_left(number, book, planning, restored, bearings)
             restored.lost = not all(bearings[place].is_in_view for place in gone)
@@ -401,8 +406,16 @@ class Restoring:
 
 
 def _commit(place: TopicPartition, at: int, restored: Restored, epochs: Epochs) -> Commit:
-    began = epochs.of(place.topic), epochs.begin(place)
-    return Commit(at, epochs.generation, restored.resend, restored.ledger, *began)
+    topics = restored.topics
+    return Commit(
+        at,
+        epochs.generation,
+        restored.resend,
+        topics.ledger,
+        epochs.of(place.topic),
+        epochs.begin(place),
+        topics.snapshots,
+    )
 
 
 def _is_moved(
@@ -428,12 +441,13 @@ def _resend(
     """
     if topics.has_lost_ledger:
         return Resend.HISTORY
-    if is_moved:
-        return Resend.LAST_WORDS
     commits = {place: each.commit for place, each in bearings.items() if each.commit is not None}
-    if any(each.generation is not None and each.next_offset > seek[place] for place, each in commits.items()):
-        return max(Resend.LAST_WORDS, *(each.resend for each in commits.values()))
-    return max((each.resend for each in commits.values()), default=Resend.NOTHING)
+    is_read_again = any(
+        each.generation is not None and each.next_offset > seek[place] for place, each in commits.items()
+    )
+    is_short = is_moved or is_read_again or topics.has_lost_snapshots
+    least = Resend.LAST_WORDS if is_short else Resend.NOTHING
+    return max([least, *(each.resend for each in commits.values())])
 
 
 def _done_before(bearings: Mapping[TopicPartition, Bearings]) -> dict[TopicPartition, int]:

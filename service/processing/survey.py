@@ -27,7 +27,7 @@ from service.processing.retry import Retrying
 _log = structlog.get_logger()
 
 _MISSED = 3
-"""So many looks without the ledger are no broker that has just started."""
+"""So many looks without the ledger or the snapshots are no broker that has just started."""
 
 
 class Survey:
@@ -53,9 +53,11 @@ class Survey:
         self._log_at = self._view_at = ports.clock.monotonic()
         self._expected: dict[TopicPartition, int] = {}
         self._shrunk: set[TopicPartition] = set()
-        self._ledger = Topics.with_prefix(options.topic_prefix, options.source).ledger
-        self._topics = (*options.topics, self._ledger)
-        self._ledger_id, self._ledger_missed = "", 0
+        topics = Topics.with_prefix(options.topic_prefix, options.source)
+        self._kept = {topics.ledger: "ledger", topics.snapshots: "snapshots"}
+        self._topics = (*options.topics, *self._kept)
+        self._kept_ids: dict[str, str] = {}
+        self._missed = dict.fromkeys(self._kept, 0)
         self._changed: dict[str, str] = {}
 
     def reads_from(self, offsets: Mapping[TopicPartition, int]) -> None:
@@ -159,21 +161,24 @@ class Survey:
         except Unavailable as error:
             self._retrying.unanswered(Part.LOG, error)
             return
-        ledger = self._ledger_id or ids.get(self._ledger, "")
-        self._ledger_missed = self._ledger_missed + 1 if ledger and self._ledger not in ids else 0
-        if self._ledger_missed >= _MISSED:
-            raise Unusable(
-                f"there is no topic {self._ledger}, it was deleted: start the worker again, which creates it "
-                "(CREATE_TOPICS) and writes to it all that the view holds"
+        self._kept_ids = {topic: ids[topic] for topic in self._kept if topic in ids} | self._kept_ids
+        for topic in self._kept:
+            self._missed[topic] = (
+                self._missed[topic] + 1 if topic in self._kept_ids.keys() - ids.keys() else 0
             )
-        changed = {topic: ids[topic] for topic in others({**epochs.ids, self._ledger: ledger}, ids)}
+            if self._missed[topic] >= _MISSED:
+                raise Unusable(
+                    f"there is no topic {topic}, it was deleted: start the worker again, which creates it "
+                    "(CREATE_TOPICS) and writes to it all that the view holds"
+                )
+        changed = {topic: ids[topic] for topic in others({**epochs.ids, **self._kept_ids}, ids)}
         again = {topic for topic, each in changed.items() if self._changed.get(topic) == each}
-        self._changed, self._ledger_id = changed, ledger
-        for topic in sorted(again - {self._ledger}):
+        self._changed = changed
+        for topic in sorted(again - self._kept.keys()):
             raise another(topic)
-        if self._ledger in again:
-            self._ledger_id = ids[self._ledger]
-            raise Renewed("the ledger was deleted and created again")
+        for topic in sorted(again):
+            self._kept_ids[topic] = ids[topic]
+            raise Renewed(f"the {self._kept[topic]} topic was deleted and created again")
 
     async def _look_at_the_view(self, epochs: Epochs) -> None:
         store = self._ports.store

@@ -253,10 +253,7 @@ class Worker:
                 self._assignment.restore(
                     place,
                     checkpoint,
-                    resend=restored.resend,
-                    ledger=restored.ledger,
-                    since=self._steps.planning.epochs.of(place.topic),
-                    begin=self._steps.planning.epochs.begin(place),
+                    restored.commits.get(place),
                     until=restored.until.get(place, 0),
                 )
                 if place in restored.seek:
@@ -264,7 +261,7 @@ class Worker:
                     moved[place] = restored.seek[place]
                 self.health.restored(place)
             self._tell_unrestored()
-            await self._adopt(restored.ids)
+            await self._adopt(restored.topics.ids)
             ingest = next((one.ingest for one in restored.checkpoints.values()), b"")
             self._watching.begin(number, ingest)
         self._survey.reads_from(moved)

@@ -191,6 +191,36 @@ async def test_what_a_producer_wrote_that_did_not_know_yet_can_be_sent_again(
     assert len({each["revision"] for each in snapshots(redis_url).values()}) == 1
 
 
+async def test_fewer_partitions_are_had_with_new_topics(
+    kafka: Kafka, settings: dict[str, str], redis_url: str
+) -> None:
+    """All is copied to them; what the old ones hold stays."""
+    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=NEW)
+    before, after = placed(story(0, 3), NEW), placed(story(3, 2), OLD)
+    await write(kafka, topic, before)
+    async with worker(settings=settings) as running:
+        await until_committed(running, kafka, settings["GROUP_ID"], ends_of(before))
+        assert await running.stop() == 0
+    shown = snapshots(redis_url)
+    moved = {**settings, "TOPIC_PREFIX": kafka.unique("moved") + "."}
+    new = await kafka.create_topic(moved["TOPIC_PREFIX"] + "events", partitions=OLD)
+
+    from_before = ("--from-prefix", settings["TOPIC_PREFIX"])
+    done = await command("rebuild", "--repartition", *from_before, "--yes", settings=moved)
+    between = snapshots(redis_url)
+    await write(kafka, new, after)
+    async with worker(settings=moved) as running:
+        while {each["revision"] for each in snapshots(redis_url).values()} != {10}:
+            await running.logs("batch_processed")
+        assert await running.stop() == 0
+
+    assert done.code == 0, done.err
+    assert between == shown
+    assert partitions(redis_url) == {uid: by_murmur2(uid.encode(), OLD) for uid in UIDS}
+    assert await read(kafka, moved["TOPIC_PREFIX"] + "dead-letters") == []
+    assert len(await last_snapshots(kafka, settings["TOPIC_PREFIX"] + "snapshots")) == len(UIDS)
+
+
 async def test_workers_that_still_run_and_a_partitioner_of_others_are_refused(
     kafka: Kafka, settings: dict[str, str]
 ) -> None:

@@ -109,13 +109,13 @@ async def test_another_topic_of_the_name_has_another_id(world: World) -> None:
 
 
 async def test_what_a_commit_says_beside_the_offset_comes_back(world: World) -> None:
-    """The generation, what is to be sent again, the ledger that was written to, and where the log began."""
+    """The generation, what is to be sent again, the topics that were written to, and where the log began."""
     topic = await world.broker.topic(2)
     member = await world.member(topic)
     one, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
     await member.until_assigned(one, other)
     commits = {
-        one: Commit(0, 3, Resend.HISTORY, "2f0c", 2, begin=17),
+        one: Commit(0, 3, Resend.HISTORY, "2f0c", 2, 17, "a1b2"),
         other: Commit(0, 0, Resend.LAST_WORDS),
     }
 

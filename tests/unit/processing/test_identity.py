@@ -156,18 +156,80 @@ def test_a_ledger_lost_with_the_view_costs_nothing_while_the_log_is_whole() -> N
     assert driver.ledger() == before
 
 
-def test_a_ledger_that_is_gone_for_good_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["evse.ledger", "evse.snapshots"])
+def test_a_topic_of_its_own_that_is_gone_for_good_ends_the_worker(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The next one creates it, and writes to it all that the view holds."""
     driver = full()
     settle_and_survey(driver)
-    name, told = "evse.ledger", driver.broker.id_of
+    told = driver.broker.id_of
     monkeypatch.setattr(driver.broker, "id_of", lambda topic: None if topic == name else told(topic))
 
     settle_and_survey(driver)
     settle_and_survey(driver)
 
-    with pytest.raises(Unusable, match=r"there is no topic evse.ledger.*start the worker"):
+    with pytest.raises(Unusable, match=rf"there is no topic {name}.*start the worker"):
         settle_and_survey(driver)
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["under a worker", "between two"])
+def test_snapshots_that_were_deleted_are_sent_again_from_the_view(runs: bool) -> None:
+    """The last of every EVSE, which the topic would else not hold until the next tick, and no more."""
+    driver = full()
+    before = {uid: each for uid, each in driver.last_snapshots().items() if each is not None}
+    entries = kept(driver)
+    if not runs:
+        driver.stop()
+    driver.broker.recreate("evse.snapshots")
+    if not runs:
+        driver.restart()
+    come_back(driver)
+    come_back(driver)
+
+    assert {uid: each for uid, each in driver.last_snapshots().items() if each is not None} == before
+    assert kept(driver) == entries
+    found = commit_of(driver)
+    assert found is not None
+    assert (found.resend, found.snapshots) == (Resend.NOTHING, driver.broker.id_of("evse.snapshots"))
+
+
+@pytest.mark.parametrize("call", range(8))
+@pytest.mark.parametrize("when", [When.BEFORE, When.AFTER])
+def test_a_crash_while_snapshots_are_sent_again_forgets_none(call: int, when: When) -> None:
+    """What was begun is in the commit: the next worker goes on."""
+    driver = full()
+    before = driver.last_snapshots()
+    driver.broker.recreate("evse.snapshots")
+
+    async def strike() -> None:
+        await driver.log.expel()
+        raise Crash
+
+    driver.faults.arm(call, when, strike)
+    try:
+        come_back(driver)
+    except Crash:
+        driver.restart()
+    for _ in range(3):
+        come_back(driver)
+
+    assert driver.last_snapshots() == before
+
+
+def test_ledger_and_snapshots_deleted_at_once_are_both_written_anew() -> None:
+    """All that was there of either."""
+    driver = full()
+    before, entries = driver.last_snapshots(), kept(driver)
+    driver.stop()
+    driver.broker.recreate("evse.snapshots")
+    driver.broker.recreate("evse.ledger")
+    driver.restart()
+    come_back(driver)
+    come_back(driver)
+
+    assert driver.last_snapshots() == before
+    assert kept(driver) == entries
 
 
 def test_another_input_topic_stops_the_worker_though_it_is_longer() -> None:

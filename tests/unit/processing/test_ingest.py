@@ -214,6 +214,34 @@ def test_when_chargers_were_heard_again_is_remembered() -> None:
     assert partition.ingest.newest_charger_record == last + HOUR + MINUTE
 
 
+@pytest.mark.parametrize(("partitions", "over", "minutes"), [(2, 1, 20), (1, 2, 5), (3, 2, 15), (1, 1, 10)])
+def test_in_another_layout_chargers_are_heard_as_often_as_there_are_fewer_of_them(
+    partitions: int, over: int, minutes: int
+) -> None:
+    """An interval of 30 s on 26 hours: 20 times that, by so many partitions in place of the others."""
+    partition = Partition()
+    last = partition.steady(interval=30 * SECOND, count=26 * 120)
+    ingest = partition.ingest.spread([partition.ingest], partitions, over)
+
+    assert ingest.newest_charger_record == last
+    assert not ingest.is_silent(last + (minutes - 1) * MINUTE)
+    assert ingest.is_silent(last + (minutes + 1) * MINUTE)
+
+
+def test_in_another_layout_what_was_heard_last_anywhere_was_heard_last() -> None:
+    """The next charger ends a gap from there; one that is owed for lost records stays owed."""
+    early, late = Partition(), Partition()
+    early.steady()
+    last = late.steady() + MINUTE
+    late.append(last)
+    early.ingest.lost_until_next()
+    ingest = early.ingest.spread([early.ingest, late.ingest], 3, 2)
+
+    assert ingest.newest_charger_record == last
+    assert ingest.observe(0, 1 << 56, last + SECOND, True) == (Gap(last, last + SECOND),)
+    assert ingest.observe(0, 1 << 56 | 1, last + 2 * SECOND, True) == ()
+
+
 class TestSeveralTopics:
     """A silence of one topic is none of the partition."""
 
