@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 from schemas.vocabulary import Status, Verdict
 from service.domain import events, in_order, recent
+from service.domain.horizon import advance
 from service.domain.inventory import Exclusion, Gap, Inventory
+from service.domain.naming import forget_connectors_after, forget_inventories_after, name_connector
 from service.domain.outcomes import Folded, Transition
 from service.domain.recent import Placed, Step
 from service.domain.rules import Rules
@@ -81,7 +83,7 @@ def fold_at_length(
         change = _take_late(state, sign)
     else:
         change = _HANDLERS[kind](state, event, sign, before.tracks)
-    recent.advance(state, rules)
+    advance(state, rules)
     return _conclude(state, event, change, before, rules)
 
 
@@ -215,7 +217,7 @@ def _report(
     is_gone = state.removed_from is not None and key > state.removed_from
     if connector_uid is not None and is_gone and connector_uid not in state.base.tracks:
         return _Change(Verdict.REFRESHED, corrected=recent.place(state, items).changed)
-    named = connector_uid is not None and recent.name_connector(state, connector_uid, key)
+    named = connector_uid is not None and name_connector(state, connector_uid, key)
     if named:
         before = _tracks(state)
     placed = recent.place(state, items, refold=named)
@@ -283,7 +285,7 @@ def _take_inventory(
     declarations = state.declarations
     before, fields = _published_inventory(state), declarations.connectors or {}
     declarations.upsert(Inventory(key, event.evse, event.connectors))
-    named = [uid for uid in event.connectors or {} if recent.name_connector(state, uid, None)]
+    named = [uid for uid in event.connectors or {} if name_connector(state, uid, None)]
     placed = Placed((), frozenset(), refolded=False)
     statuses = {uid: Report(status, raw) for uid, (status, raw) in event.statuses.items()}
     if named or any(state.base.tracks[uid].status is None for uid in statuses):
@@ -329,8 +331,8 @@ def _take_removal(
     state.unsaved.dropped_gaps += state.declarations.remove_after(key)
     state.unsaved.gaps = [gap for gap in state.unsaved.gaps if gap.key < key]
     state.unsaved.exclusions |= gone
-    recent.forget_inventories_after(state, state.removed_from)
-    recent.forget_connectors_after(state, state.removed_from)
+    forget_inventories_after(state, state.removed_from)
+    forget_connectors_after(state, state.removed_from)
     placed = recent.place(state, [effect], refold=True)
     verdict = Verdict.CORRECTED if again and placed.changed else Verdict.APPLIED
     corrected = placed.changed if again else frozenset()

@@ -10,7 +10,6 @@ and takes the long way (`fold`), which alone says what holds. A property test ho
 from __future__ import annotations
 
 from schemas.vocabulary import Status, Verdict
-from service.domain import recent
 from service.domain.events import (
     SILENCE,
     Event,
@@ -19,6 +18,7 @@ from service.domain.events import (
     StatusReported,
     digest_of,
 )
+from service.domain.horizon import advance
 from service.domain.outcomes import Folded, Transition
 from service.domain.rules import Rules
 from service.domain.state import EvseState
@@ -59,7 +59,7 @@ def _take_status(state: EvseState, event: StatusReported, rules: Rules) -> Folde
     if track.since_key == key:
         state.tip.sync_port(at)
     state.tip.see(seen)
-    recent.advance(state, rules)
+    advance(state, rules)
     if content == (track.status, track.raw_status, track.error_code):
         return _REFRESHED
     state.step_revision((uid,))
@@ -86,7 +86,7 @@ def _take_online(state: EvseState, event: OnlineReported, rules: Rules) -> Folde
     for track in touched:
         track.online_key = (at, position)
     state.tip.see(seen)
-    recent.advance(state, rules)
+    advance(state, rules)
     return _REFRESHED
 
 
@@ -117,7 +117,7 @@ def _turn(state: EvseState, event: StatusReported | OnlineReported, effect: Item
         _hear(state, event, rules)
         tip.apply(effect, state.minutes)
         tip.apply(state.recent[-1], state.minutes)
-    recent.advance(state, rules)
+    advance(state, rules)
     moved = [name for name, track, content, _ in before if track.content() != content]
     if not moved:
         return _REFRESHED
@@ -146,7 +146,7 @@ def _take_heartbeat(state: EvseState, event: HeartbeatReceived, rules: Rules) ->
     state.beat((at, event.position), event.heartbeat_interval_s)
     if minute >= state.closed and state.minutes.add(minute) and state.minutes.starts[-1] != minute:
         state.packed.minutes.forget()
-    recent.advance(state, rules)
+    advance(state, rules)
     return _REFRESHED
 
 

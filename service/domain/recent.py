@@ -1,9 +1,8 @@
 """
-Keeping base, recent items and tip in step: placing items, folding again, closing history, naming connectors.
+Keeping recent items and tip in step: placing items, and folding again.
 
-Rule 1: the tip is always what folding the recent items onto the base gives, a checkpoint what those before it
+Rule: the tip is always what folding the recent items onto the base gives, a checkpoint what those before it
 give; an item is applied to the tip directly only where that cannot differ.
-Rule 2: the base takes only what no event within the allowed lateness can change any more.
 """
 
 from __future__ import annotations
@@ -12,22 +11,17 @@ from bisect import bisect_left
 from collections.abc import Collection
 from typing import NamedTuple
 
-from schemas.vocabulary import Status, TimeClass
-from service.domain.closed import PortDays
-from service.domain.definitions import OBSERVED, first_of
-from service.domain.rules import KEPT_DAYS, SETTLING, Rules
-from service.domain.state import PORT, EvseState, History
-from service.domain.time import DAY, HOUR, Micros, day_of
+from schemas.vocabulary import Status
+from service.domain.state import EvseState
+from service.domain.time import DAY, Micros
 from service.domain.timeline import (
     HEARTBEAT_POSITION,
-    NAMELESS,
     Item,
     ItemKind,
     OnlineWord,
-    PortTrack,
     Timeline,
 )
-from service.domain.track import Key, Report, Track
+from service.domain.track import Key, Report
 
 
 class Step(NamedTuple):
@@ -275,217 +269,3 @@ def _changed(old: Timeline, new: Timeline, until: Micros) -> frozenset[str]:
         for uid, track in new.tracks.items()
         if uid not in old.tracks or not old.tracks[uid].accounts_like(track, until)
     )
-
-
-def name_connector(state: EvseState, uid: str, key: Key | None) -> bool:
-    """
-    Make a connector known; tells whether it is a new one (the tip must then be folded again).
-
-    `key` is when a report named it, None if an inventory did. It starts as a copy of the nameless track:
-    what held for every connector held for it, too.
-    """
-    if key is not None:
-        state.named[uid] = min(state.named.get(uid, key), key)
-    if uid in state.base.tracks:
-        return False
-    history = state.history[uid] = state.history[NAMELESS].copy()
-    state.base.tracks[uid] = state.base.nameless.copy()
-    state.base_changed()
-    days = {(uid, day) for day in history.days}
-    state.unsaved.days |= days
-    state.unsaved.dropped_days -= days
-    state.unsaved.spans += [(uid, span) for span in history.spans]
-    recompute_port(state)
-    return True
-
-
-def forget_connectors_after(state: EvseState, key: Key) -> None:
-    """Make those connectors unknown that were named only after a removal (settled reading 13)."""
-    known = state.declarations.named() | {uid for uid, named_at in state.named.items() if named_at < key}
-    state.base_changed()
-    for uid in [uid for uid in state.base.tracks if uid not in known]:
-        state.named.pop(uid, None)
-        del state.base.tracks[uid]
-        history = state.history.pop(uid)
-        state.unsaved.dropped_days |= {(uid, day) for day in history.days}
-        state.unsaved.dropped_spans += [(uid, span) for span in history.spans]
-        state.unsaved.days = {(owner, day) for owner, day in state.unsaved.days if owner != uid}
-        state.unsaved.spans = [(owner, span) for owner, span in state.unsaved.spans if owner != uid]
-    state.base.note_offline()
-    recompute_port(state)
-
-
-def forget_inventories_after(state: EvseState, key: Key) -> None:
-    """Take back the recent statuses of inventories that a removal makes void."""
-    void = [item for item in state.recent if item.kind is ItemKind.INVENTORY and item.key > key]
-    state.recent = [item for item in state.recent if item not in void]
-    state.packed.recent.forget()
-    state.checkpoints.forget_after(0)
-    state.reports -= len(void)
-
-
-def recompute_port(state: EvseState) -> None:
-    """Account for the port again, over all history kept, after the connectors it consists of have changed."""
-    changes: list[tuple[Micros, int, TimeClass]] = []
-    for index, (uid, track) in enumerate(state.base.tracks.items()):
-        parts = state.history[uid].spans.parts()
-        if track.since and (not parts or parts[0][0]):
-            changes.append((0, index, TimeClass.UP))  # the span since ever was dropped for its age
-        for start, end, bucket in parts:
-            changes.append((start, index, OBSERVED.classes[bucket]))
-            changes.append((end, index, TimeClass.UP))
-        changes.append((track.since, index, OBSERVED.classes[track.bucket]))
-    # Of a span's end and the next one's start at the same time the start was put in later and must win:
-    # the sort is stable, and within a connector the list is in order.
-    changes.sort(key=lambda change: change[0])
-    current = [TimeClass.UNOBSERVED] * len(state.base.tracks)
-    port = PortTrack()
-    for position, (at, index, time_class) in enumerate(changes):
-        current[index] = time_class
-        if position + 1 == len(changes) or changes[position + 1][0] > at:
-            port.become(at, first_of(current))
-    port.pour(state.days_closed * DAY)
-    oldest = day_of(keep_from(state))
-    state.unsaved.dropped_days |= {(PORT, day) for day in state.port_days}
-    closed = {day: port.days.pop(day) for day in sorted(port.days) if day < state.days_closed}
-    state.port_days = PortDays.of({day: classes for day, classes in closed.items() if day >= oldest})
-    state.port_days_changed()
-    others = {(uid, day) for uid, day in state.unsaved.days if uid != PORT}
-    state.unsaved.days = others | {(PORT, day) for day in state.port_days}
-    state.unsaved.dropped_days -= {(PORT, day) for day in state.port_days}
-    state.base.port = port
-    state.base_changed()
-
-
-def advance(state: EvseState, rules: Rules) -> None:
-    """Move what the horizon has passed from the recent items into the base, and close days and spans."""
-    # Not beyond what the EVSE has reached: a receipt after the time that a replay is as of moves the horizon.
-    # By whole hours, so that an event costs no second application of another one.
-    boundary = min(state.horizon - SETTLING, state.as_of) // HOUR * HOUR
-    excess = _excess(state, rules.recent_limit)
-    if excess:
-        last = min(state.recent[excess - 1].time, state.as_of)
-        state.horizon = max(state.horizon, last)
-        state.overflows += 1
-        boundary = max(boundary, last)
-    elif boundary <= state.closed:
-        return
-    boundary = max(boundary, state.closed)
-    crossed_hour = boundary // HOUR > state.closed // HOUR
-    state.closed = boundary
-    _fold_into_base(state, boundary, excess)
-    if day_of(boundary) > state.days_closed:
-        _close_days(state, day_of(boundary))
-    if crossed_hour:
-        # By the log's time and not by the clock or the batch, so that the state is a fold of the log.
-        _forget_ids(state)
-        gaps, exclusions = state.declarations.settle(boundary, keep_from(state))
-        state.unsaved.dropped_gaps += gaps
-        state.unsaved.exclusions |= exclusions
-
-
-def _forget_ids(state: EvseState) -> None:
-    """Forget the ids that no event within the lateness can repeat."""
-    if min(state.ids.values(), default=state.horizon) < state.horizon:
-        state.ids = {digest: until for digest, until in state.ids.items() if until >= state.horizon}
-        state.packed.ids.forget()
-
-
-def _excess(state: EvseState, limit: int) -> int:
-    """Count the oldest items beyond the limit: so many reports may be recent, and twice as many items."""
-    reports, items = state.reports - limit, len(state.recent) - 2 * limit
-    excess = 0
-    while reports > 0 or items > excess:
-        reports -= state.recent[excess].kind is not ItemKind.SIGN
-        excess += 1
-    return excess
-
-
-def keep_from(state: EvseState) -> Micros:
-    """Give the midnight before which nothing is kept: by what is closed, whatever order it arrived in."""
-    return (state.days_closed - KEPT_DAYS) * DAY
-
-
-def _fold_into_base(state: EvseState, boundary: Micros, least: int) -> None:
-    """Fold the items before `boundary`, and at least so many: later ones of that instant come after."""
-    recent, base, packed = state.recent, state.base, state.packed
-    passed = 0
-    for item in recent:
-        if item.time >= boundary and passed >= least:
-            break
-        base.apply(item, state.minutes)
-        passed += 1
-        state.reports -= item.kind is not ItemKind.SIGN
-    starts = state.minutes.starts
-    beaten = bool(starts) and starts[0] < boundary
-    if not passed and not beaten:
-        return
-    packed.base = None
-    if passed:
-        del recent[:passed]
-        packed.recent.forget()
-        state.checkpoints.move_back(passed)
-    if beaten:
-        base.settle((boundary, HEARTBEAT_POSITION), state.minutes)
-        packed.minutes.forget()
-        newest = state.minutes.forget_before(boundary)
-        if newest is not None:
-            base.see(newest)
-            for timeline in state.ahead():
-                timeline.see(newest)
-    for uid, track in base.named():
-        _close_spans(state, uid, track)
-    for history in state.history.values():
-        history.spans.words.settle()
-
-
-def _close_spans(state: EvseState, uid: str, base: Track) -> None:
-    """Hand the spans that the base has ended to history; what lies ahead of it holds the same ones first."""
-    if base.spans:
-        state.history[uid].spans.add(base.spans)
-        state.unsaved.spans += [(uid, span) for span in base.spans]
-        for timeline in state.ahead():
-            track = timeline.track(uid)
-            del track.spans[: len(base.spans)]
-            track.told.forget()
-        base.spans = []
-
-
-def _close_days(state: EvseState, first_open: int) -> None:
-    midnight = first_open * DAY
-    state.days_closed = first_open
-    state.packed.base = None
-    state.base.pour(midnight)
-    oldest = day_of(keep_from(state))
-    for uid, track in state.base.named():
-        history = state.history[uid]
-        closed = track.forget_days(first_open)
-        history.days.add(closed)
-        state.unsaved.days |= {(uid, day) for day in closed}
-        _prune(state, uid, history, oldest)
-    for history in state.history.values():
-        history.spans.words.forget_before(oldest * DAY)
-    closed_port = state.base.port.forget_days(first_open)
-    state.port_days.add(closed_port)
-    state.unsaved.days |= {(PORT, day) for day in closed_port}
-    for timeline in state.ahead():
-        timeline.pour(midnight)
-        timeline.forget_days(first_open)
-    state.port_days_changed()
-    for day in state.port_days.forget_before(oldest):
-        _drop_day(state, PORT, day)
-
-
-def _prune(state: EvseState, uid: str, history: History, oldest: int) -> None:
-    history.days_changed()
-    for day in history.days.forget_before(oldest):
-        _drop_day(state, uid, day)
-    gone = history.spans.forget_before(oldest * DAY)
-    if gone:
-        state.unsaved.spans = [each for each in state.unsaved.spans if each[1].end >= oldest * DAY]
-        state.unsaved.dropped_spans += [(uid, span) for span in gone]
-
-
-def _drop_day(state: EvseState, uid: str, day: int) -> None:
-    state.unsaved.days.discard((uid, day))
-    state.unsaved.dropped_days.add((uid, day))

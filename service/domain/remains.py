@@ -17,6 +17,7 @@ from service.domain import recent
 from service.domain.closed import Days, Spans, Words
 from service.domain.definitions import BUCKET, PAIRS, PLAINLY_UP, UNHEARD
 from service.domain.inventory import Exclusion, Gap, Inventory
+from service.domain.naming import name_connector, recompute_port
 from service.domain.reliability import ONSET_AFTER, OUTCOMES, Sums, faded
 from service.domain.rules import KEPT_DAYS, SETTLING, Rules
 from service.domain.state import PORT, EvseState, History
@@ -125,7 +126,7 @@ def revive(remains: Remains, rules: Rules) -> EvseState:
         state.unsaved.spans += [(uid, span) for span in spans]
     words.settle()
     state.base.turned(state.closed)
-    recent.recompute_port(state)
+    recompute_port(state)
     state.declarations.exclusions = {name: [one] for name, one in remains.exclusions.items()}
     state.declarations.restore_gaps(sorted(remains.gaps))
     state.unsaved.exclusions, state.unsaved.gaps = set(remains.exclusions), list(state.declarations.gaps)
@@ -144,7 +145,7 @@ def catch_up(state: EvseState, word: LastWord) -> None:
     """Let a state that is older than what was published last say the same, under the same revision."""
     for uid in word.said:
         if uid not in state.base.tracks:
-            recent.name_connector(state, uid, NEVER)
+            name_connector(state, uid, NEVER)
     recent.fold_tip(state)
     declarations = state.declarations
     if (word.evse or word.connectors is not None) and not _is_said(state, word):

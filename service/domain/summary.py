@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from schemas.vocabulary import OUT_OF_SERVICE, Status, TimeClass
 from service.domain.definitions import OBSERVED, PAIRS, UNHEARD, Weighting
+from service.domain.horizon import keep_from
 from service.domain.intervals import Interval, clip, subtract
-from service.domain.recent import keep_from
 from service.domain.reliability import (
     ABANDONED,
     COUNTS_OBSERVED,

@@ -16,7 +16,7 @@ import orjson
 
 from schemas.view import PORT, day_field
 from schemas.vocabulary import Status
-from service.domain.recent import keep_from
+from service.domain.horizon import keep_from
 from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.domain.summary import ConnectorSummary, Summary, summarize

@@ -32,6 +32,8 @@ STEPS: dict[str, tuple[str, ...]] = {
     "fold": (
         "service/domain/fold.py",
         "service/domain/recent.py",
+        "service/domain/horizon.py",
+        "service/domain/in_order.py",
         "service/domain/timeline.py",
     ),
     "render": (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from schemas.vocabulary import Status, TimeClass, Verdict
-from service.domain import recent
 from service.domain.definitions import BUCKET
+from service.domain.horizon import keep_from
 from service.domain.rules import KEPT_DAYS, SETTLING
 from service.domain.state import PORT
 from service.domain.time import DAY, HOUR, MINUTE
@@ -123,7 +123,7 @@ def test_days_and_spans_are_kept_four_hundred_days() -> None:
 
     evse.heartbeat(f"{KEPT_DAYS + 2} 12:00")
 
-    assert recent.keep_from(evse.state) == when("2 00:00")
+    assert keep_from(evse.state) == when("2 00:00")
     assert min(evse.state.history["c1"].days) == min(evse.state.port_days) == TODAY + 2
     assert [span.end for span in evse.state.history["c1"].spans] == [when("3 00:00")]
     assert ("c1", TODAY) in evse.state.unsaved.dropped_days
