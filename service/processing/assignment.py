@@ -144,6 +144,12 @@ class Assignment:
         """Give how far each owned partition has come; what went and comes back begins another progress."""
         return dict(self._progress)
 
+    def are_kept(
+        self, partitions: Iterable[TopicPartition], since: Mapping[TopicPartition, Progress]
+    ) -> bool:
+        """Tell whether these have been owned without a break since then."""
+        return all(each in since and self._progress.get(each) is since[each] for each in partitions)
+
     def checkpoints(
         self,
         next_offsets: Mapping[TopicPartition, int],
@@ -158,7 +164,7 @@ class Assignment:
         return {
             partition: since[partition].checkpoint(next_offset, ingest(partition.partition))
             for partition, next_offset in next_offsets.items()
-            if partition in since and self._progress.get(partition) is since[partition]
+            if self.are_kept([partition], since)
         }
 
 

@@ -153,7 +153,7 @@ class Chores:
         now, progress = self._ports.clock.now(), self._assignment.progress()
         for number in {place.partition for place in progress}:
             here = [one for place, one in progress.items() if place.partition == number]
-            if any(one.resend is Resend.HISTORY for one in here):
+            if any(not one.restored or one.resend is Resend.HISTORY for one in here):
                 continue  # the mark would say that the ledger holds what it does not yet
             marks, reached = [one.mark for one in here], self._reached(number)
             at_once = self._options.bases_at_once and self._watching.is_caught_up(number)

@@ -229,13 +229,15 @@ class Restoring:
                 )
         restored = Restored(checkpoints, seek, topics=topics)
         restored.resend, restored.until = _resend(bearings, seek, topics), _done_before(bearings)
+        if restored.resend is Resend.HISTORY:
+            # The bases went with the old ledger, whatever a worker that did not know of it has said since.
+            checkpoints |= {place: replace(each, mark=None) for place, each in checkpoints.items()}
         if topics.has_lost_ledger:
             _log.warning(
                 "The ledger was deleted and created again: the view's whole history is written to it anew.",
                 action="ledger_lost",
                 partition=number,
             )
-            checkpoints |= {place: replace(each, mark=None) for place, each in checkpoints.items()}
             await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(checkpoints))
             await self._begin_ledger(number, restored, {}, epochs.identified(topics.ids, self._partitions))
         await self._commit(bearings, restored, epochs)

@@ -246,8 +246,14 @@ class Worker:
             self._void = False
         self._steps.renew(await self._retrying(Part.STORE, store.load_epochs))
         moved: dict[TopicPartition, int] = {}
+        progress = self._assignment.progress()
         for number, places in unrestored.items():
+            # Of one that went while another came back its next owner writes; if that is this one, anew.
+            if not self._assignment.are_kept(places, progress):
+                continue
             restored = await self._restoring.partition(number, self._steps.planning, has_hole=self._has_hole)
+            if not self._assignment.are_kept(places, progress):
+                continue
             for place in places:
                 checkpoint = restored.checkpoints.get(place)
                 self._assignment.restore(
@@ -265,7 +271,7 @@ class Worker:
             ingest = next((one.ingest for one in restored.checkpoints.values()), b"")
             self._watching.begin(number, ingest)
         self._survey.reads_from(moved)
-        self._has_hole = False
+        self._has_hole = self._has_hole and bool(self._assignment.unrestored())
         self._held_back = [record for record in self._held_back if partition_of(record) not in moved]
         return frozenset(moved)
 

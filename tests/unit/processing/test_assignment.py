@@ -159,3 +159,16 @@ def test_a_position_has_room_for_topics_that_were_added() -> None:
 
     assert position_of(stored, 1) == stored.position
     assert position_of(stored, 3) == Position(1, (5, -1, -1), 7)
+
+
+def test_what_went_and_came_back_was_not_kept() -> None:
+    """Another may have owned it in between: what was looked up for the first time of owning is void."""
+    assignment = Assignment()
+    assignment.assign([P0, P1])
+    since = assignment.progress()
+    assert assignment.are_kept([P0, P1], since)
+    assignment.drop([P1])
+    assert not assignment.are_kept([P0, P1], since)
+    assignment.assign([P0, P1])
+    assert assignment.are_kept([P0], since)
+    assert not assignment.are_kept([P1], since)

@@ -101,6 +101,27 @@ def test_a_crash_while_the_ledger_is_written_anew_forgets_nothing(call: int, whe
     assert kept(driver) == before
 
 
+def test_bases_are_written_anew_though_an_owner_before_says_that_they_stand() -> None:
+    """It knew the old ledger alone, and its checkpoint came after the next owner had begun the new one."""
+    driver = full()
+    driver.run(driver.store.begin())
+    before, stale = kept(driver), driver.run(driver.store.load_checkpoint(P0))
+    assert stale is not None
+    assert stale.mark is not None
+    driver.stop()
+    driver.broker.recreate("evse.ledger")
+    driver.restart()
+    while (found := commit_of(driver)) is None or found.resend is not Resend.HISTORY:
+        driver.run(driver.worker.turn())
+    driver.run(driver.store.save_checkpoints({P0: stale}))
+    driver.run(driver.log.expel())
+    driver.restart()
+    for _ in range(3):
+        come_back(driver)
+
+    assert kept(driver) == before
+
+
 def test_a_ledger_lost_with_the_view_after_a_rebuild_costs_nothing_while_the_log_is_the_first() -> None:
     """The group's commits know of the rebuild, and that no other log went before."""
     driver = Driver(options=with_options(tick_interval_s=0.0))
