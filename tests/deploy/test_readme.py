@@ -57,8 +57,8 @@ def test_the_memory_is_that_of_the_command() -> None:
         assert f"| {days} | {in_units(*workers)} | {in_units(*redis)} |" in text
 
     resources = load(DEPLOY / "helm" / "evse-status" / "values.yaml")["worker"]["resources"]
-    [evses] = re.findall(r"enough for (\d+) such EVSEs a worker", text)
-    (needed, _), _ = memory(Fleet(evses=int(evses)))
+    [evses] = re.findall(r"enough for ([\d ]+) such EVSEs a worker", text)
+    (needed, _), _ = memory(Fleet(evses=int(evses.replace(" ", ""))))
     assert needed <= int(resources["requests"]["memory"].removesuffix("Mi")) << 20
 
 
