@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 import structlog
 
 from service.domain.rules import Rules
-from service.processing.assignment import Assignment, partition_of
+from service.processing.assignment import Assignment, Progress, partition_of
 from service.processing.batching import BatchSize, TooLong
 from service.processing.chores import Chores
 from service.processing.dead_letters import TooManyRejections
@@ -180,11 +180,11 @@ class Worker:
         fetched = await self._fetch()
         async with self._turn_in_hand:
             records = self._assignment.still_owned(fetched)
-            self._in_hand = self._assignment.owned
+            self._in_hand, since = self._assignment.owned, self._assignment.progress()
             moved: Collection[TopicPartition] = ()
             try:
-                moved = await self._restore()
-                records = [record for record in records if partition_of(record) not in moved]
+                moved = await self._restore(since)
+                records = self._without(records, moved, since)
                 if records:
                     await self._survey.notice_jumps(records)
                     taken_at = self._clock.monotonic()
@@ -228,11 +228,27 @@ class Worker:
             self._instruments.step_took(Step.FETCH, self._clock.monotonic() - began)
         return fetched
 
-    async def _restore(self) -> frozenset[TopicPartition]:
+    def _without(
+        self,
+        records: list[Record],
+        moved: Collection[TopicPartition],
+        since: Mapping[TopicPartition, Progress],
+    ) -> list[Record]:
+        """
+        Leave out records of partitions that are read from elsewhere now, or went and came back since then.
+
+        The latter are not restored yet: another may have owned them, and what is in hand comes again.
+        """
+        void = {place for place in since if place in moved or not self._assignment.are_kept([place], since)}
+        return [record for record in records if partition_of(record) not in void] if void else records
+
+    async def _restore(self, since: Mapping[TopicPartition, Progress]) -> frozenset[TopicPartition]:
         """
         Bring back what is kept of new partitions; give those that are read from elsewhere now.
 
-        Records of these that are in hand come again, or are in the view.
+        Records of these that are in hand come again, or are in the view. A partition that has not been owned
+        all the time since then, of which `since` is the progress, is left out: its next owner restores it,
+        this worker too, if it came back.
         """
         if self._torn:
             await self._restoring.mend(self._torn, self._steps.planning)
@@ -246,13 +262,11 @@ class Worker:
             self._void = False
         self._steps.renew(await self._retrying(Part.STORE, store.load_epochs))
         moved: dict[TopicPartition, int] = {}
-        progress = self._assignment.progress()
         for number, places in unrestored.items():
-            # Of one that went while another came back its next owner writes; if that is this one, anew.
-            if not self._assignment.are_kept(places, progress):
+            if not self._assignment.are_kept(places, since):
                 continue
             restored = await self._restoring.partition(number, self._steps.planning, has_hole=self._has_hole)
-            if not self._assignment.are_kept(places, progress):
+            if not self._assignment.are_kept(places, since):
                 continue
             for place in places:
                 checkpoint = restored.checkpoints.get(place)
