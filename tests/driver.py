@@ -176,6 +176,10 @@ class Driver:
         self.worker.stop()
         self.run(self.worker.close())
 
+    def restore(self) -> None:
+        """Let the worker bring its partitions back, as it does at the beginning of a turn."""
+        self.run(self.worker._restore(self.worker._assignment.progress()))
+
     @staticmethod
     def run(work: Coroutine[Any, Any, Result]) -> Result:
         """Run something of the worker's to its end."""

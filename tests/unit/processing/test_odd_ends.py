@@ -39,7 +39,7 @@ def test_records_that_come_while_waiting_are_processed_next(monkeypatch: pytest.
 def test_records_that_came_while_waiting_go_with_their_partition(monkeypatch: pytest.MonkeyPatch) -> None:
     """A batch given up takes along what was read behind it; all of it is read again, in order."""
     driver = told(4)
-    driver.run(driver.worker._restore())
+    driver.restore()
     monkeypatch.setattr(driver.log, "pause", lambda _: None)
     _, heir = driver.new_worker()
     joining: list[asyncio.Future[None]] = []

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from service.adapters.memory import MemoryLog
 from service.processing.ports import TopicPartition
+from service.processing.restoring import Restored
 from service.processing.worker import Worker
 from tests.builders import status_reported
 from tests.driver import Driver, with_options
@@ -67,7 +69,7 @@ def test_two_workers_share_the_partitions() -> None:
 def test_a_revocation_waits_for_the_batch_in_hand(call: int) -> None:
     """A second worker joins at each step of a batch: it is finished and committed before anything goes."""
     driver = told(len(STORY))
-    driver.run(driver.worker._restore())
+    driver.restore()
     _, worker = driver.new_worker()
 
     async def story() -> None:
@@ -91,7 +93,7 @@ def test_a_batch_that_takes_too_long_is_not_waited_for(call: int) -> None:
     driver.options = with_options(max_batch_records=len(STORY), drain_budget_s=0)
     driver.crash()
     driver.restart()
-    driver.run(driver.worker._restore())
+    driver.restore()
     _, worker = driver.new_worker()
 
     async def story() -> None:
@@ -121,7 +123,7 @@ def test_what_went_is_forgotten() -> None:
 def test_an_outage_does_not_hold_up_a_rebalance() -> None:
     """A batch that waits for Redis is given up when a partition goes, and read again by who owns it."""
     driver = told(4)
-    driver.run(driver.worker._restore())
+    driver.restore()
     _, worker = driver.new_worker()
 
     async def story() -> None:
@@ -142,7 +144,7 @@ def test_an_outage_does_not_hold_up_a_rebalance() -> None:
 
 def zombie_story(driver: Driver, call: int) -> None:
     """Let the group take a worker for dead in the midst of a batch, an heir finish, and it go on."""
-    driver.run(driver.worker._restore())
+    driver.restore()
     _, heir = driver.new_worker()
     zombie = driver.worker
 
@@ -214,3 +216,31 @@ def test_a_crash_in_a_rebalance_changes_nothing() -> None:
         driver.settle()
 
         assert outcome(driver) == outcome(undisturbed(4))
+
+
+def test_nothing_is_taken_of_a_partition_that_went_and_came_back_while_another_was_restored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is not restored yet, so what is in hand of it would be taken for what comes next."""
+    driver = told(4)
+    assignment, restoring = driver.worker._assignment, driver.worker._restoring
+    first, other = sorted(driver.log.assignment())
+    restore_partition = restoring.partition
+    asked: list[int] = []
+
+    async def restore(number: int, *args: Any, **options: Any) -> Restored:
+        asked.append(number)
+        if asked == [first.partition]:
+            assignment.drop([other])
+            assignment.assign([first, other])
+        return await restore_partition(number, *args, **options)
+
+    monkeypatch.setattr(restoring, "partition", restore)
+    driver.run(driver.worker.turn())
+
+    progress = assignment.progress()
+    assert asked == [first.partition]
+    assert (progress[first].restored, progress[other].restored) == (True, False)
+    assert progress[other].done == 0
+    driver.run(settle(driver.worker))
+    assert outcome(driver) == outcome(undisturbed(4))
