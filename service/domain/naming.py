@@ -66,10 +66,13 @@ def forget_inventories_after(state: EvseState, key: Key) -> None:
 def recompute_port(state: EvseState) -> None:
     """Account for the port again, over all history kept, after the connectors it consists of have changed."""
     changes: list[tuple[Micros, int, TimeClass]] = []
+    oldest = day_of(keep_from(state))
     for index, (uid, track) in enumerate(state.base.tracks.items()):
-        parts = state.history[uid].spans.parts()
-        if track.since and (not parts or parts[0][0]):
-            changes.append((0, index, TimeClass.UP))  # the span since ever was dropped for its age
+        history = state.history[uid]
+        parts = history.spans.parts()
+        if track.since and (not parts or parts[0][0]) and oldest in history.days:
+            # The span since ever was dropped for its age; without a day as old it is missing: nothing seen.
+            changes.append((0, index, TimeClass.UP))
         for start, end, bucket in parts:
             changes.append((start, index, OBSERVED.classes[bucket]))
             changes.append((end, index, TimeClass.UP))
@@ -84,7 +87,6 @@ def recompute_port(state: EvseState) -> None:
         if position + 1 == len(changes) or changes[position + 1][0] > at:
             port.become(at, first_of(current))
     port.pour(state.days_closed * DAY)
-    oldest = day_of(keep_from(state))
     state.unsaved.dropped_days |= {(PORT, day) for day in state.port_days}
     closed = {day: port.days.pop(day) for day in sorted(port.days) if day < state.days_closed}
     state.port_days = PortDays.of({day: classes for day, classes in closed.items() if day >= oldest})

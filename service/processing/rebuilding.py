@@ -101,6 +101,14 @@ class Book:
         for uid, base in self.bases.items():
             self.edges[uid] = storing.edge_of(base.state)
 
+    def forget_bases(self) -> None:
+        """
+        Take no base for one: the ledger was begun anew, and the closed history is not all in it yet.
+
+        A worker that did not know of it may have written bases nevertheless, and that they reach somewhere.
+        """
+        self.bases, self.edges, self.marks = {}, {}, {}
+
     def reached(self, topic_index: int, epoch: int) -> int:
         """Give the offset of a topic before which something is in the bases, of the log of this epoch."""
         return max(

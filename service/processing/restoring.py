@@ -286,6 +286,10 @@ class Restoring:
                     committed=each.committed,
                 )
         book = await self._read(number, planning.epochs)
+        if any(
+            each.commit is not None and each.commit.resend is Resend.HISTORY for each in bearings.values()
+        ):
+            book.forget_bases()
         self.skipping.recall(number, book.skips, planning.epochs)
         marks = {
             place: mark
@@ -324,9 +328,8 @@ class Restoring:
                 losses = (Ingest(self._silent_after, len(self._inputs)), restored.unseen, restored.behind)
                 ingest = with_losses(checkpoint.ingest, *losses, lost=restored.lost)
                 checkpoint = replace(checkpoint, ingest=ingest)
-            if (
-                only_in_view and something
-            ) or topics.has_lost_ledger:  # no mark until the bases of all are written, which is due at once
+            if (only_in_view and something) or topics.has_lost_ledger:
+                # No mark until the bases of all are written, which is due at once.
                 checkpoint = replace(checkpoint, mark=None)
             restored.checkpoints[place] = checkpoint
         restored.resend = _resend(bearings, restored.seek, topics, is_moved=_is_moved(bearings, marks))

@@ -7,7 +7,7 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from service.processing.ports import Commit, Resend, TopicPartition, Unusable
+from service.processing.ports import Commit, Message, Resend, TopicPartition, Unusable
 from tests.builders import event, removed, status_reported
 from tests.driver import Driver, with_options
 from tests.faults import Crash, When
@@ -119,6 +119,38 @@ def test_bases_are_written_anew_though_an_owner_before_says_that_they_stand() ->
     for _ in range(3):
         come_back(driver)
 
+    assert kept(driver) == before
+
+
+def test_bases_that_came_before_the_history_they_need_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An owner before wrote them into the new ledger, and the view is lost before its history is there."""
+    driver = full()
+    views = {uid: driver.view(uid) for uid in ("e1", "e2")}
+    before, written = kept(driver), driver.written("evse.ledger")
+    driver.stop()
+    driver.broker.recreate("evse.ledger")
+    driver.restart()
+
+    async def crash(*_: object) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(driver.worker._steps, "resend", crash)
+        with pytest.raises(Crash):
+            come_back(driver)
+    found = commit_of(driver)
+    assert found is not None
+    assert found.resend is Resend.HISTORY
+    late = [each for each in written if (each.key or b"").startswith((b'["base"', b'["mark"'))]
+    messages = [Message(each.topic, each.partition, each.key, each.value) for each in late]
+    driver.run(driver.publisher.publish(messages))
+    driver.run(driver.log.expel())
+    lose(driver)
+    driver.restart()
+    for _ in range(3):
+        come_back(driver)
+
+    assert {uid: driver.view(uid) for uid in views} == views
     assert kept(driver) == before
 
 
