@@ -53,7 +53,8 @@ class Identity:
         snapshots = {each.snapshots for each in commits} - {""}
         said = ((self._outputs.ledger, ledgers), (self._outputs.snapshots, snapshots))
         ids = await self._look({**epochs.ids, **{topic: min(known) for topic, known in said if known}})
-        ledger, snapshot = (ids.pop(topic, "") for topic, _ in said)
+        # One that is gone for the moment is still the one that was written to: the next is another.
+        ledger, snapshot = (ids.pop(topic, "") or min(known, default="") for topic, known in said)
         return Identified(
             ids,
             ledger,

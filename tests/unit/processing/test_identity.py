@@ -285,6 +285,26 @@ def test_ledger_and_snapshots_deleted_at_once_are_both_written_anew() -> None:
     assert kept(driver) == entries
 
 
+def test_a_ledger_that_is_gone_while_a_partition_comes_is_missed_when_another_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is signed then is which one was written to: else nobody would know that it was another."""
+    driver = full()
+    before, told = kept(driver), driver.broker.id_of
+    driver.stop()
+    with monkeypatch.context() as patch:
+        patch.setattr(driver.broker, "id_of", lambda topic: None if topic == "evse.ledger" else told(topic))
+        driver.restart()
+        driver.run(driver.worker.turn())
+        driver.run(driver.log.expel())
+    driver.broker.recreate("evse.ledger")
+    driver.restart()
+    for _ in range(3):
+        come_back(driver)
+
+    assert kept(driver) == before
+
+
 def test_another_input_topic_stops_the_worker_though_it_is_longer() -> None:
     """By its offsets it could be the one that was processed."""
     driver = Driver()
