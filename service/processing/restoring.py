@@ -229,7 +229,7 @@ class Restoring:
                 )
         restored = Restored(checkpoints, seek, topics=topics)
         restored.resend, restored.until = _resend(bearings, seek, topics), _done_before(bearings)
-        if restored.resend is Resend.HISTORY:
+        if topics.has_lost_ledger or _is_history_due(bearings):
             # The bases went with the old ledger, whatever a worker that did not know of it has said since.
             checkpoints |= {place: replace(each, mark=None) for place, each in checkpoints.items()}
         if topics.has_lost_ledger:
@@ -286,9 +286,8 @@ class Restoring:
                     committed=each.committed,
                 )
         book = await self._read(number, planning.epochs)
-        if any(
-            each.commit is not None and each.commit.resend is Resend.HISTORY for each in bearings.values()
-        ):
+        is_history_due = _is_history_due(bearings)
+        if is_history_due:  # not of a ledger found only now: it may be a copy of the old one, and whole
             book.forget_bases()
         self.skipping.recall(number, book.skips, planning.epochs)
         marks = {
@@ -328,7 +327,7 @@ class Restoring:
                 losses = (Ingest(self._silent_after, len(self._inputs)), restored.unseen, restored.behind)
                 ingest = with_losses(checkpoint.ingest, *losses, lost=restored.lost)
                 checkpoint = replace(checkpoint, ingest=ingest)
-            if (only_in_view and something) or topics.has_lost_ledger:
+            if (only_in_view and something) or topics.has_lost_ledger or is_history_due:
                 # No mark until the bases of all are written, which is due at once.
                 checkpoint = replace(checkpoint, mark=None)
             restored.checkpoints[place] = checkpoint
@@ -453,6 +452,11 @@ def _resend(
     is_short = is_moved or is_read_again or topics.has_lost_snapshots
     least = Resend.LAST_WORDS if is_short else Resend.NOTHING
     return max([least, *(each.resend for each in commits.values())])
+
+
+def _is_history_due(bearings: Mapping[TopicPartition, Bearings]) -> bool:
+    """Tell whether the ledger was begun anew, and what it is to hold of the view is not all in it yet."""
+    return any(each.commit is not None and each.commit.resend is Resend.HISTORY for each in bearings.values())
 
 
 def _done_before(bearings: Mapping[TopicPartition, Bearings]) -> dict[TopicPartition, int]:
