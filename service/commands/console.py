@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service.domain.time import Micros, micros_from
 
@@ -34,6 +35,12 @@ def results() -> Console:
 def notices() -> Console:
     """Give the console for everything else, on standard error."""
     return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def bars(console: Console) -> Progress:
+    """Give the bars by which a long work shows how far it is; none where nobody looks at a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def printable(text: str) -> str:

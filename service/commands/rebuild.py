@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service import maintenance
-from service.commands.console import CommandError, ConfigOption, notices, printable
+from service.commands.console import CommandError, ConfigOption, bars, notices, printable
 from service.commands.repartition import repartition as lay_out_anew
 from service.commands.run import AcceptOption, SkipOption, allowed
 from service.inspection import Findings
@@ -22,46 +21,54 @@ _SHOWN = 10
 """So many EVSEs are named, unless all are asked for."""
 
 
+_NewLogOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--new-log",
+        metavar="TOPIC",
+        help="This input topic was deleted and created again, and has grown beyond what was processed "
+        "since (else it is noticed). May be repeated.",
+    ),
+]
+_YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+_AllOption = Annotated[
+    bool, typer.Option("--all", help="Name every EVSE of which a time is unobserved, however many.")
+]
+_RepartitionOption = Annotated[
+    bool,
+    typer.Option(
+        "--repartition",
+        help="The input topics were given more partitions: lay view, ledger and snapshots out for these. "
+        "Producers and workers must be stopped before.",
+    ),
+]
+_FromPrefixOption = Annotated[
+    str | None,
+    typer.Option(
+        "--from-prefix",
+        metavar="PREFIX",
+        help="With --repartition, where all topics are new ones (as for fewer partitions): the "
+        "TOPIC_PREFIX of those so far.",
+    ),
+]
+_FromTopicOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--from-topic",
+        metavar="TOPIC",
+        help="With --from-prefix: an input topic so far, in the order of INPUT_TOPICS. Default: "
+        "`<prefix>events`. May be repeated.",
+    ),
+]
+
+
 def rebuild(  # noqa: PLR0913, PLR0917 - the options of a command, each named where it is given
-    new_log: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--new-log",
-            metavar="TOPIC",
-            help="This input topic was deleted and created again, and has grown beyond what was processed "
-            "since (else it is noticed). May be repeated.",
-        ),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    every: Annotated[
-        bool, typer.Option("--all", help="Name every EVSE of which a time is unobserved, however many.")
-    ] = False,
-    repartition: Annotated[
-        bool,
-        typer.Option(
-            "--repartition",
-            help="The input topics were given more partitions: lay view, ledger and snapshots out for these. "
-            "Producers and workers must be stopped before.",
-        ),
-    ] = False,
-    from_prefix: Annotated[
-        str | None,
-        typer.Option(
-            "--from-prefix",
-            metavar="PREFIX",
-            help="With --repartition, where all topics are new ones (as for fewer partitions): the "
-            "TOPIC_PREFIX of those so far.",
-        ),
-    ] = None,
-    from_topic: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--from-topic",
-            metavar="TOPIC",
-            help="With --from-prefix: an input topic so far, in the order of INPUT_TOPICS. Default: "
-            "`<prefix>events`. May be repeated.",
-        ),
-    ] = None,
+    new_log: _NewLogOption = None,
+    yes: _YesOption = False,
+    every: _AllOption = False,
+    repartition: _RepartitionOption = False,
+    from_prefix: _FromPrefixOption = None,
+    from_topic: _FromTopicOption = None,
     accept_rejections: AcceptOption = None,
     skip: SkipOption = None,
     config: ConfigOption = None,
@@ -133,8 +140,7 @@ async def _rebuild(settings: Settings, told: frozenset[str], *, yes: bool, every
         console.print(f"The view is made anew from the ledger and the log; {where}.")
         return yes or typer.confirm("Go on?", err=True)
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with bars(console) as bar:
         restored = bar.add_task("partitions restored", total=None, visible=False)
         folded = bar.add_task("log read on", total=None, visible=False)
         said: list[Stage] = []

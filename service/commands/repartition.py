@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, TaskID
 
 from service import maintenance
-from service.commands.console import CommandError, notices
+from service.commands.console import CommandError, bars, notices
 from service.layouts import Prospect
 from service.maintenance import Step
 from service.processing.dead_letters import Allowance
@@ -25,8 +25,7 @@ async def repartition(settings: Settings, before: Settings, allowance: Allowance
             console.print(line)
         return yes or prospect.is_done or typer.confirm("Go on?", err=True)
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+    with bars(console) as progress:
         telling = _Telling(console, progress)
         if not await maintenance.repartition(settings, before, confirm, telling.tell, allowance):
             raise CommandError("nothing was done")
