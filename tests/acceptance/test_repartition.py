@@ -89,24 +89,21 @@ async def last_snapshots(kafka: Kafka, topic: str) -> dict[str, list[tuple[int, 
     return found
 
 
-async def undisturbed(kafka: Kafka, settings: dict[str, str], records: list[Sent]) -> None:
-    """Let a worker of its own take the same records from a topic that had so many partitions at once."""
-    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=NEW)
+async def processed(kafka: Kafka, settings: dict[str, str], partitions: int, records: list[Sent]) -> str:
+    """Let a worker take records to their end, from a new topic with so many partitions; give the topic."""
+    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=partitions)
     await write(kafka, topic, records)
     async with worker(settings=settings) as running:
         await until_committed(running, kafka, settings["GROUP_ID"], ends_of(records))
         assert await running.stop() == 0
+    return topic
 
 
 async def test_all_goes_on_in_more_partitions(kafka: Kafka, settings: dict[str, str], redis_url: str) -> None:
     """What waited is processed, all moves, the worker goes on, and a lost view comes back as it is then."""
-    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=OLD)
     before = placed(story(0, 10), OLD)
     waiting, after, last = story(10, 2), story(12, 3), story(15, 1)
-    await write(kafka, topic, before)
-    async with worker(settings=settings) as running:
-        await until_committed(running, kafka, settings["GROUP_ID"], ends_of(before))
-        assert await running.stop() == 0
+    topic = await processed(kafka, settings, OLD, before)
     await write(kafka, topic, placed(waiting, OLD))
     async with kafka.admin() as admin:
         await admin.create_partitions({topic: NewPartitions(total_count=NEW)})
@@ -134,7 +131,7 @@ async def test_all_goes_on_in_more_partitions(kafka: Kafka, settings: dict[str, 
     other = {**settings, "REDIS_PREFIX": "other", "TOPIC_PREFIX": kafka.unique("other") + "."}
     other["GROUP_ID"] = kafka.unique("group")
     all_of_it = [*story(0, 10), *waiting, *after]
-    await undisturbed(kafka, other, placed(all_of_it, NEW))
+    await processed(kafka, other, NEW, placed(all_of_it, NEW))
     expected = snapshots(redis_url, "other")
     homes = {uid: by_murmur2(uid.encode(), NEW) for uid in UIDS}
     assert snapshots(redis_url) == expected
@@ -164,12 +161,8 @@ async def test_what_a_producer_wrote_that_did_not_know_yet_can_be_sent_again(
     kafka: Kafka, settings: dict[str, str], redis_url: str
 ) -> None:
     """Its dead letters go to where their EVSEs live now."""
-    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=OLD)
     before, stale = placed(story(0, 2), OLD), placed(story(2, 1), OLD)
-    await write(kafka, topic, before)
-    async with worker(settings=settings) as running:
-        await until_committed(running, kafka, settings["GROUP_ID"], ends_of(before))
-        assert await running.stop() == 0
+    topic = await processed(kafka, settings, OLD, before)
     async with kafka.admin() as admin:
         await admin.create_partitions({topic: NewPartitions(total_count=NEW)})
     done = await command("rebuild", "--repartition", "--yes", settings=settings)
@@ -195,12 +188,8 @@ async def test_fewer_partitions_are_had_with_new_topics(
     kafka: Kafka, settings: dict[str, str], redis_url: str
 ) -> None:
     """All is copied to them; what the old ones hold stays."""
-    topic = await kafka.create_topic(settings["TOPIC_PREFIX"] + "events", partitions=NEW)
     before, after = placed(story(0, 3), NEW), placed(story(3, 2), OLD)
-    await write(kafka, topic, before)
-    async with worker(settings=settings) as running:
-        await until_committed(running, kafka, settings["GROUP_ID"], ends_of(before))
-        assert await running.stop() == 0
+    await processed(kafka, settings, NEW, before)
     shown = snapshots(redis_url)
     moved = {**settings, "TOPIC_PREFIX": kafka.unique("moved") + "."}
     new = await kafka.create_topic(moved["TOPIC_PREFIX"] + "events", partitions=OLD)

@@ -44,6 +44,22 @@ def full() -> Driver:
     return driver
 
 
+def crash_and_come_back(driver: Driver, call: int, when: When) -> None:
+    """Let the worker end at a call while it restores what is lost, and the next one end what was begun."""
+
+    async def strike() -> None:
+        await driver.log.expel()
+        raise Crash
+
+    driver.faults.arm(call, when, strike)
+    try:
+        come_back(driver)
+    except Crash:
+        driver.restart()
+    for _ in range(3):
+        come_back(driver)
+
+
 @pytest.mark.parametrize("runs", [True, False], ids=["under a worker", "between two"])
 def test_a_ledger_that_was_deleted_is_written_anew_from_the_view(runs: bool) -> None:
     """Closed days and outages, exclusions, gaps, removals, and the base of every EVSE."""
@@ -85,18 +101,7 @@ def test_a_crash_while_the_ledger_is_written_anew_forgets_nothing(call: int, whe
     driver = full()
     before = kept(driver)
     driver.broker.recreate("evse.ledger")
-
-    async def strike() -> None:
-        await driver.log.expel()
-        raise Crash
-
-    driver.faults.arm(call, when, strike)
-    try:
-        come_back(driver)
-    except Crash:
-        driver.restart()
-    for _ in range(3):
-        come_back(driver)
+    crash_and_come_back(driver, call, when)
 
     assert kept(driver) == before
 
@@ -254,18 +259,7 @@ def test_a_crash_while_snapshots_are_sent_again_forgets_none(call: int, when: Wh
     driver = full()
     before = driver.last_snapshots()
     driver.broker.recreate("evse.snapshots")
-
-    async def strike() -> None:
-        await driver.log.expel()
-        raise Crash
-
-    driver.faults.arm(call, when, strike)
-    try:
-        come_back(driver)
-    except Crash:
-        driver.restart()
-    for _ in range(3):
-        come_back(driver)
+    crash_and_come_back(driver, call, when)
 
     assert driver.last_snapshots() == before
 

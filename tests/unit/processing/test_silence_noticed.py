@@ -46,6 +46,15 @@ def speak(driver: Driver, *uids: str) -> None:
     driver.settle()
 
 
+def go_on_unread(driver: Driver, minutes: int, *uids: str) -> None:
+    """Let chargers send a heartbeat a minute while no worker reads."""
+    for _ in range(minutes):
+        driver.clock.advance(60)
+        now = at(driver.clock.now())
+        for uid in uids:
+            driver.write({"type": "evse.heartbeat", "event_id": now, "evse_uid": uid, "received_at": now})
+
+
 def live(driver: Driver, minutes: int, *uids: str) -> None:
     """Let time pass in which these chargers speak every minute."""
     for _ in range(minutes):
@@ -211,11 +220,7 @@ def test_lag_alone_writes_no_gap_and_declares_nobody() -> None:
     driver = watched()
     live(driver, 30, "a", "b")
     driver.stop()
-    for _ in range(120):
-        driver.clock.advance(60)
-        now = at(driver.clock.now())
-        for uid in "ab":
-            driver.write({"type": "evse.heartbeat", "event_id": now, "evse_uid": uid, "received_at": now})
+    go_on_unread(driver, 120, "a", "b")
     driver.restart()
     driver.settle()
     pass_by(driver, timedelta(seconds=30))
@@ -243,10 +248,7 @@ def test_a_worker_that_starts_tells_whom_it_does_not_declare_yet() -> None:
     driver = watched()
     live(driver, 3, "quiet", "other")
     driver.stop()
-    for _ in range(20):
-        driver.clock.advance(60)
-        now = at(driver.clock.now())
-        driver.write({"type": "evse.heartbeat", "event_id": now, "evse_uid": "other", "received_at": now})
+    go_on_unread(driver, 20, "other")
     driver.restart(with_options(silence=SilenceRules(), max_batch_records=5))
     told = []
     for _ in range(7):
