@@ -51,6 +51,7 @@ async def _kill(run: Run, fault: Fault) -> None:
     if place is None:
         return
     worker = run.workers[place]
+    run.promised.add(place)
     await worker.kill()
     run.count(Kind.KILL, worker.name)
     await asyncio.sleep(fault.lasting_s / 2)
@@ -69,24 +70,35 @@ async def _kill_at_call(run: Run, fault: Fault) -> None:
 
 
 async def _join(run: Run, fault: Fault) -> None:
-    place = run.idle_place()
-    if place is None:
-        await _leave(run, fault)
-        return
-    await run.start_worker(place)
-    run.count(Kind.JOIN, str(place))
+    if not await _has_joined(run):
+        _has_left(run, fault)
 
 
 async def _leave(run: Run, fault: Fault) -> None:
-    place = run.pick(fault.place)
+    if not _has_left(run, fault):
+        await _has_joined(run)
+
+
+async def _has_joined(run: Run) -> bool:
+    """Let one more work, unless each place is taken."""
+    place = run.idle_place()
     if place is None:
-        return
-    if not run.has_company(place):
-        await _join(run, fault)
-        return
+        return False
+    await run.start_worker(place)
+    run.count(Kind.JOIN, str(place))
+    return True
+
+
+def _has_left(run: Run, fault: Fault) -> bool:
+    """Let one leave, unless nobody could take over from it."""
+    place = run.pick(fault.place)
+    if place is None or not run.has_company(place):
+        return False
     worker = run.workers[place]
     run.count(Kind.LEAVE, worker.name)
-    run.beside(_stopped(run, place))
+    run.busy.add(place)
+    run.beside(_stopped(run, place, worker))
+    return True
 
 
 def _was_told_before_it_listened(worker: Worker) -> bool:
@@ -94,9 +106,7 @@ def _was_told_before_it_listened(worker: Worker) -> bool:
     return worker.code == -signal.SIGTERM and not worker.last_words()
 
 
-async def _stopped(run: Run, place: int) -> None:
-    worker = run.workers[place]
-    run.busy.add(place)
+async def _stopped(run: Run, place: int, worker: Worker) -> None:
     if not await worker.stop(_STOP_S):
         run.differs(f"worker {worker.name} did not leave within {_STOP_S:g} s: {worker.last_words()}")
     elif worker.code != 0 and not worker.armed and not _was_told_before_it_listened(worker):

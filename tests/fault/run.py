@@ -59,6 +59,8 @@ class Run:
         self.outcome = Outcome(scenario.seed)
         self.workers: dict[int, Worker] = {}
         self.busy: set[int] = set()
+        self.promised: set[int] = set()
+        """Places at which a worker is about to start: two under one instance id would be another scenario."""
         self._prefix = stage.kafka.unique("evse") + "."
         self._group = stage.kafka.unique("group")
         self.log = InputLog(stage.kafka, self._prefix, self._group)
@@ -93,8 +95,9 @@ class Run:
     # Workers
 
     def idle_place(self) -> int | None:
-        """Give a place without a worker."""
-        return next((place for place in range(PLACES) if place not in self.workers), None)
+        """Give a place without a worker, at which none is about to start."""
+        taken = self.workers.keys() | self.promised
+        return next((place for place in range(PLACES) if place not in taken), None)
 
     def pick(self, place: int) -> int | None:
         """Give the place of a worker to whom nothing is being done, the wanted one or the next."""
@@ -113,6 +116,7 @@ class Run:
 
     async def start_worker(self, place: int) -> None:
         """Let a worker work at a place; one that is not stopped on purpose is started again."""
+        self.promised.add(place)
         births = self._births[place]
         self._births[place] += 1
         name = f"{place}.{births}"
@@ -121,6 +125,7 @@ class Run:
         birth = Birth(self._settings(place), kills, pauses, self._ahead_us)
         worker = await self.stage.nursery.start(name, birth)
         self.workers[place] = worker
+        self.promised.discard(place)
         self.outcome.lines[name] = worker.lines
         self.note(f"worker {name} starts, process {worker.pid}")
         self._keepers.add(asyncio.ensure_future(self._keep(place, worker)))
@@ -132,6 +137,7 @@ class Run:
             del self.workers[place]
         if worker.wanted:
             return
+        self.promised.add(place)
         if worker.armed and worker.code == _SIGKILLED:
             struck = next(line for line in reversed(worker.lines) if line.get("action") == "struck")
             self.count(Kind.KILL_AT_CALL, f"{worker.name} at {struck['call']}")
