@@ -84,6 +84,8 @@ class LedgerMark(_Record):
     """Which log the offset is of."""
     ingest: str
     """Private: what is known of the partition's ingest at that offset."""
+    bases: Count = 0
+    """So many EVSEs have a base in this partition at least; with fewer the mark is of another ledger."""
 
 
 class LedgerEpoch(_Record):

@@ -101,6 +101,7 @@ class _Known:
     uids: set[str] = field(default_factory=set)
     removed: set[str] = field(default_factory=set)
     marks: dict[str, LedgerMark] = field(default_factory=dict)
+    bases: set[str] = field(default_factory=set)
     epochs: Epochs = field(default_factory=Epochs)
 
     def take(self, record: Record) -> None:
@@ -110,7 +111,10 @@ class _Known:
             epochs = read_epochs(record.value)
             if epochs.generation >= self.epochs.generation:  # of one partition the later record holds
                 self.epochs = epochs
-        if len(words) < _WORDS or record.value is None or words[0] == Kind.SKIP:
+        if len(words) < _WORDS or words[0] == Kind.SKIP:
+            return
+        if record.value is None:
+            self._take_tombstone(words)
             return
         if words[0] == Kind.MARK:
             self.marks[words[1]] = read_mark(record.value)
@@ -118,11 +122,21 @@ class _Known:
             self.uids.add(words[1])
             if words[0] == Kind.REMOVAL:
                 self.removed.add(words[1])
+            elif words[0] == Kind.BASE:
+                self.bases.add(words[1])
+
+    def _take_tombstone(self, words: Sequence[str]) -> None:
+        if words[0] == Kind.MARK:
+            self.marks.pop(words[1], None)
+        elif words[0] == Kind.BASE:
+            self.bases.discard(words[1])
 
     def reached(self, topic: str, epochs: Epochs) -> int:
         """Give how far the bases reach in a topic, of the log that these epochs name."""
         mark = self.marks.get(topic)
-        return mark.mark.next_offset if mark is not None and mark.epoch == epochs.of(topic) else 0
+        if mark is None or mark.epoch != epochs.of(topic) or mark.bases > len(self.bases):
+            return 0
+        return mark.mark.next_offset
 
 
 def _newer(one: Epochs, other: Epochs) -> Epochs:

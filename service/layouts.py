@@ -120,6 +120,8 @@ class Told:
         words = ledger.parsed_key(record.key)
         if words[:1] == [Kind.BASE]:
             self.bases.pop((number, words[1]), None)
+        elif words[:1] == [Kind.MARK]:
+            self.marks.pop(TopicPartition(words[1], number), None)
         if record.value is None or not words:
             return
         if words[0] == Kind.BASE:

@@ -176,7 +176,7 @@ class Chores:
         places = [TopicPartition(topic, number) for topic in self._options.topics]
         if uids:
             marks = [progress[place].mark if place in progress else None for place in places]
-            await self._write_bases(uids, marks)
+            self._closing.count(number, await self._write_bases(uids, marks))
             return
         epochs = self._steps.planning.epochs
         marks_now = self._closing.finish(number, epochs)
@@ -196,8 +196,8 @@ class Chores:
             reached={place.topic: one.mark.next_offset for place, one in marks_now.items()},
         )
 
-    async def _write_bases(self, uids: Sequence[str], marks: Sequence[Mark | None]) -> None:
-        """Write the bases of those of these EVSEs that changed since the marks."""
+    async def _write_bases(self, uids: Sequence[str], marks: Sequence[Mark | None]) -> int:
+        """Write the bases of those of these EVSEs that changed since the marks; give how many have one."""
         seen = await self._retrying(Part.STORE, partial(self._ports.store.look, uids))
         changed = [uid for uid, each in seen.items() if changed_since(each.position, marks)]
         await self._steps.load(changed, heard=False)
@@ -207,3 +207,4 @@ class Chores:
         await self._steps.sending.publish(plans, saved_at, self._closing.base)
         self._instruments.based(len(plans))
         self._states.shrink()
+        return len(seen) - len(changed) + len(plans)

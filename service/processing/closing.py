@@ -21,12 +21,13 @@ from service.processing.states import Held
 
 @dataclass(slots=True)
 class _Sweep:
-    """One partition's bases being written: who is left, and what the mark will say."""
+    """One partition's bases being written: who is left, how many have one, and what the mark will say."""
 
     day: int
     reached: Mapping[TopicPartition, int]
     ingest: bytes
     left: list[str]
+    bases: int = 0
 
 
 class Closing:
@@ -72,11 +73,15 @@ class Closing:
             return number, taken
         return None
 
+    def count(self, number: int, bases: int) -> None:
+        """Note that so many more EVSEs of a partition have a base, written now or before."""
+        self._sweeps[number].bases += bases
+
     def finish(self, number: int, epochs: Epochs) -> dict[TopicPartition, LedgerMark]:
         """End a sweep whose bases are all acknowledged, and give its marks by partition."""
         sweep = self._sweeps.pop(number)
         return {
-            place: LedgerMark(Mark(sweep.day, offset), sweep.ingest, epochs.of(place.topic))
+            place: LedgerMark(Mark(sweep.day, offset), sweep.ingest, epochs.of(place.topic), sweep.bases)
             for place, offset in sweep.reached.items()
         }
 

@@ -139,11 +139,17 @@ def holding_from(generation: int, key: bytes | None, value: bytes | None) -> byt
 
 @dataclass(frozen=True, slots=True)
 class LedgerMark:
-    """How far the bases of a partition reach in one topic, and the packed ingest as of there."""
+    """
+    How far the bases of a partition reach in one topic, and the packed ingest as of there.
+
+    `bases`: how many EVSEs have one at least. A ledger that is deleted while a mark is on its way holds it
+    and not the bases: the producer sends it until there is a topic of that name.
+    """
 
     mark: Mark
     ingest: bytes
     epoch: int
+    bases: int = 0
 
 
 def mark_entry(topic: str, each: LedgerMark) -> Entry:
@@ -153,7 +159,13 @@ def mark_entry(topic: str, each: LedgerMark) -> Entry:
         "next_offset": each.mark.next_offset,
         "epoch": each.epoch,
         "ingest": each.ingest.decode(),
+        "bases": each.bases,
     }
+
+
+def no_mark(topic: str) -> Entry:
+    """Make the record after which nothing says how far the bases of a partition reach."""
+    return [Kind.MARK, topic], None
 
 
 _FIRST_DAY = date(1970, 1, 1).toordinal()
@@ -163,7 +175,8 @@ def read_mark(value: bytes) -> LedgerMark:
     """Read the value of a mark."""
     plain = orjson.loads(value)
     day = date.fromisoformat(plain["day"]).toordinal() - _FIRST_DAY
-    return LedgerMark(Mark(day, plain["next_offset"]), plain["ingest"].encode(), plain["epoch"])
+    mark = Mark(day, plain["next_offset"])
+    return LedgerMark(mark, plain["ingest"].encode(), plain["epoch"], plain.get("bases", 0))
 
 
 def epoch_entry(epochs: Epochs) -> Entry:

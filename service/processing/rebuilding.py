@@ -73,13 +73,13 @@ class Book:
                 self.dead.discard(record.key)
         elif kind == Kind.BASE:
             self._take_base(words[1], value)
+        elif kind == Kind.MARK:
+            self._take_mark(words[1], value)
         elif value is None:
             return
         elif kind == Kind.SKIP:
             span, epoch = ledger.read_skip(words[1], record.partition, value)
             self.skips[span] = epoch
-        elif kind == Kind.MARK:
-            self.marks[words[1]] = ledger.read_mark(value)
         elif kind == Kind.EPOCH:
             epochs = ledger.read_epochs(value)
             if epochs.generation >= self.epochs.generation:
@@ -93,6 +93,12 @@ class Book:
         if known is None or known.position.judge(base.position) is not SaveOutcome.STALE:
             self.bases[uid] = base
 
+    def _take_mark(self, topic: str, value: bytes | None) -> None:
+        if value is None:  # it was of a ledger that is gone
+            self.marks.pop(topic, None)
+        else:
+            self.marks[topic] = ledger.read_mark(value)
+
     def find_edges(self) -> None:
         """Leave out bases that do not hold yet, and work out where the history of each other one ends."""
         self.early = {uid for uid, base in self.bases.items() if base.holds_from > self.epochs.generation}
@@ -100,6 +106,11 @@ class Book:
             del self.bases[uid]
         for uid, base in self.bases.items():
             self.edges[uid] = storing.edge_of(base.state)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether a mark speaks of more bases than there are: they were in a ledger that is gone."""
+        return any(mark.bases > len(self.bases) for mark in self.marks.values())
 
     def forget_bases(self) -> None:
         """

@@ -286,8 +286,8 @@ class Restoring:
                     committed=each.committed,
                 )
         book = await self._read(number, planning.epochs)
-        is_history_due = _is_history_due(bearings)
-        if is_history_due:  # not of a ledger found only now: it may be a copy of the old one, and whole
+        is_begun_anew = _is_begun_anew(number, book, bearings)
+        if is_begun_anew:
             book.forget_bases()
         self.skipping.recall(number, book.skips, planning.epochs)
         marks = {
@@ -327,7 +327,7 @@ class Restoring:
                 losses = (Ingest(self._silent_after, len(self._inputs)), restored.unseen, restored.behind)
                 ingest = with_losses(checkpoint.ingest, *losses, lost=restored.lost)
                 checkpoint = replace(checkpoint, ingest=ingest)
-            if (only_in_view and something) or topics.has_lost_ledger or is_history_due:
+            if (only_in_view and something) or topics.has_lost_ledger or is_begun_anew:
                 # No mark until the bases of all are written, which is due at once.
                 checkpoint = replace(checkpoint, mark=None)
             restored.checkpoints[place] = checkpoint
@@ -397,12 +397,18 @@ class Restoring:
         epochs: Epochs,
         said: Epochs | None = None,
     ) -> None:
-        """Say in the ledger from where on its bases will be complete, and of which log, where it does not."""
+        """
+        Say in the ledger from where on its bases will be complete, and of which log, where it does not.
+
+        A mark that came into one that was begun anew is taken out: it tells of the bases of another.
+        """
         messages = []
         if said != epochs:
             messages.append(self._topics.entry(number, ledger.epoch_entry(epochs)))
         for place, checkpoint in restored.checkpoints.items():
-            if place not in marks and checkpoint.mark is not None:
+            if checkpoint.mark is None and restored.topics.has_lost_ledger:
+                messages.append(self._topics.entry(number, ledger.no_mark(place.topic)))
+            elif place not in marks and checkpoint.mark is not None:
                 mark = LedgerMark(checkpoint.mark, checkpoint.ingest, epochs.of(place.topic))
                 messages.append(self._topics.entry(number, ledger.mark_entry(place.topic, mark)))
         if messages:
@@ -457,6 +463,21 @@ def _resend(
 def _is_history_due(bearings: Mapping[TopicPartition, Bearings]) -> bool:
     """Tell whether the ledger was begun anew, and what it is to hold of the view is not all in it yet."""
     return any(each.commit is not None and each.commit.resend is Resend.HISTORY for each in bearings.values())
+
+
+def _is_begun_anew(number: int, book: Book, bearings: Mapping[TopicPartition, Bearings]) -> bool:
+    """
+    Tell whether a ledger that was begun anew lacks bases, or the history that they need.
+
+    One that is only now found to be another than before may be a copy of it, and whole: it is counted.
+    """
+    if book.is_short:
+        _log.warning(
+            "The ledger lacks bases that it speaks of, which were in one that was deleted: none is used.",
+            action="bases_missing",
+            partition=number,
+        )
+    return book.is_short or _is_history_due(bearings)
 
 
 def _done_before(bearings: Mapping[TopicPartition, Bearings]) -> dict[TopicPartition, int]:

@@ -6,6 +6,7 @@ and the ledger, which is deleted.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 
@@ -118,10 +119,15 @@ class InputLog:
 
 
 def marks_of(ledger: Iterable[Record], topic: str) -> dict[int, int]:
-    """Give how far the bases of each partition reach."""
-    newest = {
-        record.partition: record.value
-        for record in ledger
-        if parsed_key(record.key) == [Kind.MARK, topic] and record.value is not None
+    """Give how far the bases of each partition reach; a mark without its bases is of another ledger."""
+    newest: dict[tuple[int, bytes], bytes | None] = {}
+    for record in ledger:
+        newest[record.partition, record.key or b""] = record.value
+    said = {place: value for place, value in newest.items() if value is not None}
+    bases = Counter(number for number, key in said if parsed_key(key)[:1] == [Kind.BASE])
+    marks = {
+        number: read_mark(value)
+        for (number, key), value in said.items()
+        if parsed_key(key) == [Kind.MARK, topic]
     }
-    return {number: read_mark(value).mark.next_offset for number, value in newest.items()}
+    return {number: mark.mark.next_offset for number, mark in marks.items() if mark.bases <= bases[number]}

@@ -71,6 +71,7 @@ class Worker:
         """End it in order; tell whether that came within the time, and kill it otherwise."""
         self.wanted = True
         self.signal(signal.SIGTERM)
+        self.signal(signal.SIGCONT)  # a pause may have come when nobody waited for it any more
         try:
             async with asyncio.timeout(within_s):
                 await self.ended.wait()

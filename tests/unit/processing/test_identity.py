@@ -159,6 +159,43 @@ def test_bases_that_came_before_the_history_they_need_are_none(monkeypatch: pyte
     assert kept(driver) == before
 
 
+def test_a_mark_that_came_without_its_bases_is_none() -> None:
+    """
+    It was on its way when the ledger was deleted; the view is lost when the history is there, and no base is.
+
+    The log is whole, so nothing is lost.
+    """
+    driver = full()
+    views = {uid: driver.view(uid) for uid in ("e1", "e2")}
+    before, written = kept(driver), driver.written("evse.ledger")
+    driver.broker.recreate("evse.ledger")
+    late = [each for each in written if (each.key or b"").startswith(b'["mark"')]
+    messages = [Message(each.topic, each.partition, each.key, each.value) for each in late]
+    driver.run(driver.publisher.publish(messages))
+    lose(driver)
+    for _ in range(3):
+        come_back(driver)
+
+    assert {uid: driver.view(uid) for uid in views} == views
+    assert kept(driver) == before
+
+
+def test_a_mark_that_came_without_its_bases_goes_when_the_ledger_is_written_anew() -> None:
+    """So that it cannot be taken for one of what is written next."""
+    driver = full()
+    driver.stop()
+    written = driver.written("evse.ledger")
+    driver.broker.recreate("evse.ledger")
+    late = [each for each in written if (each.key or b"").startswith(b'["mark"')]
+    messages = [Message(each.topic, each.partition, each.key, each.value) for each in late]
+    driver.run(driver.publisher.publish(messages))
+    driver.restart()
+    while (found := commit_of(driver)) is None or found.resend is not Resend.HISTORY:
+        driver.run(driver.worker.turn())
+
+    assert '["mark","evse.events"]' not in kept(driver)
+
+
 def test_a_ledger_lost_with_the_view_after_a_rebuild_costs_nothing_while_the_log_is_the_first() -> None:
     """The group's commits know of the rebuild, and that no other log went before."""
     driver = Driver(options=with_options(tick_interval_s=0.0))
