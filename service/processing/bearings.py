@@ -66,6 +66,12 @@ class Bearings:
         return self.known is not None and self.known >= self.begin
 
     @property
+    def tells_something(self) -> bool:
+        """Whether view or group know that anything was ever processed."""
+        is_in_view = self.known is not None or self.left is not None
+        return is_in_view or self.is_new or (self.commit is not None and not self.is_set_by_hand)
+
+    @property
     def is_forgotten(self) -> bool:
         """Whether neither view nor group know anything: where the ledger does, the log may be another one."""
         return self.commit is None and self.known is None and self.left is None and not self.is_new

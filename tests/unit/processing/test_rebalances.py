@@ -11,7 +11,7 @@ import pytest
 
 from service.adapters.memory import MemoryLog
 from service.processing.ports import TopicPartition
-from service.processing.restoring import Restored
+from service.processing.restored import Restored
 from service.processing.worker import Worker
 from tests.builders import status_reported
 from tests.driver import Driver, with_options
