@@ -4,8 +4,9 @@ What comes in: the events of the input log, told apart by `type`.
 The key of a record is the EVSE's `uid` in UTF-8. The value is one of these events as JSON; CloudEvents 1.0,
 binary or structured, may carry what the event lacks: `id` for `event_id`, `type` (a prefix before our name is
 dropped), `source`, `time` for `occurred_at`, `subject` for `evse_uid`. Null for an optional field equals
-absence, unknown fields are ignored, and an enum value that is not known never costs the event. This module
-knows no clock: what a time is worth is decided where the event is received.
+absence, unknown fields are ignored, and an enum value that is not known never costs the event; of a text the
+first 255 characters are kept. This module knows no clock: what a time is worth is decided where the event is
+received.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from schemas.evse import EVSE
-from schemas.fields import Bool, Number, Time, Uid, open_enum
+from schemas.fields import Bool, Number, Text, Time, Uid, open_enum
 from schemas.vocabulary import EventType, ExclusionReason, Status
 
 _STATUSES = frozenset(status.value for status in Status)
@@ -41,7 +42,7 @@ class EventBase(BaseModel):
     received_at: Time | None = None
     """When the first of our systems received it. Where it is before 2010 or more than 5 minutes after the
     record's own timestamp, that one counts instead."""
-    source: str | None = None
+    source: Text | None = None
     """Who says so: a back end, a gateway, an operator. Any text; events of one EVSE may have several."""
 
 
@@ -69,11 +70,11 @@ class StatusEvent(EventBase):
 
     status: Annotated[Status, open_enum(Status)]
     """The status now. A word that is not known becomes UNKNOWN and is kept as `raw_status`."""
-    raw_status: str | None = None
+    raw_status: Text | None = None
     """The status in the words of the charger's own protocol, for example `SuspendedEV`."""
-    error_code: str | None = None
+    error_code: Text | None = None
     """Error code of the charger's protocol, for example `GroundFailure`. Any text."""
-    vendor_error_code: str | None = None
+    vendor_error_code: Text | None = None
     """Error code of the vendor. Any text."""
 
     @model_validator(mode="before")
@@ -100,7 +101,7 @@ class ConnectorOnline(EventBase):
     """`uid` of the connector; absent: all connectors of the EVSE, those first named later included."""
     online: Bool | None
     """true or false; null, which must be written, where the operator does not support it."""
-    reason: str | None = None
+    reason: Text | None = None
     """Why. The word `silence` is the worker's own: nothing was heard for too long."""
     last_seen_at: Time | None = None
     """With the reason `silence`: the last sign of life. One between it and `occurred_at` makes the event
@@ -160,7 +161,7 @@ class ExclusionDeclared(EventBase):
     none is given."""
     connector_uids: tuple[Uid, ...] | None = None
     """The connectors it is about; absent: all of the EVSE."""
-    note: str | None = None
+    note: Text | None = None
     """Anything more, for people."""
 
     @model_validator(mode="before")

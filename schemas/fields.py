@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, Strict, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 MAX_UID_LENGTH = 255
@@ -30,6 +30,18 @@ def is_uid(word: object) -> bool:
     """Tell whether a value is a good identifier."""
     return isinstance(word, str) and len(word) <= MAX_UID_LENGTH and _IS_UID.match(word) is not None
 
+
+MAX_TEXT_LENGTH = 255
+"""Characters that are kept of a charger's text: thousands of reports are kept of an EVSE, and its snapshot
+has texts of each connector, so that without a bound a few would be more than any topic takes."""
+
+
+def _cut(text: str) -> str:
+    return text[:MAX_TEXT_LENGTH]
+
+
+Text = Annotated[str, AfterValidator(_cut)]
+"""Any text. One that is longer than 255 characters costs the event nothing: its beginning is kept."""
 
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ]((?:[01]\d|2[0-3]):[0-5]\d:)([0-5]\d|60)(\.\d+)?"

@@ -18,7 +18,7 @@ from service.domain.inventory import Exclusion, Gap, Inventory
 from service.domain.naming import forget_connectors_after, forget_inventories_after, name_connector
 from service.domain.outcomes import Folded, Transition
 from service.domain.recent import Placed, Step
-from service.domain.rules import Rules
+from service.domain.rules import MOST_CONNECTORS, Rules
 from service.domain.state import EvseState
 from service.domain.summary import roll_up
 from service.domain.time import MINUTE, Micros
@@ -217,6 +217,9 @@ def _report(
     is_gone = state.removed_from is not None and key > state.removed_from
     if connector_uid is not None and is_gone and connector_uid not in state.base.tracks:
         return _Change(Verdict.REFRESHED, corrected=recent.place(state, items).changed)
+    if connector_uid is not None and _is_one_too_many(state, connector_uid):
+        placed = recent.place(state, _items(event, sign, None))
+        return _Change(Verdict.REFRESHED, corrected=placed.changed)
     named = connector_uid is not None and name_connector(state, connector_uid, key)
     if named:
         before = _tracks(state)
@@ -226,6 +229,12 @@ def _report(
     return _Change(
         verdict, corrected=placed.changed, publish=moved or bool(placed.changed), steps=placed.steps
     )
+
+
+def _is_one_too_many(state: EvseState, connector_uid: str) -> bool:
+    """Tell whether an EVSE has so many connectors that another one is none."""
+    tracks = state.base.tracks
+    return len(tracks) >= MOST_CONNECTORS and connector_uid not in tracks
 
 
 def _is_newest(state: EvseState, effect: Item) -> bool:

@@ -22,6 +22,14 @@ WINDOW_DAYS = 30
 """The published window starts at midnight UTC of this many days before `as_of`."""
 
 
+MOST_CONNECTORS = 100
+"""
+So many connectors an EVSE gets by being spoken of, or by one inventory.
+
+Whoever counts them up without end would let state and snapshot grow beyond what any topic takes.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """

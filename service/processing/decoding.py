@@ -17,9 +17,10 @@ from pydantic import ValidationError
 from schemas import events as wire
 from schemas.errors import describe, is_missing, path_of, remedy_of
 from schemas.evse import EVSE, FieldWarning, StructureError, parse_evse
-from schemas.fields import is_uid
+from schemas.fields import MAX_TEXT_LENGTH, is_uid
 from schemas.vocabulary import EventType, RejectionReason, Status
 from service.domain import events as domain
+from service.domain.rules import MOST_CONNECTORS
 from service.domain.time import Micros, micros_from
 from service.processing.clocks import apply_clock_rules
 from service.processing.envelope import Document, open_envelope, our_name, reconcile
@@ -148,6 +149,9 @@ def _with_inventory(document: Document, warnings: list[FieldWarning]) -> Documen
         field = f"evse.{failed.field}".rstrip(".")
         reason = RejectionReason.MISSING_FIELD if failed.missing else RejectionReason.INVALID_FIELD
         raise Rejected(reason, f"{field} {failed.remedy}", field) from None
+    if len(evse.connectors or ()) > MOST_CONNECTORS:
+        message = f"evse.connectors must have at most {MOST_CONNECTORS}, has {len(evse.connectors or ())}"
+        raise Rejected(RejectionReason.INVALID_FIELD, message, "evse.connectors")
     if evse.uid != uid:
         message = f"evse.uid must equal evse_uid, {describe(uid)}, is {describe(evse.uid)}"
         raise Rejected(RejectionReason.INVALID_FIELD, message, "evse.uid")
@@ -211,6 +215,10 @@ def _micros(moment: datetime | None) -> Micros | None:
     return None if moment is None else micros_from(moment)
 
 
+def _raw(word: str) -> str:
+    return word[:MAX_TEXT_LENGTH]
+
+
 Fields = dict[str, Any]
 
 
@@ -225,7 +233,7 @@ def _inventory(evse: EVSE) -> tuple[Fields, dict[str, Fields] | None, dict[str, 
         c.uid: c.model_dump(mode="json", exclude_none=True, exclude=_IGNORED) for c in evse.connectors
     }
     statuses = {
-        c.uid: (STATUSES.get(c.status, Status.UNKNOWN), None if c.status in STATUSES else c.status)
+        c.uid: (STATUSES.get(c.status, Status.UNKNOWN), None if c.status in STATUSES else _raw(c.status))
         for c in evse.connectors
         if c.status is not None
     }

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from schemas.events import LONGEST_INTERVAL_S
-from schemas.fields import is_uid, parse_time
+from schemas.fields import MAX_TEXT_LENGTH, is_uid, parse_time
 from schemas.vocabulary import EventType, Status
 from service.domain import events as domain
 from service.domain.time import Micros, micros_from
@@ -65,7 +65,7 @@ def _is_known_uid(word: Any) -> bool:
 
 
 def _is_text(word: Any) -> bool:
-    return word is None or type(word) is str
+    return word is None or (type(word) is str and len(word) <= MAX_TEXT_LENGTH)
 
 
 def _micros(text: Any) -> Micros | None:

@@ -154,7 +154,7 @@ TIMES = st.sampled_from(
     ]
 )
 WORDS: Any = st.sampled_from(
-    ["AVAILABLE", "Faulted", "c1", "", "\n", "charger-1", "charger-2", "silence", None, 1, []]
+    ["AVAILABLE", "Faulted", "c1", "", "\n", "charger-1", "charger-2", "silence", "x" * 256, None, 1, []]
 )
 FIELDS = {
     "event_id": WORDS,

@@ -349,6 +349,37 @@ def test_the_largest_value_that_is_read_is_a_setting() -> None:
     assert rejected(value, max_bytes=len(value) - 1).reason is RejectionReason.TOO_LARGE
 
 
+@pytest.mark.parametrize("name", ["source", "raw_status", "error_code", "vendor_error_code"])
+def test_of_a_text_the_beginning_is_kept(name: str) -> None:
+    """A charger that tells a novel costs nobody memory, nor itself its event."""
+    whole, longer = (good({**STATUS, name: "é" * length}) for length in (255, 256))
+
+    assert getattr(whole, name) == "é" * 255
+    assert longer == whole
+
+
+def test_a_status_that_nobody_knows_is_kept_by_its_beginning() -> None:
+    """Told by the charger or by its inventory."""
+    told = good({**STATUS, "status": "x" * 300})
+    listed = good(upserted({"connectors": [{"uid": "c1", "status": "x" * 300}]}))
+
+    assert isinstance(told, domain.StatusReported)
+    assert isinstance(listed, domain.InventoryUpserted)
+    assert told.raw_status == "x" * 255
+    assert listed.statuses == {"c1": (Status.UNKNOWN, "x" * 255)}
+
+
+def test_an_inventory_names_a_hundred_connectors_at_most() -> None:
+    """Each has a state of its own, and its place in every snapshot."""
+    connectors = [{"uid": f"c{number}"} for number in range(101)]
+
+    refused = rejected(upserted({"connectors": connectors}))
+
+    assert isinstance(good(upserted({"connectors": connectors[:100]})), domain.InventoryUpserted)
+    assert refused.reason is RejectionReason.INVALID_FIELD
+    assert refused.message == "evse.connectors must have at most 100, has 101"
+
+
 def test_unknown_fields_are_ignored_however_deep() -> None:
     """Producers may know more than we do."""
     value = orjson.dumps(STATUS)[:-1] + b',"future":' + b"[" * 1000 + b"]" * 1000 + b"}"

@@ -238,6 +238,19 @@ def test_a_snapshot_too_large_for_the_topic_stops_the_worker() -> None:
     assert driver.committed() == {0: 0}
 
 
+def test_no_text_of_a_charger_makes_its_snapshot_too_large() -> None:
+    """Two of half a mebibyte would: the worker would stop at them, and at each start again."""
+    driver = Driver(max_message_bytes=1 << 20)
+    driver.pipe(
+        status_reported("AVAILABLE", "12:00", connector="c1", event_id="1", raw_status="x" * 600_000),
+        status_reported("AVAILABLE", "12:01", connector="c2", event_id="2", raw_status="x" * 600_000),
+    )
+
+    [c1, c2] = driver.view()["connectors"]
+    assert (c1["raw_status"], c2["raw_status"]) == ("x" * 255, "x" * 255)
+    assert driver.committed() == {0: 2}
+
+
 def test_an_evse_out_of_its_partition_is_a_dead_letter() -> None:
     """Its state and its offset stay those of its own partition."""
     driver = Driver(partitions=2)
