@@ -49,6 +49,26 @@ def test_settings_and_alerts_exist() -> None:
     assert set(re.findall(r"EvseStatus[A-Z]\w+", text)) - alerts - {"EvseStatusDelayBudgetBurns"} == set()
 
 
+def test_each_alert_is_told_to_whom_it_concerns() -> None:
+    """As its label has it; pages before tickets."""
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(workers|producers|chargers)` \|.*?\| (.*) \|$", text, re.MULTILINE)
+    told = {
+        (alert, concerns, severity)
+        for concerns, alerts in rows
+        for severity, some in zip(
+            ("page", "ticket"), re.split(r"; as (?:a ticket|tickets) ", alerts), strict=True
+        )
+        for alert in re.findall(r"`(\w+)`", some)
+    }
+
+    assert told == {
+        (rule["alert"], rule["labels"]["concerns"], rule["labels"]["severity"])
+        for rule in rules()
+        if "alert" in rule
+    }
+
+
 def test_the_memory_is_that_of_the_command() -> None:
     """And the defaults of the chart are enough for what they are said to be."""
     text = (DEPLOY / "README.md").read_text(encoding="utf-8")

@@ -69,6 +69,7 @@ def test_an_alert_says_what_is_wrong_and_leads_to_its_runbook(alert: str) -> Non
     page = ROOT / rule["annotations"]["runbook_url"]
 
     assert rule["labels"]["severity"] in {"page", "ticket"}
+    assert rule["labels"]["concerns"] in {"workers", "producers", "chargers"}
     assert rule["annotations"]["summary"].endswith(".")
     assert page == RUNBOOKS / f"{alert}.md"
     lines = page.read_text(encoding="utf-8").splitlines()
