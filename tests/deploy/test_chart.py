@@ -13,7 +13,7 @@ from kubernetes_validate.utils import validate
 
 from service.dashboard.gate import LIVE
 from service.durations import parse_duration
-from service.settings import Settings
+from service.settings import Settings, load_settings
 from tests.deploy.files import DEPLOY, RULES, load, run, tool
 from tests.deploy.render import CHART, KUBERNETES, RENDERED, VALUES, documents, source_hash, template, written
 
@@ -161,7 +161,10 @@ def test_probes_ask_the_worker_what_they_mean(name: str) -> None:
 @each_name
 def test_the_page_is_probed_without_a_token(name: str) -> None:
     """By the one address that wants none."""
-    assert container(one(name, "Deployment"))["readinessProbe"]["httpGet"]["path"] == LIVE
+    page = container(one(name, "Deployment"))
+
+    assert page["readinessProbe"]["httpGet"]["path"] == LIVE
+    assert page["livenessProbe"]["httpGet"]["path"] == LIVE
 
 
 @each_name
@@ -222,6 +225,23 @@ def test_lag_that_stays_asks_for_no_worker() -> None:
         one("everything", "TriggerAuthentication")["metadata"]["name"]
     }
     assert "replicas" not in one("everything", "StatefulSet")["spec"]
+
+
+def test_an_installation_with_its_own_prefix_reads_and_scales_by_its_own_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the worker has it: without INPUT_TOPICS it is `<prefix>events`."""
+    chosen = ["--set", "settings.TOPIC_PREFIX=depot.", "--set", "autoscaling.enabled=true"]
+    found = {
+        each["kind"]: each for each in documents(template(tool("helm", HELM), "default", *chosen).stdout)
+    }
+    variables = environment(found["StatefulSet"])
+    for name, text in variables.items():
+        if isinstance(text, str):
+            monkeypatch.setenv(name, text)
+
+    [trigger] = found["ScaledObject"]["spec"]["triggers"]
+    assert load_settings().input_topics == (trigger["metadata"]["topic"],) == ("depot.events",)
 
 
 def test_the_worker_is_reached_by_prometheus_and_reaches_kafka_and_redis() -> None:

@@ -26,6 +26,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
+{{/* What the workers read, as they understand the settings. */}}
+{{- define "evse-status.input-topics" -}}
+{{- .Values.settings.INPUT_TOPICS | default (printf "%sevents" (.Values.settings.TOPIC_PREFIX | default "evse.")) -}}
+{{- end -}}
+
 {{/* What both need to find the view; .secret is the secret that holds the URL, or empty. */}}
 {{- define "evse-status.redis-env" -}}
 - name: EVSE_STATUS_REDIS_URL
