@@ -29,7 +29,14 @@ from service.adapters.prometheus import PrometheusInstruments
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_cluster import RedisClusterProbe, RedisClusterViewStore
 from service.adapters.redis_connection import RedisProbe
-from service.adapters.topic_rules import DEAD_LETTER_MARGIN, DEFAULT_MESSAGE_BYTES, Cleanup, OutputTopic
+from service.adapters.topic_rules import (
+    DEAD_LETTER_MARGIN,
+    DEFAULT_MESSAGE_BYTES,
+    LEDGER_BYTES,
+    SNAPSHOT_BYTES,
+    Cleanup,
+    OutputTopic,
+)
 from service.kafka_access import kafka_security
 from service.life import Life, LoopGuard, run_watched, stop_at_signals
 from service.processing.dead_letters import NOTHING, Allowance, Skips
@@ -54,11 +61,14 @@ _AGAIN_S = 2.0
 
 
 def kafka_publisher(settings: Settings, largest_input: int = DEFAULT_MESSAGE_BYTES) -> KafkaPublisher:
-    """Build what writes to topics; the largest record of the input, in bytes, fits in a dead letter."""
+    """
+    Build what writes to topics: dead letters with the largest record of the input, in bytes, and the largest
+    state of an EVSE. What a topic takes of it is the topic's setting.
+    """
     return KafkaPublisher(
         KafkaPublisherSettings(
             settings.kafka_bootstrap_servers,
-            max_request_size=largest_input + DEAD_LETTER_MARGIN,
+            max_request_size=max(largest_input + DEAD_LETTER_MARGIN, LEDGER_BYTES),
             security=kafka_security(settings),
         )
     )
@@ -102,10 +112,12 @@ def topics_settings(settings: Settings) -> KafkaTopicsSettings:
         settings.kafka_bootstrap_servers,
         settings.input_topics,
         outputs=(
-            OutputTopic(settings.snapshots_topic, Cleanup.COMPACT),
+            OutputTopic(
+                settings.snapshots_topic, Cleanup.COMPACT, carries_input=True, least_bytes=SNAPSHOT_BYTES
+            ),
             OutputTopic(settings.transitions_topic, Cleanup.DELETE),
             OutputTopic(settings.dead_letters_topic, Cleanup.DELETE, carries_input=True),
-            OutputTopic(settings.ledger_topic, Cleanup.COMPACT, carries_input=True),
+            OutputTopic(settings.ledger_topic, Cleanup.COMPACT, carries_input=True, least_bytes=LEDGER_BYTES),
         ),
         allowed_lateness_us=micros_of(settings.allowed_lateness),
         create=settings.create_topics,

@@ -131,8 +131,8 @@ class _Cluster:
     async def create(self, output: OutputTopic, partitions: int, largest_input: int) -> Finding | None:
         """Create a topic, with the broker's own replication factor; give what went wrong."""
         config = {"cleanup.policy": str(output.cleanup)}
-        if output.carries_input:
-            config["max.message.bytes"] = str(largest_input + rules.DEAD_LETTER_MARGIN)
+        if room := output.room(largest_input):
+            config["max.message.bytes"] = str(room)
         # -1, and an empty assignment so that the client takes it: default.replication.factor of the broker.
         new = NewTopic(output.name, partitions, -1, replica_assignments={}, topic_configs=config)
         response: Any = await self._patience.answer(self._client.create_topics([new]))

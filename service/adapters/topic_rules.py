@@ -15,6 +15,16 @@ from service.domain.time import DAY, Micros
 DEAD_LETTER_MARGIN = 65_536
 """Bytes that a dead letter may be larger than the record it was: the producer's limit has them too."""
 
+SNAPSHOT_BYTES = 2 << 20
+"""Room for an inventory of a mebibyte, and for what is told of as many connectors as an EVSE may have."""
+
+LEDGER_BYTES = 8 << 20
+"""
+Room for the whole state of an EVSE that has as many recent reports as may be kept, each as long as it may be.
+
+Some 200 kB with what chargers really send: it is compressed. One that did not fit would stop its worker.
+"""
+
 DEFAULT_MESSAGE_BYTES = 1_048_588
 """Kafka's own `max.message.bytes`, assumed where it cannot be read."""
 
@@ -34,11 +44,21 @@ class Cleanup(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutputTopic:
-    """One of the worker's own topics. `carries_input`: its messages hold whole records of the input."""
+    """
+    One of the worker's own topics.
+
+    `carries_input`: its messages hold whole records of the input. `least_bytes`: what has to fit in any case;
+    0: what brokers take by themselves is enough.
+    """
 
     name: str
     cleanup: Cleanup
     carries_input: bool = False
+    least_bytes: int = 0
+
+    def room(self, largest_input: int) -> int:
+        """Give the largest message, in bytes, that has to fit; 0 where that need not be said."""
+        return max(largest_input + DEAD_LETTER_MARGIN if self.carries_input else 0, self.least_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,11 +166,14 @@ def judge_output(topic: Topic, output: OutputTopic, largest_input: int) -> Itera
             f"{_ALTER} {topic.name} --add-config min.insync.replicas=2",
             grave=False,
         )
-    needed = largest_input + DEAD_LETTER_MARGIN
-    if output.carries_input and topic.max_message_bytes < needed:
+    needed = output.room(largest_input)
+    if topic.max_message_bytes < needed:
+        then = (
+            "an EVSE that needs more stops its worker" if output.least_bytes else "larger ones are cut short"
+        )
         yield Finding(
-            f"topic {topic.name} takes messages of {topic.max_message_bytes} bytes, so the largest dead "
-            f"letters are cut short: {_ALTER} {topic.name} --add-config max.message.bytes={needed}",
+            f"topic {topic.name} takes messages of {topic.max_message_bytes} bytes, so {then}: "
+            f"{_ALTER} {topic.name} --add-config max.message.bytes={needed}",
             grave=False,
         )
 

@@ -10,8 +10,11 @@ import pytest
 from aiokafka.admin import NewPartitions
 
 from service.adapters.kafka_admin import KafkaTopicsSettings, TopicsReport, check_topics, touch_topics
-from service.adapters.topic_rules import Cleanup, OutputTopic
-from service.processing.ports import Unavailable, Unusable
+from service.adapters.kafka_ledger import KafkaLedger
+from service.adapters.topic_rules import LEDGER_BYTES, Cleanup, OutputTopic
+from service.app import kafka_publisher, reader_settings, topics_settings
+from service.processing.ports import Message, Unavailable, Unusable
+from service.settings import Settings
 from tests.contract.brokers import TURNS
 from tests.processes import free_port
 from tests.services import Kafka
@@ -167,3 +170,23 @@ async def test_no_broker_is_unavailable() -> None:
     for ask in (check_topics, touch_topics):
         with pytest.raises(Unavailable):
             await ask(nobody)
+
+
+async def test_the_largest_state_of_an_evse_goes_through_the_ledger(kafka: Kafka) -> None:
+    """A worker whose bases do not fit would stop at the end of each day."""
+    prefix = kafka.unique("fleet") + "."
+    settings = Settings(kafka_bootstrap_servers=(kafka.bootstrap_servers,), topic_prefix=prefix)
+    await kafka.create_topic(prefix + "events", partitions=1, config={"retention.ms": "-1"})
+    (await seen(topics_settings(settings))).require()
+    base = b"x" * (LEDGER_BYTES - 1_000)
+
+    publisher = kafka_publisher(settings)
+    await publisher.start()
+    try:
+        await publisher.publish([Message(settings.ledger_topic, 0, b"base", base)])
+    finally:
+        await publisher.stop()
+
+    ledger = KafkaLedger(reader_settings(settings), settings.ledger_topic)
+    read = [len(record.value or b"") async for piece in ledger.read(0) for record in piece]
+    assert read == [len(base)]

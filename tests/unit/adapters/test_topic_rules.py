@@ -6,6 +6,7 @@ import pytest
 
 from service.adapters.topic_rules import (
     DEFAULT_MESSAGE_BYTES,
+    LEDGER_BYTES,
     Cleanup,
     OutputTopic,
     Topic,
@@ -92,6 +93,20 @@ def test_dead_letters_want_room_for_the_whole_record() -> None:
     assert not finding.grave
     assert "max.message.bytes=1065536" in finding.text
     assert list(judge_output(topic, DEAD_LETTERS, 1_000_000 - 65_536)) == []
+
+
+def test_the_ledger_wants_room_for_the_largest_state() -> None:
+    """Whatever the input takes: less is a warning, since most never come near it."""
+    ledger = OutputTopic("evse.ledger", Cleanup.COMPACT, least_bytes=LEDGER_BYTES)
+    config = {"cleanup.policy": "compact"}
+
+    (finding,) = judge_output(Topic("evse.ledger", 1, config), ledger, 1_000)
+
+    assert not finding.grave
+    assert "stops its worker" in finding.text
+    assert "max.message.bytes=8388608" in finding.text
+    roomy = {**config, "max.message.bytes": "8388608"}
+    assert list(judge_output(Topic("evse.ledger", 1, roomy), ledger, 9_000_000)) == []
 
 
 def test_replicas_that_need_not_be_in_sync_are_a_warning() -> None:

@@ -60,11 +60,11 @@ def test_the_topics_follow_the_prefix() -> None:
     wanted = topics_settings(Settings(topic_prefix="fleet.", create_topics=False))
 
     assert list(wanted.inputs) == ["fleet.events"]
-    assert [(one.name, one.cleanup, one.carries_input) for one in wanted.outputs] == [
-        ("fleet.snapshots", Cleanup.COMPACT, False),
-        ("fleet.transitions", Cleanup.DELETE, False),
-        ("fleet.dead-letters", Cleanup.DELETE, True),
-        ("fleet.ledger", Cleanup.COMPACT, True),
+    assert [(one.name, one.cleanup, one.room(1_000_000)) for one in wanted.outputs] == [
+        ("fleet.snapshots", Cleanup.COMPACT, 2 << 20),
+        ("fleet.transitions", Cleanup.DELETE, 0),
+        ("fleet.dead-letters", Cleanup.DELETE, 1_065_536),
+        ("fleet.ledger", Cleanup.COMPACT, 8 << 20),
     ]
     assert wanted.allowed_lateness_us == 48 * HOUR_US
     assert not wanted.create
