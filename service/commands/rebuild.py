@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Coroutine, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,8 @@ from service.commands.repartition import repartition as lay_out_anew
 from service.commands.run import AcceptOption, SkipOption, allowed
 from service.inspection import Findings
 from service.logs import configure_logs
+from service.processing.dead_letters import TooManyRejections
+from service.processing.planning import Defect
 from service.rebuild import Stage
 from service.settings import Settings, load_settings
 
@@ -89,7 +91,8 @@ def rebuild(  # noqa: PLR0913, PLR0917 - the options of a command, each named wh
             raise typer.BadParameter("does not go with --repartition", param_hint="--new-log")
         configure_logs("error", settings.log_format)
         before = _before(settings, from_prefix, from_topic)
-        asyncio.run(lay_out_anew(settings, before, allowed(accept_rejections, skip), yes=yes))
+        work = lay_out_anew(settings, before, allowed(accept_rejections, skip), yes=yes)
+        _to_its_end(work, "With that option, call this command again.")
         return
     if from_prefix is not None or from_topic or accept_rejections or skip:
         raise typer.BadParameter(
@@ -101,7 +104,16 @@ def rebuild(  # noqa: PLR0913, PLR0917 - the options of a command, each named wh
             param_hint="--new-log",
         )
     configure_logs("error", settings.log_format)
-    asyncio.run(_rebuild(settings, frozenset(new_log or ()), yes=yes, every=every))
+    work = _rebuild(settings, frozenset(new_log or ()), yes=yes, every=every)
+    _to_its_end(work, "A worker that is started so goes on with what was begun here.")
+
+
+def _to_its_end(work: Coroutine[Any, Any, None], then: str) -> None:
+    """Run it; what a record ends it for is told in one line, with how to go on."""
+    try:
+        asyncio.run(work)
+    except (TooManyRejections, Defect) as error:
+        raise CommandError(f"{error} {then}") from error
 
 
 def _before(settings: Settings, prefix: str | None, topics: list[str] | None) -> Settings:
