@@ -131,7 +131,7 @@ def test_a_worker_is_a_static_member_by_the_name_of_its_pod(name: str) -> None:
 
     assert environment(workers)["EVSE_STATUS_INSTANCE_ID"] == {"fieldRef": {"fieldPath": "metadata.name"}}
     assert workers["spec"]["updateStrategy"] == {"type": "RollingUpdate"}
-    assert one(name, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    assert one(name, "PodDisruptionBudget", "-worker")["spec"]["maxUnavailable"] == 1
     assert one(name, "Service", "-worker")["spec"]["clusterIP"] == "None"
 
 
@@ -176,6 +176,16 @@ def test_every_variable_is_a_setting(name: str) -> None:
         # Those of OpenTelemetry are its own.
         named = {each for each in environment(one(name, kind)) if not each.startswith("OTEL_")}
         assert named - known == set()
+
+
+def test_of_several_pages_a_drained_node_takes_one() -> None:
+    """Of one alone a budget would keep the node from being drained."""
+    budgets = [each for each in rendered("default") if each["kind"] == "PodDisruptionBudget"]
+    page = one("everything", "PodDisruptionBudget", "-dashboard")["spec"]
+
+    assert [each["metadata"]["name"] for each in budgets] == ["evse-status-worker"]
+    assert page["maxUnavailable"] == 1
+    assert page["selector"] == one("everything", "Deployment")["spec"]["selector"]
 
 
 def test_secrets_come_by_reference() -> None:
