@@ -43,7 +43,8 @@ class EventBase(BaseModel):
     """When the first of our systems received it. Where it is before 2010 or more than 5 minutes after the
     record's own timestamp, that one counts instead."""
     source: Text | None = None
-    """Who says so: a back end, a gateway, an operator. Any text; events of one EVSE may have several."""
+    """Who says so: a back end, a gateway, an operator. Any text, of which the first 255 characters are
+    kept; events of one EVSE may have several."""
 
 
 def _keep_unknown_word(data: Any) -> Any:
@@ -71,7 +72,8 @@ class StatusEvent(EventBase):
     status: Annotated[Status, open_enum(Status)]
     """The status now. A word that is not known becomes UNKNOWN and is kept as `raw_status`."""
     raw_status: Text | None = None
-    """The status in the words of the charger's own protocol, for example `SuspendedEV`."""
+    """The status in the words of the charger's own protocol, for example `SuspendedEV`. The first 255
+    characters are kept, as of the two below."""
     error_code: Text | None = None
     """Error code of the charger's protocol, for example `GroundFailure`. Any text."""
     vendor_error_code: Text | None = None
@@ -89,7 +91,7 @@ class ConnectorStatus(StatusEvent):
     type: Literal[EventType.CONNECTOR_STATUS]
     """`connector.status`"""
     connector_uid: Uid
-    """`uid` of the connector."""
+    """`uid` of the connector. An EVSE has at most 100: a report about another one is a sign of life alone."""
 
 
 class ConnectorOnline(EventBase):
@@ -134,8 +136,8 @@ class EvseUpserted(EventBase):
     evse: EVSE
     """The whole EVSE of the published schema; its `uid` equals `evse_uid`. Status, online, uptime,
     reliability and last_updated are ignored, except that a first status is taken where none is known. Where
-    `connectors` is present, a connector it does not name leaves the published EVSE. A bad optional field is
-    left out with a warning."""
+    `connectors` is present (100 at most), a connector it does not name leaves the published EVSE. A bad
+    optional field is left out with a warning."""
 
 
 class EvseRemoved(EventBase):
