@@ -172,6 +172,7 @@ class Survey:
                     "(CREATE_TOPICS) and writes to it all that the view holds"
                 )
         changed = {topic: ids[topic] for topic in others({**epochs.ids, **self._kept_ids}, ids)}
+        changed |= {topic: ids[topic] for topic in self._signed_otherwise(ids)}
         again = {topic for topic, each in changed.items() if self._changed.get(topic) == each}
         self._changed = changed
         for topic in sorted(again - self._kept.keys()):
@@ -179,6 +180,14 @@ class Survey:
         for topic in sorted(again):
             self._kept_ids[topic] = ids[topic]
             raise Renewed(f"the {self._kept[topic]} topic was deleted and created again")
+
+    def _signed_otherwise(self, ids: Mapping[str, str]) -> list[str]:
+        """Give those of our topics that were others when a partition came, which may be before any look."""
+        here = [one for one in self._assignment.progress().values() if one.restored]
+        signed = {"ledger": {one.ledger for one in here}, "snapshots": {one.snapshots for one in here}}
+        return [
+            topic for topic, kind in self._kept.items() if topic in ids and signed[kind] - {"", ids[topic]}
+        ]
 
     async def _look_at_the_view(self, epochs: Epochs) -> None:
         store = self._ports.store

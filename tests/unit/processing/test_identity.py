@@ -316,6 +316,24 @@ def test_ledger_and_snapshots_deleted_at_once_are_both_written_anew() -> None:
     assert kept(driver) == entries
 
 
+@pytest.mark.parametrize("call", range(6))
+def test_a_ledger_that_is_deleted_while_a_partition_comes_is_written_anew(call: int) -> None:
+    """Whichever this worker saw first: what counts is the one that the partition's commit names."""
+    driver = full()
+    before = kept(driver)
+    driver.stop()
+    driver.restart()
+
+    async def strike() -> None:
+        driver.broker.recreate("evse.ledger")
+
+    driver.faults.arm(call, When.AFTER, strike)
+    for _ in range(4):
+        come_back(driver)
+
+    assert kept(driver) == before
+
+
 def test_a_ledger_that_is_gone_while_a_partition_comes_is_missed_when_another_is_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
