@@ -9,6 +9,7 @@ import pytest
 
 from service.adapters.memory import MemoryLedger
 from service.adapters.memory_view import MemoryViewStore
+from service.domain.state import Former
 from service.domain.time import DAY, HOUR, MINUTE, SECOND
 from service.inspection import Inspection, Kept
 from service.processing import storing
@@ -179,7 +180,7 @@ def test_where_events_lie_that_came_before_is_remembered() -> None:
     assert [kept[uid].document["former"] for uid in ("e4", "e9", "e5")] == [b"", b"[[0,0]]", b"[[1,0]]"]
     assert [kept[uid].document["former"] for uid in ("e8", "e12")] == [b"[[0,0],[1,1]]"] * 2
     state = storing.restore(driver.run(driver.store.load(["e8"]))["e8"])
-    assert state.former == [(0, 0), (1, 1)]
+    assert state.former == [Former(0, 0), Former(1, 1)]
 
 
 def test_a_view_that_is_lost_afterwards_comes_back_in_the_new_layout() -> None:
@@ -572,11 +573,7 @@ def test_other_topics_may_have_any_number_of_partitions(count: int) -> None:
     driver = first_days(3)
     before, history_before = shown(driver), history(driver)
     driver.stop()
-    for topic in ("new.events", "new.snapshots", "new.transitions", "new.dead-letters", "new.ledger"):
-        driver.broker.create_topic(topic, count)
-    driver.options = replace(driver.options, topics=("new.events",), topic_prefix="new.")
-    driver.have(count)
-    Repartitioning(driver, old="evse.", inputs=("evse.events",)).all_of_it()
+    move_to_new_topics(driver, "new.", count)
     moved = shown(driver)
     until(driver, 2)
     driver.pipe(*(status_reported("AVAILABLE", "05:00", uid=uid, day=2) for uid in UIDS))
@@ -587,3 +584,34 @@ def test_other_topics_may_have_any_number_of_partitions(count: int) -> None:
     assert {uid for number in range(count) for uid in driver.server.view.members[number]} == {*UIDS, "gone"}
     assert not any(driver.server.view.members[number] for number in range(count, 5))
     assert driver.broker.records(TopicPartition("new.dead-letters", 0)) == []
+
+
+def move_to_new_topics(driver: Driver, prefix: str, count: int) -> None:
+    """Lay out anew in new topics with so many partitions; the worker is stopped."""
+    old = driver.options
+    for name in ("events", "snapshots", "transitions", "dead-letters", "ledger"):
+        driver.broker.create_topic(prefix + name, count)
+    driver.options = replace(old, topics=(f"{prefix}events",), topic_prefix=prefix)
+    driver.have(count)
+    Repartitioning(driver, old=old.topic_prefix, inputs=old.topics).all_of_it()
+
+
+def test_where_events_lie_in_topics_that_were_left_is_remembered() -> None:
+    """Also of an EVSE whose partition has the same number, and where topics are left twice in a row."""
+    driver = first_days(3)
+    homes = {uid: by_crc32(uid.encode(), 3) for uid in UIDS}
+    driver.stop()
+    move_to_new_topics(driver, "new.", 3)
+    once = {uid: orjson.loads(driver.store.evses[uid].document["former"]) for uid in UIDS}
+    driver.stop()
+    move_to_new_topics(driver, "next.", 3)
+    at_once = {uid: orjson.loads(driver.store.evses[uid].document["former"]) for uid in UIDS}
+    until(driver, 2)
+    driver.pipe(status_reported("AVAILABLE", "05:00", uid="e1", day=2))
+    driver.stop()
+    move_to_new_topics(driver, "last.", 3)
+    last = {uid: orjson.loads(driver.store.evses[uid].document["former"]) for uid in UIDS}
+
+    expected = {uid: [[0, home, ["evse.events"]]] for uid, home in homes.items()}
+    assert once == at_once == expected
+    assert last["e1"] == [*expected["e1"], [2, homes["e1"], ["next.events"]]]
