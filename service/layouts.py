@@ -13,7 +13,7 @@ import orjson
 
 from service.inspection import GroupLook
 from service.processing import ledger
-from service.processing.identity import another, others
+from service.processing.identity import another, others, refuse_topics
 from service.processing.ledger import Kind, LedgerMark
 from service.processing.outputs import Topics
 from service.processing.ports import (
@@ -187,10 +187,11 @@ class Outlook:
             return Prospect(epochs.moved_from, epochs.partitions, epochs, members, is_begun=True)
         old = epochs.partitions or await self._count_of_old()
         is_done = (told.epochs.partitions if self._layouts.are_apart else old) == new
+        is_done &= told.epochs.generation == epochs.generation or not self._layouts.are_apart
         prospect = Prospect(old, new, epochs, members, is_done=is_done)
         if is_done:
             return prospect
-        await self._refuse(prospect)
+        await self._refuse(prospect, told)
         homes = await self._homes(before.living(epochs.generation), old)
         self._refuse_partitioner(homes, old)
         moving = sum(self._producers.home(uid, new) != number for uid, number in homes)
@@ -233,8 +234,24 @@ class Outlook:
         known |= {place for place in places if await self._store.load_checkpoint(place) is not None}
         return max((place.partition + 1 for place in known), default=0)
 
-    async def _refuse(self, prospect: Prospect) -> None:
+    def _refuse_used(self, prospect: Prospect, told: Told) -> None:
+        """Raise `Unusable` where the new topics have held a layout before, and so an older log."""
+        if not self._layouts.are_apart or not told.epochs_of:
+            return
+        if told.epochs.generation == prospect.epochs.generation:
+            raise Unusable(
+                f"view and ledger are in the topics of {self._new.topics.ledger} already, laid out for "
+                f"{prospect.old} partitions: call it without --from-prefix"
+            )
+        raise Unusable(
+            f"{self._new.topics.ledger} was in use before, and what it and the input topics hold is older "
+            "than the view: take new topics, with an EVSE_STATUS_TOPIC_PREFIX that none had before"
+        )
+
+    async def _refuse(self, prospect: Prospect, told: Told) -> None:
         """Raise `Unusable` where there is nothing to lay out, or no way to."""
+        self._refuse_used(prospect, told)
+        refuse_topics(self._old.inputs, prospect.epochs)
         there = {place.topic for place in await self._group.partitions(self._old.inputs)}
         for topic in set(self._old.inputs) - there:
             raise Unusable(f"there is no topic {topic}: name those so far by --from-prefix and --from-topic")

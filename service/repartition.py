@@ -158,10 +158,11 @@ class Repartition:
             if topic in old
         }
         generation = epochs.generation + 1
+        ids = {**epochs.ids, **await self._group.topic_ids(inputs)}
         return Epochs(
             generation,
             {**epochs.since, **dict.fromkeys(inputs, generation)},
-            {**epochs.ids, **await self._group.topic_ids(inputs)},
+            {topic: each for topic, each in ids.items() if topic in inputs},
             prospect.new,
             begins,
             moved_from=prospect.old,

@@ -13,6 +13,7 @@ from service.domain.state import Former
 from service.domain.time import DAY, HOUR, MINUTE, SECOND
 from service.inspection import Inspection, Kept
 from service.processing import storing
+from service.processing.options import Options
 from service.processing.outputs import Topics
 from service.processing.ports import TopicPartition, Unusable
 from service.rebuild import Rebuild
@@ -546,6 +547,42 @@ class TestWhatIsRefused:
         with pytest.raises(Unusable, match=r"evse.events is another one .* as many partitions as it had"):
             Repartitioning(driver).look()
 
+    def test_new_topics_without_the_old_ones_named(self) -> None:
+        """Nothing of what is known stands in these."""
+        driver = small()
+        create_topics(driver, "new.", 4)
+        driver.options = with_topics(driver, "new.")
+
+        with pytest.raises(
+            Unusable, match=r"are of topic evse\.events, and not of new\.events.*--from-prefix"
+        ):
+            Repartitioning(driver).look()
+
+    @pytest.mark.parametrize("partitions", [2, 3])
+    def test_topics_that_were_left_before(self, partitions: int) -> None:
+        """Their log would be read once more."""
+        driver = first_days(2)
+        driver.stop()
+        move_to_new_topics(driver, "new.", 3)
+        driver.stop()
+        create_topics(driver, "evse.", partitions)
+        driver.options = with_topics(driver, "evse.")
+
+        with pytest.raises(Unusable, match=r"evse\.ledger was in use before.* take new topics"):
+            Repartitioning(driver, old="new.", inputs=("new.events",)).look()
+
+    def test_the_old_topics_named_again_when_partitions_were_added_to_the_new_ones(self) -> None:
+        """What is to be moved is in the new ones by now."""
+        driver = first_days(2)
+        driver.stop()
+        move_to_new_topics(driver, "new.", 2)
+        driver.stop()
+        create_topics(driver, "new.", 3)
+        driver.have(3)
+
+        with pytest.raises(Unusable, match=r"in the topics of new\.ledger already.* without --from-prefix"):
+            Repartitioning(driver, old="evse.", inputs=("evse.events",)).look()
+
     def test_nothing_processed_yet(self) -> None:
         """There is nothing to lay out."""
         driver = Driver(partitions=2)
@@ -589,9 +626,8 @@ def test_other_topics_may_have_any_number_of_partitions(count: int) -> None:
 def move_to_new_topics(driver: Driver, prefix: str, count: int) -> None:
     """Lay out anew in new topics with so many partitions; the worker is stopped."""
     old = driver.options
-    for name in ("events", "snapshots", "transitions", "dead-letters", "ledger"):
-        driver.broker.create_topic(prefix + name, count)
-    driver.options = replace(old, topics=(f"{prefix}events",), topic_prefix=prefix)
+    create_topics(driver, prefix, count)
+    driver.options = with_topics(driver, prefix)
     driver.have(count)
     Repartitioning(driver, old=old.topic_prefix, inputs=old.topics).all_of_it()
 
@@ -615,3 +651,46 @@ def test_where_events_lie_in_topics_that_were_left_is_remembered() -> None:
     expected = {uid: [[0, home, ["evse.events"]]] for uid, home in homes.items()}
     assert once == at_once == expected
     assert last["e1"] == [*expected["e1"], [2, homes["e1"], ["next.events"]]]
+
+
+def create_topics(driver: Driver, prefix: str, count: int) -> None:
+    """Let all topics with this prefix have so many partitions."""
+    for name in ("events", "snapshots", "transitions", "dead-letters", "ledger"):
+        driver.broker.create_topic(prefix + name, count)
+
+
+def with_topics(driver: Driver, prefix: str) -> Options:
+    """Give the options of a worker for the topics with this prefix."""
+    return replace(driver.options, topics=(f"{prefix}events",), topic_prefix=prefix)
+
+
+def test_a_worker_that_goes_on_with_topics_that_were_left_stops() -> None:
+    """They have as many partitions, so that nothing else tells; what it restored would be an older view."""
+    driver = first_days(2)
+    driver.stop()
+    before = driver.options
+    move_to_new_topics(driver, "new.", 2)
+    driver.stop()
+    driver.options = before
+    driver.restart()
+
+    with pytest.raises(Unusable, match=r"are of topic new\.events, and not of evse\.events"):
+        driver.settle()
+
+
+@pytest.mark.parametrize("loses_view", [False, True])
+def test_a_worker_that_is_started_with_new_topics_before_all_was_moved_stops(*, loses_view: bool) -> None:
+    """It would take their records for repeats; the ledger knows it, too, where the input alone is another."""
+    driver = first_days(2)
+    driver.stop()
+    create_topics(driver, "new.", 2)
+    if loses_view:
+        lose(driver)
+        driver.options = replace(driver.options, topics=("new.events",))
+    else:
+        driver.options = with_topics(driver, "new.")
+    driver.restart()
+
+    with pytest.raises(Unusable, match=r"are of topic evse\.events, and not of new\.events.*--from-prefix"):
+        driver.settle()
+    assert not any(driver.broker.records(TopicPartition("new.ledger", number)) for number in range(2))
