@@ -177,6 +177,7 @@ class Outlook:
 
     async def look(self) -> Prospect:
         """Find out what there is to do; raise `Unusable`, with the remedy, where it cannot be done."""
+        await self._refuse_missing()
         new, told = await self._count(self._new.inputs), await self._told(self._new)
         before = await self._told(self._old) if self._layouts.are_apart else told
         known = (before.epochs, told.epochs, await self._store.load_epochs())
@@ -233,6 +234,16 @@ class Outlook:
         known = {place for place in await self._group.committed() if place.topic in self._old.inputs}
         known |= {place for place in places if await self._store.load_checkpoint(place) is not None}
         return max((place.partition + 1 for place in known), default=0)
+
+    async def _refuse_missing(self) -> None:
+        """Raise `Unusable` where an input topic is not there yet."""
+        there = {place.topic for place in await self._group.partitions(self._new.inputs)}
+        for topic in self._new.inputs:
+            if topic not in there:
+                raise Unusable(
+                    f"there is no input topic {topic}, or this user may not see it: create it first, with as "
+                    "many partitions as view and ledger are to be laid out for"
+                )
 
     def _refuse_used(self, prospect: Prospect, told: Told) -> None:
         """Raise `Unusable` where the new topics have held a layout before, and so an older log."""

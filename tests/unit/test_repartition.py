@@ -547,6 +547,14 @@ class TestWhatIsRefused:
         with pytest.raises(Unusable, match=r"evse.events is another one .* as many partitions as it had"):
             Repartitioning(driver).look()
 
+    def test_an_input_topic_that_is_not_there_yet(self) -> None:
+        """Before anything else is said of it."""
+        driver = small()
+        driver.options = with_topics(driver, "new.")
+
+        with pytest.raises(Unusable, match=r"there is no input topic new\.events.* create it first"):
+            Repartitioning(driver, old="evse.", inputs=("evse.events",)).look()
+
     def test_new_topics_without_the_old_ones_named(self) -> None:
         """Nothing of what is known stands in these."""
         driver = small()
