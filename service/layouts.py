@@ -79,7 +79,8 @@ class Prospect:
     `old` and `new` count partitions. `epochs` are the newest that anybody knows of. `is_begun`: it was begun
     before, and all that is to be copied is; `is_done`: nothing is to be laid out anew. `waits`: so many
     offsets of the old layout are to be processed first. `evses` and `moving`: how many are known, and how
-    many of these will live in another partition.
+    many of these will live in another partition: with the same number of them those who were heard first in
+    a partition that is not theirs, as of a producer that did not know of new ones yet.
     """
 
     old: int
@@ -189,13 +190,16 @@ class Outlook:
         old = epochs.partitions or await self._count_of_old()
         is_done = (told.epochs.partitions if self._layouts.are_apart else old) == new
         is_done &= told.epochs.generation == epochs.generation or not self._layouts.are_apart
+        if is_done and (self._layouts.are_apart or not old):
+            return Prospect(old, new, epochs, members, is_done=True)
+        homes = await self._homes(before.living(epochs.generation), old)
+        moving = sum(self._producers.home(uid, new) != number for uid, number in homes)
+        is_done &= not moving or not _fit(len(homes) - moving, len(homes))
         prospect = Prospect(old, new, epochs, members, is_done=is_done)
         if is_done:
             return prospect
         await self._refuse(prospect, told)
-        homes = await self._homes(before.living(epochs.generation), old)
         self._refuse_partitioner(homes, old)
-        moving = sum(self._producers.home(uid, new) != number for uid, number in homes)
         drained = await self.drained(old)
         return replace(prospect, waits=drained.of - drained.reached, evses=len(homes), moving=moving)
 
@@ -287,10 +291,10 @@ class Outlook:
             for name, partitioner in self._producers.known.items()
         }
         best = max(fitting, key=lambda name: fitting[name])
-        if fitting[chosen] >= _FEWEST_FIT * len(places):
+        if _fit(fitting[chosen], len(places)):
             return
         said = f"of {len(places)} EVSEs {fitting[chosen]} live where {chosen} puts them"
-        if fitting[best] >= _FEWEST_FIT * len(places):
+        if _fit(fitting[best], len(places)):
             raise Unusable(
                 f"{said}, and {fitting[best]} where {best} does: set EVSE_STATUS_INPUT_PARTITIONER={best}"
             )
@@ -298,6 +302,11 @@ class Outlook:
             f"{said}: the producers use a partitioner that EVSE_STATUS_INPUT_PARTITIONER cannot name, and "
             "nobody here knows where they put a uid among other partitions"
         )
+
+
+def _fit(fitting: int, of: int) -> bool:
+    """Tell whether so many EVSEs are where a partitioner puts them that it is the one of the producers."""
+    return fitting >= _FEWEST_FIT * of
 
 
 def _is_whole(checkpoint: Checkpoint | None, commit: Commit | None, ledgers: set[str]) -> bool:

@@ -41,7 +41,13 @@ def planned(prospect: Prospect, settings: Settings) -> Iterator[str]:
     if prospect.is_done:
         yield f"View and ledger are laid out for the {prospect.new} partitions of {topics}."
         return
-    yield f"View and ledger are laid out for {prospect.old} partitions, and {topics} has {prospect.new}."
+    if prospect.old == prospect.new and not prospect.is_begun:
+        yield (
+            f"View and ledger are laid out for the {prospect.new} partitions of {topics}, and some EVSEs "
+            "were first heard in another one than their own."
+        )
+    else:
+        yield f"View and ledger are laid out for {prospect.old} partitions, and {topics} has {prospect.new}."
     if prospect.is_begun:
         yield "That was begun before, and goes on where it was."
         return

@@ -600,6 +600,67 @@ class TestWhatIsRefused:
             Repartitioning(driver).look()
 
 
+def with_a_stray() -> Driver:
+    """Give a driver of which an EVSE was heard first in a partition that is not its own, then in that."""
+    driver = first_days(4)
+    driver.write(status_reported("AVAILABLE", "12:00", uid="e13", day=1), partition=STRAY)
+    driver.settle()
+    driver.pipe(status_reported("CHARGING", "13:00", uid="e13", day=1))
+    assert driver.reasons() == ["wrong_partition"]
+    driver.stop()
+    return driver
+
+
+HOME = by_crc32(b"e13", 4)
+STRAY = (HOME + 1) % 4
+
+
+def test_an_evse_that_was_first_heard_elsewhere_is_moved_to_its_own_partition() -> None:
+    """A producer that did not know of new partitions told of it first: all others are wrong from then on."""
+    driver = with_a_stray()
+    before, prospect = shown(driver), Repartitioning(driver).look()
+    Repartitioning(driver).all_of_it()
+    between = shown(driver)
+    driver.pipe(status_reported("CHARGING", "13:00", uid="e13", day=1))
+
+    assert (prospect.is_done, prospect.old, prospect.new, prospect.moving) == (False, 4, 4, 1)
+    assert between == before
+    assert driver.view("e13")["status"] == "CHARGING"
+    assert driver.reasons() == ["wrong_partition"]
+    for topic in ("evse.ledger", "evse.snapshots"):
+        assert places_of_keys(driver, topic)["e13"] == {HOME}
+    members = driver.server.view.members
+    assert [number for number in range(4) if "e13" in members[number]] == [HOME]
+    driver.stop()
+    assert Repartitioning(driver).look().is_done
+
+
+def test_that_move_may_be_killed_at_any_await_and_called_again() -> None:
+    """As with more partitions."""
+    undisturbed = with_a_stray()
+    work = Repartitioning(undisturbed)
+    first = len(undisturbed.faults.calls)
+    work.all_of_it()
+    for call in range(0, len(undisturbed.faults.calls) - first, 5):
+        driver = with_a_stray()
+        work = Repartitioning(driver)
+        driver.faults.arm(call, When.AFTER, Crash())
+        assert through_crash(driver, work.all_of_it)
+        driver.faults.disarm()
+        Repartitioning(driver).all_of_it()
+
+        assert shown(driver) == shown(undisturbed)
+        assert places_of_keys(driver, "evse.ledger") == places_of_keys(undisturbed, "evse.ledger")
+        assert last_words(driver) == last_words(undisturbed)
+
+
+def test_producers_with_a_partitioner_of_their_own_have_no_strays() -> None:
+    """Where most EVSEs live elsewhere than the partitioner puts them, it says nothing of any."""
+    driver = with_a_stray()
+
+    assert Repartitioning(driver, chosen="length").look().is_done
+
+
 def test_called_where_nothing_is_to_be_done_it_changes_nothing() -> None:
     """Neither the generation nor a topic."""
     driver = undisturbed()
