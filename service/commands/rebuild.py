@@ -110,6 +110,11 @@ def _before(settings: Settings, prefix: str | None, topics: list[str] | None) ->
         if topics:
             raise typer.BadParameter("goes with --from-prefix", param_hint="--from-topic")
         return settings
+    if prefix == settings.topic_prefix:
+        raise typer.BadParameter(
+            "is EVSE_STATUS_TOPIC_PREFIX itself: that names the new topics, and this the old ones",
+            param_hint="--from-prefix",
+        )
     inputs = tuple(topics or [prefix + "events"])
     return settings.model_copy(update={"topic_prefix": prefix, "input_topics": inputs})
 

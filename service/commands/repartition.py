@@ -39,7 +39,10 @@ def planned(prospect: Prospect, settings: Settings) -> Iterator[str]:
     """Say what is going to be done."""
     topics = ", ".join(settings.input_topics)
     if prospect.is_done:
-        yield f"View and ledger are laid out for the {prospect.new} partitions of {topics}."
+        yield (
+            f"View and ledger are laid out for the {prospect.new} partitions of {topics}. If there are to be "
+            "others, add them to the topics first."
+        )
         return
     if prospect.old == prospect.new and not prospect.is_begun:
         yield (

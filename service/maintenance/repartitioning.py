@@ -63,8 +63,8 @@ async def repartition(
         prospect = await job.outlook.look()
         if prospect.members and not prospect.is_done:
             raise Unusable(
-                f"{prospect.members} workers are in the group {settings.group_id}: stop them first, and the "
-                "producers, too (one that was killed is a member until EVSE_STATUS_SESSION_TIMEOUT is over)"
+                f"workers are in the group {settings.group_id} ({prospect.members}): stop them first, and "
+                "the producers (one that was killed is a member until EVSE_STATUS_SESSION_TIMEOUT is over)"
             )
         if not await asyncio.to_thread(confirm, prospect):
             return False

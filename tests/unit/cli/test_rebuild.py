@@ -1,8 +1,13 @@
-"""`rebuild`: which EVSEs it names."""
+"""`rebuild`: which EVSEs it names, what it is called with, and what it says before it asks."""
 
 from __future__ import annotations
 
 from service.commands.rebuild import named
+from service.commands.repartition import planned
+from service.layouts import Prospect
+from service.processing.ports import Epochs
+from service.settings import Settings
+from tests.unit.cli.conftest import Call
 
 
 def test_of_many_evses_some_are_named_and_how_to_see_the_rest() -> None:
@@ -14,3 +19,32 @@ def test_of_many_evses_some_are_named_and_how_to_see_the_rest() -> None:
     assert named(uids, every=True) == f"12 EVSEs ({', '.join(uids)})"
     assert named(uids[:10], every=False).endswith("e8, e9)")
     assert named(["e1"], every=False) == "1 EVSE (e1)"
+
+
+def test_the_prefix_of_the_new_topics_is_not_that_of_the_old_ones(call: Call) -> None:
+    """Whoever exports the old one by mistake is told before anything is looked at."""
+    result = call("rebuild", "--repartition", "--from-prefix", "old.", TOPIC_PREFIX="old.")
+
+    assert result.exit_code == 2
+    assert "EVSE_STATUS_TOPIC_PREFIX itself" in result.stderr
+
+
+def test_what_is_going_to_be_done_is_said() -> None:
+    """Nothing, and then what has to be done before; single ones; all; or what was begun."""
+    settings, epochs = Settings(), Epochs()
+    told = [
+        next(planned(prospect, settings))
+        for prospect in (
+            Prospect(3, 3, epochs, 0, is_done=True),
+            Prospect(3, 3, epochs, 0, evses=20, moving=1),
+            Prospect(3, 6, epochs, 0, evses=20, moving=9),
+            Prospect(3, 3, epochs, 0, is_begun=True),
+        )
+    ]
+
+    assert told[0].endswith(
+        "the 3 partitions of evse.events. If there are to be others, add them to the topics first."
+    )
+    assert told[1].endswith("some EVSEs were first heard in another one than their own.")
+    assert told[2] == "View and ledger are laid out for 3 partitions, and evse.events has 6."
+    assert told[3] == "View and ledger are laid out for 3 partitions, and evse.events has 3."
