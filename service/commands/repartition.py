@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from service import maintenance
-from service.commands.console import CommandError, bars, notices
+from service.commands.console import CommandError, agreed, bars, notices
 from service.layouts import Prospect
 from service.maintenance import Step
 from service.processing.dead_letters import Allowance
@@ -20,13 +19,14 @@ async def repartition(settings: Settings, before: Settings, allowance: Allowance
     """Do it, with progress on standard error; raise `CommandError` where it is declined."""
     console = notices()
 
-    def confirm(prospect: Prospect) -> bool:
-        for line in planned(prospect, settings):
-            console.print(line)
-        return yes or prospect.is_done or typer.confirm("Go on?", err=True)
-
     with bars(console) as progress:
         telling = _Telling(console, progress)
+
+        def confirm(prospect: Prospect) -> bool:
+            for line in planned(prospect, settings):
+                console.print(line)
+            return agreed(progress, yes=yes or prospect.is_done)
+
         if not await maintenance.repartition(settings, before, confirm, telling.tell, allowance):
             raise CommandError("nothing was done")
         telling.end()
