@@ -20,7 +20,7 @@ async def repartition(settings: Settings, before: Settings, allowance: Allowance
     console = notices()
 
     with bars(console) as progress:
-        telling = _Telling(console, progress)
+        telling = Telling(console, progress)
 
         def confirm(prospect: Prospect) -> bool:
             for line in planned(prospect, settings):
@@ -63,7 +63,7 @@ def planned(prospect: Prospect, settings: Settings) -> Iterator[str]:
     yield "Nobody may write to the log until this is done."
 
 
-class _Telling:
+class Telling:
     """Shows each step as a bar, or as lines where nobody looks."""
 
     def __init__(self, console: Console, progress: Progress) -> None:
@@ -82,8 +82,10 @@ class _Telling:
         self._last = step
 
     def end(self) -> None:
-        """Say how far the last step has come, where no bar shows it."""
+        """End the bar of the last step; where none shows it, say how far that has come."""
         last = self._last
+        if last is not None:
+            self._progress.update(self._bars[last.words], completed=last.reached, total=last.reached)
         if last is not None and not self._console.is_terminal:
             of = "" if last.of is None else f" of {last.of}"
             self._console.print(f"{last.words}: {last.reached}{of}")

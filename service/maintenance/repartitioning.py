@@ -163,11 +163,15 @@ class _Job:
         async def is_done() -> bool:
             stage = await job.stage(epochs, ends)
             tell(Step("partitions restored", stage.restored, stage.partitions))
+            if not stage.done:
+                return False
             commits = await self._group.committed()
-            return stage.done and all(
+            sent = sum(
                 (commit := commits.get(place)) is not None and commit.resend is Resend.NOTHING
                 for place in places
             )
+            tell(Step("partitions whose last snapshots are sent", sent, len(places)))
+            return sent == len(places)
 
         if await is_done():
             return

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import io
+
+from rich.console import Console
+
+from service.commands.console import bars
 from service.commands.rebuild import named
-from service.commands.repartition import planned
+from service.commands.repartition import Telling, planned
 from service.layouts import Prospect
+from service.maintenance import Step
 from service.processing.ports import Epochs
 from service.settings import Settings
 from tests.unit.cli.conftest import Call
@@ -48,3 +54,17 @@ def test_what_is_going_to_be_done_is_said() -> None:
     assert told[1].endswith("some EVSEs were first heard in another one than their own.")
     assert told[2] == "View and ledger are laid out for 3 partitions, and evse.events has 6."
     assert told[3] == "View and ledger are laid out for 3 partitions, and evse.events has 3."
+
+
+def test_the_bar_of_a_step_that_is_over_is_full_and_its_time_stands() -> None:
+    """Also of a step of which nobody knew how long it would be."""
+    console = Console(file=io.StringIO(), force_terminal=True)
+    with bars(console) as progress:
+        telling = Telling(console, progress)
+        telling.tell(Step("records read", 7))
+        telling.tell(Step("partitions restored", 0, 2))
+
+        assert [(task.completed, task.total, task.finished) for task in progress.tasks] == [
+            (7, 7, True),
+            (0, 2, False),
+        ]
