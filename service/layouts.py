@@ -186,6 +186,7 @@ class Outlook:
         members = await self._group.members()
         if told.epochs.moved_from and told.epochs.generation >= epochs.generation:
             epochs = told.epochs
+            self._refuse_another_partitioner(told)
             return Prospect(epochs.moved_from, epochs.partitions, epochs, members, is_begun=True)
         old = epochs.partitions or await self._count_of_old()
         is_done = (told.epochs.partitions if self._layouts.are_apart else old) == new
@@ -281,6 +282,24 @@ class Outlook:
         for topic in others(prospect.epochs.ids, await self._group.topic_ids(self._old.inputs)):
             raise Unusable(
                 f"{another(topic)}; for that it needs as many partitions as it had, add more afterwards"
+            )
+
+    def _refuse_another_partitioner(self, told: Told) -> None:
+        """
+        Raise `Unusable` where all was copied to where another partitioner puts it.
+
+        Whoever went on would end the copies, and what stands in the old places, too.
+        """
+        partitions, uids = told.epochs.partitions, {uid for _, uid in told.bases}
+        fitting = {
+            name: sum((partitioner(uid.encode(), partitions), uid) in told.bases for uid in uids)
+            for name, partitioner in self._producers.known.items()
+        }
+        best, chosen = max(fitting, key=lambda name: fitting[name]), self._producers.chosen
+        if fitting[chosen] < fitting[best]:
+            raise Unusable(
+                f"it was begun with another partitioner than {chosen}: set "
+                f"EVSE_STATUS_INPUT_PARTITIONER={best}"
             )
 
     def _refuse_partitioner(self, places: set[tuple[str, int]], partitions: int) -> None:

@@ -527,6 +527,20 @@ class TestWhatIsRefused:
         with pytest.raises(Unusable, match=r"of 13 EVSEs \d live where length .*INPUT_PARTITIONER=crc32"):
             Repartitioning(driver, chosen="length").look()
 
+    def test_another_partitioner_than_it_was_begun_with(self) -> None:
+        """What stands where that one puts nobody would be taken for left over, and ended."""
+        driver = small()
+        work = Repartitioning(driver)
+        work.drain(work.look())
+        with pytest.raises(Crash):
+            driver.run(stopped_when_switched(work))
+
+        with pytest.raises(
+            Unusable, match=r"begun with another .* than length: set EVSE_.*_PARTITIONER=crc32"
+        ):
+            Repartitioning(driver, chosen="length").look()
+        assert Repartitioning(driver).look().is_begun
+
     def test_producers_with_a_partitioner_of_their_own(self) -> None:
         """Nobody knows where they put what."""
         driver = Driver(partitions=3)
