@@ -777,3 +777,43 @@ def test_a_worker_that_is_started_with_new_topics_before_all_was_moved_stops(*, 
     with pytest.raises(Unusable, match=r"are of topic evse\.events, and not of new\.events.*--from-prefix"):
         driver.settle()
     assert not any(driver.broker.records(TopicPartition("new.ledger", number)) for number in range(2))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("loses", [False, True])
+def test_a_move_to_new_topics_may_be_killed_at_any_await_and_called_again(count: int, *, loses: bool) -> None:
+    """The end is the same, also where Redis comes back empty."""
+
+    def ready() -> tuple[Driver, Repartitioning]:
+        options = with_options(tick_interval_s=0.0, ingest_silent_after=400 * DAY)
+        driver = Driver(partitions=2, options=options)
+        driver.pipe(*SMALL, status_reported("AVAILABLE", "06:00", uid="e9"), removed("11:00", uid="e9"))
+        driver.stop()
+        create_topics(driver, "new.", count)
+        driver.options = with_topics(driver, "new.")
+        driver.have(count)
+        return driver, Repartitioning(driver, old="evse.", inputs=("evse.events",))
+
+    def told(driver: Driver) -> Json:
+        newest = {(each.partition, each.key): each for each in driver.written("new.ledger")}
+        former = {uid: kept.document["former"] for uid, kept in driver.store.evses.items()}
+        return {
+            "view": shown(driver),
+            "former": former,
+            "ledger": {place for place, each in newest.items() if each.value is not None},
+            "members": {number: set(found) for number, found in driver.server.view.members.items() if found},
+        }
+
+    expected, work = ready()
+    first = len(expected.faults.calls)
+    work.all_of_it()
+    for call in range(0, len(expected.faults.calls) - first, 9):
+        driver, work = ready()
+        driver.faults.arm(call, list(When)[call % len(When)], Crash())
+        assert through_crash(driver, work.all_of_it)
+        driver.faults.disarm()
+        if loses:
+            lose(driver)
+        Repartitioning(driver, old="evse.", inputs=("evse.events",)).all_of_it()
+
+        assert told(driver) == told(expected)
