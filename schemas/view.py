@@ -34,8 +34,10 @@ The document `evse:{U}` has these fields:
 `last_updated`    when published content last changed
 `removed_at`      when the EVSE was removed for good, empty if it was not
 `partition`       the number of the input partition that the EVSE lives in, empty while none is known
-`former`          where it lived before there were more partitions, as JSON `[[epoch, partition], …]`:
-                  events of epochs up to this one lie there; empty if nowhere else
+`former`          where it lived before there were more partitions or other topics, as JSON
+                  `[[epoch, partition], …]`: events of epochs up to this one lie there; where the input
+                  topics were others, `[epoch, partition, [topic, …]]`, which goes for those before,
+                  too; empty if nowhere else
 `recent`          history that a late event may still correct, as JSON (`Recent`)
 ================  ==================================================================================
 
@@ -53,7 +55,7 @@ and spans under the connector U+001F are the worker's own: a stand-in for connec
 
 A **position** names an event of the EVSE in the log, in one number that `Place.of` takes apart: the epoch of
 the log (0 until `rebuild` raised it) times 2^56, the topic's place in the worker's list of input topics times
-2^48, and the offset. The partition is that of the document, of an older epoch maybe a `former` one.
+2^48, and the offset. Partition and topics are those of now, of an older epoch maybe `former` ones.
 
 Lists that span EVSEs may lag a little and are for finding, not for counting to the unit:
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 from service.processing.bearings import Bearings, forgotten
-from service.processing.identity import another, others, refuse_count
+from service.processing.identity import another, others, refuse_count, refuse_topics
 from service.processing.ledger import Kind, LedgerMark, parsed_key, read_epochs, read_mark
 from service.processing.ports import (
     Checkpoint,
@@ -221,6 +221,7 @@ class Inspection:
         )
         there = await self._there()
         epochs = _newest(there.epochs, known_of)
+        refuse_topics(self._inputs, epochs)
         refuse_count(there.partitions, epochs)
         new_logs, lost_logs = set(others(epochs.ids, there.ids)), set()
         by_hand, unobserved = {}, set()
@@ -281,6 +282,7 @@ class Inspection:
         strange = others(epochs.ids, there.ids)
         problems, warnings = [str(another(topic)) for topic in strange], []
         try:
+            refuse_topics(self._inputs, epochs)
             refuse_count(there.partitions, epochs)
         except Unusable as problem:
             return Fit([*problems, str(problem)], ())

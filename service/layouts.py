@@ -13,7 +13,7 @@ import orjson
 
 from service.inspection import GroupLook
 from service.processing import ledger
-from service.processing.identity import another, others
+from service.processing.identity import another, others, refuse_topics
 from service.processing.ledger import Kind, LedgerMark
 from service.processing.outputs import Topics
 from service.processing.ports import (
@@ -79,7 +79,8 @@ class Prospect:
     `old` and `new` count partitions. `epochs` are the newest that anybody knows of. `is_begun`: it was begun
     before, and all that is to be copied is; `is_done`: nothing is to be laid out anew. `waits`: so many
     offsets of the old layout are to be processed first. `evses` and `moving`: how many are known, and how
-    many of these will live in another partition.
+    many of these will live in another partition: with the same number of them those who were heard first in
+    a partition that is not theirs, as of a producer that did not know of new ones yet.
     """
 
     old: int
@@ -177,6 +178,7 @@ class Outlook:
 
     async def look(self) -> Prospect:
         """Find out what there is to do; raise `Unusable`, with the remedy, where it cannot be done."""
+        await self._refuse_missing()
         new, told = await self._count(self._new.inputs), await self._told(self._new)
         before = await self._told(self._old) if self._layouts.are_apart else told
         known = (before.epochs, told.epochs, await self._store.load_epochs())
@@ -184,16 +186,21 @@ class Outlook:
         members = await self._group.members()
         if told.epochs.moved_from and told.epochs.generation >= epochs.generation:
             epochs = told.epochs
+            self._refuse_another_partitioner(told)
             return Prospect(epochs.moved_from, epochs.partitions, epochs, members, is_begun=True)
         old = epochs.partitions or await self._count_of_old()
         is_done = (told.epochs.partitions if self._layouts.are_apart else old) == new
+        is_done &= told.epochs.generation == epochs.generation or not self._layouts.are_apart
+        if is_done and (self._layouts.are_apart or not old):
+            return Prospect(old, new, epochs, members, is_done=True)
+        homes = await self._homes(before.living(epochs.generation), old)
+        moving = sum(self._producers.home(uid, new) != number for uid, number in homes)
+        is_done &= not moving or not _fit(len(homes) - moving, len(homes))
         prospect = Prospect(old, new, epochs, members, is_done=is_done)
         if is_done:
             return prospect
-        await self._refuse(prospect)
-        homes = await self._homes(before.living(epochs.generation), old)
+        await self._refuse(prospect, told)
         self._refuse_partitioner(homes, old)
-        moving = sum(self._producers.home(uid, new) != number for uid, number in homes)
         drained = await self.drained(old)
         return replace(prospect, waits=drained.of - drained.reached, evses=len(homes), moving=moving)
 
@@ -233,8 +240,34 @@ class Outlook:
         known |= {place for place in places if await self._store.load_checkpoint(place) is not None}
         return max((place.partition + 1 for place in known), default=0)
 
-    async def _refuse(self, prospect: Prospect) -> None:
+    async def _refuse_missing(self) -> None:
+        """Raise `Unusable` where an input topic is not there yet."""
+        there = {place.topic for place in await self._group.partitions(self._new.inputs)}
+        for topic in self._new.inputs:
+            if topic not in there:
+                raise Unusable(
+                    f"there is no input topic {topic}, or this user may not see it: create it first, with as "
+                    "many partitions as view and ledger are to be laid out for"
+                )
+
+    def _refuse_used(self, prospect: Prospect, told: Told) -> None:
+        """Raise `Unusable` where the new topics have held a layout before, and so an older log."""
+        if not self._layouts.are_apart or not told.epochs_of:
+            return
+        if told.epochs.generation == prospect.epochs.generation:
+            raise Unusable(
+                f"view and ledger are in the topics of {self._new.topics.ledger} already, laid out for "
+                f"{prospect.old} partitions: call it without --from-prefix"
+            )
+        raise Unusable(
+            f"{self._new.topics.ledger} was in use before, and what it and the input topics hold is older "
+            "than the view: take new topics, with an EVSE_STATUS_TOPIC_PREFIX that none had before"
+        )
+
+    async def _refuse(self, prospect: Prospect, told: Told) -> None:
         """Raise `Unusable` where there is nothing to lay out, or no way to."""
+        self._refuse_used(prospect, told)
+        refuse_topics(self._old.inputs, prospect.epochs)
         there = {place.topic for place in await self._group.partitions(self._old.inputs)}
         for topic in set(self._old.inputs) - there:
             raise Unusable(f"there is no topic {topic}: name those so far by --from-prefix and --from-topic")
@@ -251,6 +284,24 @@ class Outlook:
                 f"{another(topic)}; for that it needs as many partitions as it had, add more afterwards"
             )
 
+    def _refuse_another_partitioner(self, told: Told) -> None:
+        """
+        Raise `Unusable` where all was copied to where another partitioner puts it.
+
+        Whoever went on would end the copies, and what stands in the old places, too.
+        """
+        partitions, uids = told.epochs.partitions, {uid for _, uid in told.bases}
+        fitting = {
+            name: sum((partitioner(uid.encode(), partitions), uid) in told.bases for uid in uids)
+            for name, partitioner in self._producers.known.items()
+        }
+        best, chosen = max(fitting, key=lambda name: fitting[name]), self._producers.chosen
+        if fitting[chosen] < fitting[best]:
+            raise Unusable(
+                f"it was begun with another partitioner than {chosen}: set "
+                f"EVSE_STATUS_INPUT_PARTITIONER={best}"
+            )
+
     def _refuse_partitioner(self, places: set[tuple[str, int]], partitions: int) -> None:
         """Raise `Unusable` where the partitioner that is set is not the one that the producers use."""
         chosen = self._producers.chosen
@@ -259,10 +310,10 @@ class Outlook:
             for name, partitioner in self._producers.known.items()
         }
         best = max(fitting, key=lambda name: fitting[name])
-        if fitting[chosen] >= _FEWEST_FIT * len(places):
+        if _fit(fitting[chosen], len(places)):
             return
         said = f"of {len(places)} EVSEs {fitting[chosen]} live where {chosen} puts them"
-        if fitting[best] >= _FEWEST_FIT * len(places):
+        if _fit(fitting[best], len(places)):
             raise Unusable(
                 f"{said}, and {fitting[best]} where {best} does: set EVSE_STATUS_INPUT_PARTITIONER={best}"
             )
@@ -270,6 +321,11 @@ class Outlook:
             f"{said}: the producers use a partitioner that EVSE_STATUS_INPUT_PARTITIONER cannot name, and "
             "nobody here knows where they put a uid among other partitions"
         )
+
+
+def _fit(fitting: int, of: int) -> bool:
+    """Tell whether so many EVSEs are where a partitioner puts them that it is the one of the producers."""
+    return fitting >= _FEWEST_FIT * of
 
 
 def _is_whole(checkpoint: Checkpoint | None, commit: Commit | None, ledgers: set[str]) -> bool:

@@ -99,6 +99,7 @@ class Repartition:
     async def _copy(self, prospect: Prospect, tell: Tell) -> Told:
         """Copy what the old layout holds of EVSEs to where they will live; give what its ledger says."""
         told, topics, generation = Told(), self._new.topics, prospect.epochs.generation + 1
+        left = () if self._old.inputs == self._new.inputs else self._old.inputs
         for number in range(prospect.old):
             async for records in self._old.ledger.read(number):
                 for record in records:
@@ -108,7 +109,7 @@ class Repartition:
             async for records in self._old.ledger.read(number):
                 copies = self._copies(number, records, living, prospect.new, topics.ledger)
                 held = [
-                    each._replace(value=ledger.holding_from(generation, each.key, each.value))
+                    each._replace(value=ledger.holding_from(generation, each.key, each.value, left))
                     for each in copies
                 ]
                 await self._publish(held)
@@ -157,10 +158,11 @@ class Repartition:
             if topic in old
         }
         generation = epochs.generation + 1
+        ids = {**epochs.ids, **await self._group.topic_ids(inputs)}
         return Epochs(
             generation,
             {**epochs.since, **dict.fromkeys(inputs, generation)},
-            {**epochs.ids, **await self._group.topic_ids(inputs)},
+            {topic: each for topic, each in ids.items() if topic in inputs},
             prospect.new,
             begins,
             moved_from=prospect.old,

@@ -220,7 +220,7 @@ class MemoryViewStore:
         self._require()
         stored = self.server.view.epochs
         if epochs.generation > stored.generation:
-            ids, partitions = {**stored.ids, **epochs.ids}, epochs.partitions or stored.partitions
+            ids, partitions = epochs.ids or stored.ids, epochs.partitions or stored.partitions
             self.server.view.epochs = replace(epochs, ids=ids, partitions=partitions)
         elif epochs.generation == stored.generation:
             self.server.view.epochs = stored.identified(epochs.ids, epochs.partitions)

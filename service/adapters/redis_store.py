@@ -168,6 +168,8 @@ class RedisStore(ABC):
             said = {_BEGINS + topic: ",".join(map(str, offsets)) for topic, offsets in begins.items()}
             mapping = {"": epochs.generation, **epochs.since, **_told_once(epochs), **said}
             calls.append(call("hset", self._keys.epochs, mapping=mapping))
+            if epochs.ids and (left := sorted(stored.ids.keys() - epochs.ids.keys())):
+                calls.append(call("hdel", self._keys.epochs, *(_ID + topic for topic in left)))
         else:
             told = _told_once(epochs)
             calls += [call("hsetnx", self._keys.epochs, name, each) for name, each in told.items()]

@@ -111,9 +111,9 @@ def judge_counts(counts: Mapping[str, int], first_input: str) -> Iterator[Findin
         if count != expected:
             yield Finding(
                 f"topic {name} has {count} partitions and {first_input} has {expected}, but what comes from "
-                "a partition goes to the partition of the same number: recreate it with the same count or, "
-                f"if that of {first_input} was changed, stop producers and workers and run "
-                "evse-status rebuild --repartition"
+                f"a partition goes to the partition of the same number: if {first_input} was given more, "
+                "stop producers and workers and run `evse-status rebuild --repartition`, else create it anew "
+                "with the same count"
             )
 
 

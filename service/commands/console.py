@@ -7,6 +7,8 @@ Results go to standard output, everything else to standard error. This module kn
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -37,10 +39,31 @@ def notices() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def bars(console: Console) -> Progress:
-    """Give the bars by which a long work shows how far it is; none where nobody looks at a terminal."""
+@contextmanager
+def bars(console: Console) -> Iterator[Progress]:
+    """
+    Give the bars by which a long work shows how far it is; none where nobody looks at a terminal.
+
+    They are to be seen from `agreed` on.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, disable=not console.is_terminal)
+    progress = Progress(*columns, console=console, disable=not console.is_terminal)
+    try:
+        yield progress
+    finally:
+        progress.stop()
+
+
+def agreed(progress: Progress, *, yes: bool) -> bool:
+    """
+    Ask whether to go on, unless that was said before, and show the bars from then on.
+
+    Not earlier: they wipe the line that the question is on.
+    """
+    if not (yes or typer.confirm("Go on?", err=True)):
+        return False
+    progress.start()
+    return True
 
 
 def printable(text: str) -> str:

@@ -18,6 +18,7 @@ from service.commands.console import CommandError, ConfigOption, notices, printa
 from service.domain.time import rfc3339
 from service.letters import Homes, Letter, Selection, Sorted, TopicReader, sort_out
 from service.processing.dead_letters import OffsetRange
+from service.processing.identity import refuse_topics
 from service.processing.ports import Message, PortError
 from service.settings import Settings, load_settings
 
@@ -158,6 +159,8 @@ async def _homes(settings: Settings) -> Homes | None:
             markup=False,
         )
         return None
+    # Nobody would read what is sent to topics that were left for others.
+    refuse_topics(settings.input_topics, epochs)
     return Homes(epochs, app.partitioner(settings))
 
 

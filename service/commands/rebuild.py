@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
 
 from service import maintenance
-from service.commands.console import CommandError, ConfigOption, bars, notices, printable
+from service.commands.console import CommandError, ConfigOption, agreed, bars, notices, printable
 from service.commands.repartition import repartition as lay_out_anew
 from service.commands.run import AcceptOption, SkipOption, allowed
 from service.inspection import Findings
@@ -122,6 +122,11 @@ def _before(settings: Settings, prefix: str | None, topics: list[str] | None) ->
         if topics:
             raise typer.BadParameter("goes with --from-prefix", param_hint="--from-topic")
         return settings
+    if prefix == settings.topic_prefix:
+        raise typer.BadParameter(
+            "is EVSE_STATUS_TOPIC_PREFIX itself: that names the new topics, and this the old ones",
+            param_hint="--from-prefix",
+        )
     inputs = tuple(topics or [prefix + "events"])
     return settings.model_copy(update={"topic_prefix": prefix, "input_topics": inputs})
 
@@ -129,30 +134,14 @@ def _before(settings: Settings, prefix: str | None, topics: list[str] | None) ->
 async def _rebuild(settings: Settings, told: frozenset[str], *, yes: bool, every: bool) -> None:
     console, found = notices(), list[Findings]()
 
-    def confirm(findings: Findings) -> bool:
-        found.append(findings)
-        for topic in sorted(findings.new_logs | told):
-            console.print(f"{topic} is another log than the one that was processed: its offsets begin anew.")
-        for place, offset in sorted(findings.by_hand.items()):
-            console.print(
-                f"The group's offset of {place.topic}, partition {place.partition} was set to {offset} by "
-                f"hand, beyond the end of the log ({findings.ends[place]}): it does not count."
-            )
-        if findings.unobserved:
-            console.print(
-                "The log does not reach back to all that was processed of "
-                f"{named(findings.unobserved, every=every)}: what ledger and snapshots hold of them is kept, "
-                "the rest cannot be made again and is unobserved."
-            )
-        where = (
-            f"the workers of the group do it ({findings.members})"
-            if findings.members
-            else "no worker runs, it is done here"
-        )
-        console.print(f"The view is made anew from the ledger and the log; {where}.")
-        return yes or typer.confirm("Go on?", err=True)
-
     with bars(console) as bar:
+
+        def confirm(findings: Findings) -> bool:
+            found.append(findings)
+            for line in _found_out(findings, told, every=every):
+                console.print(line)
+            return agreed(bar, yes=yes)
+
         restored = bar.add_task("partitions restored", total=None, visible=False)
         folded = bar.add_task("log read on", total=None, visible=False)
         said: list[Stage] = []
@@ -177,6 +166,29 @@ async def _rebuild(settings: Settings, told: frozenset[str], *, yes: bool, every
         )
     else:
         console.print("The view is whole.")
+
+
+def _found_out(findings: Findings, told: frozenset[str], *, every: bool) -> Iterator[str]:
+    """Say what is there, and what is going to be done."""
+    for topic in sorted(findings.new_logs | told):
+        yield f"{topic} is another log than the one that was processed: its offsets begin anew."
+    for place, offset in sorted(findings.by_hand.items()):
+        yield (
+            f"The group's offset of {place.topic}, partition {place.partition} was set to {offset} by "
+            f"hand, beyond the end of the log ({findings.ends[place]}): it does not count."
+        )
+    if findings.unobserved:
+        yield (
+            "The log does not reach back to all that was processed of "
+            f"{named(findings.unobserved, every=every)}: what ledger and snapshots hold of them is kept, "
+            "the rest cannot be made again and is unobserved."
+        )
+    where = (
+        f"the workers of the group do it ({findings.members})"
+        if findings.members
+        else "no worker runs, it is done here"
+    )
+    yield f"The view is made anew from the ledger and the log; {where}."
 
 
 def named(uids: Sequence[str], *, every: bool) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import typer
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from service import maintenance
-from service.commands.console import CommandError, bars, notices
+from service.commands.console import CommandError, agreed, bars, notices
 from service.layouts import Prospect
 from service.maintenance import Step
 from service.processing.dead_letters import Allowance
@@ -20,13 +19,14 @@ async def repartition(settings: Settings, before: Settings, allowance: Allowance
     """Do it, with progress on standard error; raise `CommandError` where it is declined."""
     console = notices()
 
-    def confirm(prospect: Prospect) -> bool:
-        for line in planned(prospect, settings):
-            console.print(line)
-        return yes or prospect.is_done or typer.confirm("Go on?", err=True)
-
     with bars(console) as progress:
-        telling = _Telling(console, progress)
+        telling = Telling(console, progress)
+
+        def confirm(prospect: Prospect) -> bool:
+            for line in planned(prospect, settings):
+                console.print(line)
+            return agreed(progress, yes=yes or prospect.is_done)
+
         if not await maintenance.repartition(settings, before, confirm, telling.tell, allowance):
             raise CommandError("nothing was done")
         telling.end()
@@ -39,9 +39,18 @@ def planned(prospect: Prospect, settings: Settings) -> Iterator[str]:
     """Say what is going to be done."""
     topics = ", ".join(settings.input_topics)
     if prospect.is_done:
-        yield f"View and ledger are laid out for the {prospect.new} partitions of {topics}."
+        yield (
+            f"View and ledger are laid out for the {prospect.new} partitions of {topics}. If there are to be "
+            "others, add them to the topics first."
+        )
         return
-    yield f"View and ledger are laid out for {prospect.old} partitions, and {topics} has {prospect.new}."
+    if prospect.old == prospect.new and not prospect.is_begun:
+        yield (
+            f"View and ledger are laid out for the {prospect.new} partitions of {topics}, and some EVSEs "
+            "were first heard in another one than their own."
+        )
+    else:
+        yield f"View and ledger are laid out for {prospect.old} partitions, and {topics} has {prospect.new}."
     if prospect.is_begun:
         yield "That was begun before, and goes on where it was."
         return
@@ -54,7 +63,7 @@ def planned(prospect: Prospect, settings: Settings) -> Iterator[str]:
     yield "Nobody may write to the log until this is done."
 
 
-class _Telling:
+class Telling:
     """Shows each step as a bar, or as lines where nobody looks."""
 
     def __init__(self, console: Console, progress: Progress) -> None:
@@ -73,8 +82,10 @@ class _Telling:
         self._last = step
 
     def end(self) -> None:
-        """Say how far the last step has come, where no bar shows it."""
+        """End the bar of the last step; where none shows it, say how far that has come."""
         last = self._last
+        if last is not None:
+            self._progress.update(self._bars[last.words], completed=last.reached, total=last.reached)
         if last is not None and not self._console.is_terminal:
             of = "" if last.of is None else f" of {last.of}"
             self._console.print(f"{last.words}: {last.reached}{of}")

@@ -15,7 +15,7 @@ from service.domain import recent
 from service.domain.closed import Days, PortDays, Spans, Words
 from service.domain.inventory import Declarations, Exclusion, Gap, Inventory, same
 from service.domain.reliability import Sums
-from service.domain.state import PORT, EvseState, History
+from service.domain.state import PORT, EvseState, Former, History
 from service.domain.time import Micros
 from service.domain.timeline import (
     NAMELESS,
@@ -63,7 +63,7 @@ def pack_head(state: EvseState) -> Plain:
     return [
         VERSION,
         state.uid,
-        [state.partition, *state.former] if state.former else state.partition,
+        [state.partition, *(each.plain for each in state.former)] if state.former else state.partition,
         [state.revision, state.last_updated, state.connectors_updated],
         [state.as_of, state.last_seen_at, state.horizon, state.closed, state.days_closed, state.overflows],
         [state.removal_key, state.removed_from],
@@ -96,7 +96,7 @@ def unpack(
     _, uid, partition, counts, times, removal, signs, interval, base, *rest = plain
     items, minutes, ids, declarations, named, verdicts = rest
     if isinstance(partition, list):
-        state = EvseState(uid, partition[0], [(epoch, number) for epoch, number in partition[1:]])
+        state = EvseState(uid, partition[0], [Former.of(each) for each in partition[1:]])
     else:
         state = EvseState(uid, partition)
     state.revision, state.last_updated, state.connectors_updated = counts

@@ -7,8 +7,9 @@ and the tip is folded again from the base. Nothing here judges events: that is `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from schemas.vocabulary import TimeClass
 from service.domain.checkpoints import Checkpoints
@@ -115,6 +116,29 @@ class Packed:
     ids: Told = field(default_factory=Told)
 
 
+class Former(NamedTuple):
+    """
+    Where an EVSE lived before: its events of epochs up to this one lie in this partition.
+
+    `topics`: the input topics of that time, where those that followed were others; of events before, too.
+    """
+
+    epoch: int
+    partition: int
+    topics: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, plain: Sequence[Any]) -> Former:
+        """Read what `plain` gave."""
+        epoch, partition, *topics = plain
+        return cls(epoch, partition, tuple(topics[0]) if topics else ())
+
+    @property
+    def plain(self) -> tuple[Any, ...]:
+        """Give it as JSON can hold it; the topics only where there are any."""
+        return tuple(self) if self.topics else tuple(self[:2])
+
+
 @dataclass(slots=True)
 class EvseState:
     """
@@ -127,13 +151,12 @@ class EvseState:
     to the time until which they count. Of its newest sign of life `last_seen_position` is the position and
     `source` who told it; `interval_key` is the (time, position) of the newest heartbeat that told its
     interval. `has_reported_online`: it, and not the worker, said an online other than null. `partition` is
-    where it lives; `former` holds (epoch, partition) of where it lived before, the earliest first: events of
-    epochs up to this one lie there.
+    where it lives; `former` holds where it lived before, the earliest first.
     """
 
     uid: str
     partition: int | None = None
-    former: list[tuple[int, int]] = field(default_factory=list)
+    former: list[Former] = field(default_factory=list)
     revision: int = 0
     last_updated: Micros = 0
     connectors_updated: dict[str, Micros] = field(default_factory=dict)

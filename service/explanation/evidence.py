@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from schemas.snapshot import Snapshot
 from schemas.view import Cause, Exclusion, Gap, Judged, Outage, Place, Recent, parse_recent
 from schemas.vocabulary import Verdict
 from service.domain.intervals import Interval, merge
+from service.domain.state import Former
 from service.domain.time import Micros, datetime_from, micros_from
 from service.explanation.pieces import Declared
 
@@ -29,8 +30,7 @@ class Evidence:
     exclusions: Mapping[str, Exclusion]
     gaps: Sequence[Gap]
     judged: Sequence[Judged]
-    former: Sequence[tuple[int, int]] = ()
-    """Where it lived before: events of epochs up to this one, in this partition."""
+    former: Sequence[Former] = ()
 
     @classmethod
     def of(
@@ -52,7 +52,7 @@ class Evidence:
             exclusions,
             gaps,
             judged,
-            [(epoch, number) for epoch, number in orjson.loads(document.get("former") or b"[]")],
+            [Former.of(each) for each in orjson.loads(document.get("former") or b"[]")],
         )
 
     @property
@@ -103,7 +103,7 @@ class EventNames:
         topics: Sequence[str],
         partition: int | None,
         judged: Iterable[Judged],
-        former: Sequence[tuple[int, int]] = (),
+        former: Sequence[Former] = (),
     ) -> None:
         self._topics = topics
         self._partition = partition
@@ -149,7 +149,11 @@ class EventNames:
         return tuple(found)
 
     def _partition_of(self, place: Place) -> int | None:
-        return next((number for epoch, number in self._former if place.epoch <= epoch), self._partition)
+        return next((each.partition for each in self._former_of(place)), self._partition)
 
     def _topic(self, place: Place) -> str | None:
-        return self._topics[place.topic] if place.topic < len(self._topics) else None
+        topics = next((each.topics for each in self._former_of(place) if each.topics), self._topics)
+        return topics[place.topic] if place.topic < len(topics) else None
+
+    def _former_of(self, place: Place) -> Iterator[Former]:
+        return (each for each in self._former if place.epoch <= each.epoch)

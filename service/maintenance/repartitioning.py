@@ -63,8 +63,8 @@ async def repartition(
         prospect = await job.outlook.look()
         if prospect.members and not prospect.is_done:
             raise Unusable(
-                f"{prospect.members} workers are in the group {settings.group_id}: stop them first, and the "
-                "producers, too (one that was killed is a member until EVSE_STATUS_SESSION_TIMEOUT is over)"
+                f"workers are in the group {settings.group_id} ({prospect.members}): stop them first, and "
+                "the producers (one that was killed is a member until EVSE_STATUS_SESSION_TIMEOUT is over)"
             )
         if not await asyncio.to_thread(confirm, prospect):
             return False
@@ -163,11 +163,15 @@ class _Job:
         async def is_done() -> bool:
             stage = await job.stage(epochs, ends)
             tell(Step("partitions restored", stage.restored, stage.partitions))
+            if not stage.done:
+                return False
             commits = await self._group.committed()
-            return stage.done and all(
+            sent = sum(
                 (commit := commits.get(place)) is not None and commit.resend is Resend.NOTHING
                 for place in places
             )
+            tell(Step("partitions whose last snapshots are sent", sent, len(places)))
+            return sent == len(places)
 
         if await is_done():
             return

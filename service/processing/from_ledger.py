@@ -16,7 +16,7 @@ import structlog
 from service.domain.time import DAY
 from service.processing.announcing import Announcing
 from service.processing.bearings import Bearings
-from service.processing.identity import Identified, refuse_count
+from service.processing.identity import Identified, refuse_count, refuse_topics
 from service.processing.ingest import Ingest
 from service.processing.instruments import Instruments, Part
 from service.processing.ledger import LedgerMark
@@ -182,6 +182,7 @@ class FromLedger:
         """Read the ledger of a partition; raise `Renewed` where it knows of a newer generation."""
         book = await self._rebuilding.read(number)
         if book.epochs.generation >= epochs.generation:
+            refuse_topics(self._inputs, book.epochs)
             refuse_count(self._partitions, book.epochs)
         if book.epochs.generation > epochs.generation:
             await self._retrying(Part.STORE, lambda: self._ports.store.save_epochs(book.epochs))

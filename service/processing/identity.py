@@ -90,6 +90,23 @@ def another(topic: str) -> Unusable:
     )
 
 
+def refuse_topics(inputs: Iterable[str], epochs: Epochs) -> None:
+    """
+    Raise `Unusable` where view and ledger know other input topics, and none of these.
+
+    Offsets of one log mean nothing in another: what comes from it would be taken for repeats. One topic more
+    or less is no matter.
+    """
+    read = tuple(inputs)
+    if epochs.ids and epochs.ids.keys().isdisjoint(read):
+        raise Unusable(
+            f"view and ledger are of topic {', '.join(sorted(epochs.ids))}, and not of {', '.join(read)}: "
+            "set EVSE_STATUS_TOPIC_PREFIX and EVSE_STATUS_INPUT_TOPICS to what they are of or, if the topics "
+            "are to be others from now on, stop producers and workers, then run `evse-status rebuild "
+            "--repartition --from-prefix PREFIX`, with the prefix of those so far"
+        )
+
+
 def refuse_count(partitions: int, epochs: Epochs) -> None:
     """
     Raise `Unusable` where view and ledger are not laid out for so many partitions.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -93,12 +93,14 @@ class Base:
     """
     The whole state of one EVSE, packed, and the position up to which the log is in it.
 
-    `holds_from`: in older generations than this one the EVSE lives in another partition.
+    `holds_from`: in older generations than this one the EVSE lives in another partition. `topics`: its events
+    came from these input topics, where they are others now.
     """
 
     position: Position
     state: bytes
     holds_from: int = 0
+    topics: tuple[str, ...] = ()
 
 
 def base_entry(uid: str, base: Base) -> Entry:
@@ -121,7 +123,7 @@ def read_base(value: bytes) -> Base:
     at = plain["position"]
     position = Position(at["epoch"], tuple(at["offsets"]), at["as_of_us"])
     state = zlib.decompress(base64.b64decode(plain["state"]))
-    return Base(position, state, plain.get("holds_from", 0))
+    return Base(position, state, plain.get("holds_from", 0), tuple(plain.get("topics", ())))
 
 
 def holds_from(value: bytes) -> int:
@@ -130,11 +132,19 @@ def holds_from(value: bytes) -> int:
     return generation
 
 
-def holding_from(generation: int, key: bytes | None, value: bytes | None) -> bytes | None:
-    """Give a record's value for another partition, in which it is to hold from a generation on."""
+def holding_from(
+    generation: int, key: bytes | None, value: bytes | None, topics: Sequence[str] = ()
+) -> bytes | None:
+    """
+    Give a record's value for another partition, in which it is to hold from a generation on.
+
+    `topics` are the input topics until then, where they are others from then on; a base that was not written
+    again since an earlier move keeps those of before that.
+    """
     if value is None or parsed_key(key)[:1] != [Kind.BASE]:
         return value
-    return orjson.dumps({**orjson.loads(value), "holds_from": generation})
+    said = {"topics": topics} if topics else {}
+    return orjson.dumps({**said, **orjson.loads(value), "holds_from": generation})
 
 
 @dataclass(frozen=True, slots=True)

@@ -513,7 +513,8 @@ class ViewStore(Protocol):
         """
         Write the epochs; where the stored ones are newer those stay.
 
-        Of the same generation ids and the number of partitions are added where there are none.
+        Of the same generation ids and the number of partitions are added where there are none. A newer one
+        that names ids names all topics that are read in it.
         """
 
     async def ping(self) -> None:

@@ -19,6 +19,7 @@ import structlog
 
 from service.domain.packing import Edge
 from service.domain.remains import LastWord, catch_up
+from service.domain.state import Former
 from service.domain.time import DAY, micros_of_text
 from service.processing import ledger, storing
 from service.processing.dead_letters import OffsetRange
@@ -325,8 +326,8 @@ def _held(
     days = {} if history is None else history.closed_days
     outages = [] if history is None else [outage for _, outage in history.closed_outages]
     state = storing.restore(StoredEvse(base.position, base.state, b"", days, outages))
-    if state.partition not in {None, number}:
-        state.former.append((base.position.epoch, state.partition or 0))
+    if state.partition is not None and (state.partition != number or base.topics):
+        state.former.append(Former(base.position.epoch, state.partition, base.topics))
     state.partition = number
     state.unsaved.exclusions = set(state.declarations.exclusions)
     state.unsaved.gaps = list(state.declarations.gaps)

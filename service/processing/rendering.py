@@ -190,7 +190,7 @@ def document(state: EvseState, as_of: Micros, rules: Rules) -> RenderedEvse:
         "last_updated": rfc3339(state.last_updated).encode(),
         "removed_at": (rfc3339(state.removal_key[0]) if state.removal_key else "").encode(),
         "partition": b"" if state.partition is None else b"%d" % state.partition,
-        "former": orjson.dumps(state.former) if state.former else b"",
+        "former": orjson.dumps([each.plain for each in state.former]) if state.former else b"",
         "recent": recent_history(state, as_of),
     }
     rendered = RenderedEvse(value, fields)

@@ -19,7 +19,7 @@ from service.domain.time import rfc3339
 from service.processing.announcing import Announcing
 from service.processing.bearings import Bearings
 from service.processing.from_ledger import FromLedger
-from service.processing.identity import Identified, Identity, others, refuse_count
+from service.processing.identity import Identified, Identity, others, refuse_count, refuse_topics
 from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
@@ -65,6 +65,7 @@ class Restoring:
         the log is read again from them; those who are further take it for repeats.
         Doing it twice, or after half of it, does no harm.
         """
+        refuse_topics(self._inputs, planning.epochs)
         refuse_count(self._partitions, planning.epochs)
         if number >= (planning.epochs.partitions or number + 1):
             refuse_count(number + 1, planning.epochs)  # it was given more under this worker

@@ -96,7 +96,7 @@ def spread(
     known = [like if not plain["ingest"] else like.unpacked(plain["ingest"]) for plain in parts]
     sources = range(number % step, len(ingests), step)
     unseen: dict[str, Micros] = {}
-    for plain in (parts[each] for each in sources):
+    for plain in parts:
         until, told = plain.get("unseen_until"), plain.get("unseen", {})
         unseen |= {
             uid: since if until is None else max(since, until)

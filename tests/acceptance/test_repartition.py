@@ -184,11 +184,25 @@ async def test_what_a_producer_wrote_that_did_not_know_yet_can_be_sent_again(
     assert len({each["revision"] for each in snapshots(redis_url).values()}) == 1
 
 
+async def explained(uid: str, settings: dict[str, str]) -> set[tuple[str, int]]:
+    """Give where the events lie that `explain` names."""
+    said = json.loads((await command("explain", uid, "--json", settings=settings)).out)
+    ends = [
+        each[end]
+        for connector in said["connectors"]
+        for each in connector["intervals"]
+        for end in ("began_by", "ended_by")
+        if each[end] is not None and each[end]["topic"] is not None
+    ]
+    return {(end["topic"], end["partition"]) for end in ends}
+
+
 async def test_fewer_partitions_are_had_with_new_topics(
     kafka: Kafka, settings: dict[str, str], redis_url: str
 ) -> None:
     """All is copied to them; what the old ones hold stays."""
     before, after = placed(story(0, 3), NEW), placed(story(3, 2), OLD)
+    before.append(Sent(b"e1", b"{oops", by_murmur2(b"e1", NEW)))
     await processed(kafka, settings, NEW, before)
     shown = snapshots(redis_url)
     moved = {**settings, "TOPIC_PREFIX": kafka.unique("moved") + "."}
@@ -197,6 +211,10 @@ async def test_fewer_partitions_are_had_with_new_topics(
     from_before = ("--from-prefix", settings["TOPIC_PREFIX"])
     done = await command("rebuild", "--repartition", *from_before, "--yes", settings=moved)
     between = snapshots(redis_url)
+    places = [await explained(uid, settings=moved) for uid in UIDS[:2]]
+    with_old_settings = await command("dead-letters", "replay", "--all", "--yes", settings=settings)
+    async with worker(settings=settings) as running:
+        assert await running.end() == 1
     await write(kafka, new, after)
     async with worker(settings=moved) as running:
         while {each["revision"] for each in snapshots(redis_url).values()} != {10}:
@@ -204,6 +222,11 @@ async def test_fewer_partitions_are_had_with_new_topics(
         assert await running.stop() == 0
 
     assert done.code == 0, done.err
+    assert places == [
+        {(settings["TOPIC_PREFIX"] + "events", by_murmur2(uid.encode(), NEW))} for uid in UIDS[:2]
+    ]
+    assert with_old_settings.code == 1
+    assert f"and not of {settings['TOPIC_PREFIX']}events" in with_old_settings.err
     assert between == shown
     assert partitions(redis_url) == {uid: by_murmur2(uid.encode(), OLD) for uid in UIDS}
     assert await read(kafka, moved["TOPIC_PREFIX"] + "dead-letters") == []

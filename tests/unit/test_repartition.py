@@ -9,9 +9,11 @@ import pytest
 
 from service.adapters.memory import MemoryLedger
 from service.adapters.memory_view import MemoryViewStore
+from service.domain.state import Former
 from service.domain.time import DAY, HOUR, MINUTE, SECOND
 from service.inspection import Inspection, Kept
 from service.processing import storing
+from service.processing.options import Options
 from service.processing.outputs import Topics
 from service.processing.ports import TopicPartition, Unusable
 from service.rebuild import Rebuild
@@ -179,7 +181,7 @@ def test_where_events_lie_that_came_before_is_remembered() -> None:
     assert [kept[uid].document["former"] for uid in ("e4", "e9", "e5")] == [b"", b"[[0,0]]", b"[[1,0]]"]
     assert [kept[uid].document["former"] for uid in ("e8", "e12")] == [b"[[0,0],[1,1]]"] * 2
     state = storing.restore(driver.run(driver.store.load(["e8"]))["e8"])
-    assert state.former == [(0, 0), (1, 1)]
+    assert state.former == [Former(0, 0), Former(1, 1)]
 
 
 def test_a_view_that_is_lost_afterwards_comes_back_in_the_new_layout() -> None:
@@ -525,6 +527,20 @@ class TestWhatIsRefused:
         with pytest.raises(Unusable, match=r"of 13 EVSEs \d live where length .*INPUT_PARTITIONER=crc32"):
             Repartitioning(driver, chosen="length").look()
 
+    def test_another_partitioner_than_it_was_begun_with(self) -> None:
+        """What stands where that one puts nobody would be taken for left over, and ended."""
+        driver = small()
+        work = Repartitioning(driver)
+        work.drain(work.look())
+        with pytest.raises(Crash):
+            driver.run(stopped_when_switched(work))
+
+        with pytest.raises(
+            Unusable, match=r"begun with another .* than length: set EVSE_.*_PARTITIONER=crc32"
+        ):
+            Repartitioning(driver, chosen="length").look()
+        assert Repartitioning(driver).look().is_begun
+
     def test_producers_with_a_partitioner_of_their_own(self) -> None:
         """Nobody knows where they put what."""
         driver = Driver(partitions=3)
@@ -545,6 +561,50 @@ class TestWhatIsRefused:
         with pytest.raises(Unusable, match=r"evse.events is another one .* as many partitions as it had"):
             Repartitioning(driver).look()
 
+    def test_an_input_topic_that_is_not_there_yet(self) -> None:
+        """Before anything else is said of it."""
+        driver = small()
+        driver.options = with_topics(driver, "new.")
+
+        with pytest.raises(Unusable, match=r"there is no input topic new\.events.* create it first"):
+            Repartitioning(driver, old="evse.", inputs=("evse.events",)).look()
+
+    def test_new_topics_without_the_old_ones_named(self) -> None:
+        """Nothing of what is known stands in these."""
+        driver = small()
+        create_topics(driver, "new.", 4)
+        driver.options = with_topics(driver, "new.")
+
+        with pytest.raises(
+            Unusable, match=r"are of topic evse\.events, and not of new\.events.*--from-prefix"
+        ):
+            Repartitioning(driver).look()
+
+    @pytest.mark.parametrize("partitions", [2, 3])
+    def test_topics_that_were_left_before(self, partitions: int) -> None:
+        """Their log would be read once more."""
+        driver = first_days(2)
+        driver.stop()
+        move_to_new_topics(driver, "new.", 3)
+        driver.stop()
+        create_topics(driver, "evse.", partitions)
+        driver.options = with_topics(driver, "evse.")
+
+        with pytest.raises(Unusable, match=r"evse\.ledger was in use before.* take new topics"):
+            Repartitioning(driver, old="new.", inputs=("new.events",)).look()
+
+    def test_the_old_topics_named_again_when_partitions_were_added_to_the_new_ones(self) -> None:
+        """What is to be moved is in the new ones by now."""
+        driver = first_days(2)
+        driver.stop()
+        move_to_new_topics(driver, "new.", 2)
+        driver.stop()
+        create_topics(driver, "new.", 3)
+        driver.have(3)
+
+        with pytest.raises(Unusable, match=r"in the topics of new\.ledger already.* without --from-prefix"):
+            Repartitioning(driver, old="evse.", inputs=("evse.events",)).look()
+
     def test_nothing_processed_yet(self) -> None:
         """There is nothing to lay out."""
         driver = Driver(partitions=2)
@@ -552,6 +612,67 @@ class TestWhatIsRefused:
 
         with pytest.raises(Unusable, match="nothing was processed yet"):
             Repartitioning(driver).look()
+
+
+def with_a_stray() -> Driver:
+    """Give a driver of which an EVSE was heard first in a partition that is not its own, then in that."""
+    driver = first_days(4)
+    driver.write(status_reported("AVAILABLE", "12:00", uid="e13", day=1), partition=STRAY)
+    driver.settle()
+    driver.pipe(status_reported("CHARGING", "13:00", uid="e13", day=1))
+    assert driver.reasons() == ["wrong_partition"]
+    driver.stop()
+    return driver
+
+
+HOME = by_crc32(b"e13", 4)
+STRAY = (HOME + 1) % 4
+
+
+def test_an_evse_that_was_first_heard_elsewhere_is_moved_to_its_own_partition() -> None:
+    """A producer that did not know of new partitions told of it first: all others are wrong from then on."""
+    driver = with_a_stray()
+    before, prospect = shown(driver), Repartitioning(driver).look()
+    Repartitioning(driver).all_of_it()
+    between = shown(driver)
+    driver.pipe(status_reported("CHARGING", "13:00", uid="e13", day=1))
+
+    assert (prospect.is_done, prospect.old, prospect.new, prospect.moving) == (False, 4, 4, 1)
+    assert between == before
+    assert driver.view("e13")["status"] == "CHARGING"
+    assert driver.reasons() == ["wrong_partition"]
+    for topic in ("evse.ledger", "evse.snapshots"):
+        assert places_of_keys(driver, topic)["e13"] == {HOME}
+    members = driver.server.view.members
+    assert [number for number in range(4) if "e13" in members[number]] == [HOME]
+    driver.stop()
+    assert Repartitioning(driver).look().is_done
+
+
+def test_that_move_may_be_killed_at_any_await_and_called_again() -> None:
+    """As with more partitions."""
+    undisturbed = with_a_stray()
+    work = Repartitioning(undisturbed)
+    first = len(undisturbed.faults.calls)
+    work.all_of_it()
+    for call in range(0, len(undisturbed.faults.calls) - first, 5):
+        driver = with_a_stray()
+        work = Repartitioning(driver)
+        driver.faults.arm(call, When.AFTER, Crash())
+        assert through_crash(driver, work.all_of_it)
+        driver.faults.disarm()
+        Repartitioning(driver).all_of_it()
+
+        assert shown(driver) == shown(undisturbed)
+        assert places_of_keys(driver, "evse.ledger") == places_of_keys(undisturbed, "evse.ledger")
+        assert last_words(driver) == last_words(undisturbed)
+
+
+def test_producers_with_a_partitioner_of_their_own_have_no_strays() -> None:
+    """Where most EVSEs live elsewhere than the partitioner puts them, it says nothing of any."""
+    driver = with_a_stray()
+
+    assert Repartitioning(driver, chosen="length").look().is_done
 
 
 def test_called_where_nothing_is_to_be_done_it_changes_nothing() -> None:
@@ -572,11 +693,7 @@ def test_other_topics_may_have_any_number_of_partitions(count: int) -> None:
     driver = first_days(3)
     before, history_before = shown(driver), history(driver)
     driver.stop()
-    for topic in ("new.events", "new.snapshots", "new.transitions", "new.dead-letters", "new.ledger"):
-        driver.broker.create_topic(topic, count)
-    driver.options = replace(driver.options, topics=("new.events",), topic_prefix="new.")
-    driver.have(count)
-    Repartitioning(driver, old="evse.", inputs=("evse.events",)).all_of_it()
+    move_to_new_topics(driver, "new.", count)
     moved = shown(driver)
     until(driver, 2)
     driver.pipe(*(status_reported("AVAILABLE", "05:00", uid=uid, day=2) for uid in UIDS))
@@ -587,3 +704,116 @@ def test_other_topics_may_have_any_number_of_partitions(count: int) -> None:
     assert {uid for number in range(count) for uid in driver.server.view.members[number]} == {*UIDS, "gone"}
     assert not any(driver.server.view.members[number] for number in range(count, 5))
     assert driver.broker.records(TopicPartition("new.dead-letters", 0)) == []
+
+
+def move_to_new_topics(driver: Driver, prefix: str, count: int) -> None:
+    """Lay out anew in new topics with so many partitions; the worker is stopped."""
+    old = driver.options
+    create_topics(driver, prefix, count)
+    driver.options = with_topics(driver, prefix)
+    driver.have(count)
+    Repartitioning(driver, old=old.topic_prefix, inputs=old.topics).all_of_it()
+
+
+def test_where_events_lie_in_topics_that_were_left_is_remembered() -> None:
+    """Also of an EVSE whose partition has the same number, and where topics are left twice in a row."""
+    driver = first_days(3)
+    homes = {uid: by_crc32(uid.encode(), 3) for uid in UIDS}
+    driver.stop()
+    move_to_new_topics(driver, "new.", 3)
+    once = {uid: orjson.loads(driver.store.evses[uid].document["former"]) for uid in UIDS}
+    driver.stop()
+    move_to_new_topics(driver, "next.", 3)
+    at_once = {uid: orjson.loads(driver.store.evses[uid].document["former"]) for uid in UIDS}
+    until(driver, 2)
+    driver.pipe(status_reported("AVAILABLE", "05:00", uid="e1", day=2))
+    driver.stop()
+    move_to_new_topics(driver, "last.", 3)
+    last = {uid: orjson.loads(driver.store.evses[uid].document["former"]) for uid in UIDS}
+
+    expected = {uid: [[0, home, ["evse.events"]]] for uid, home in homes.items()}
+    assert once == at_once == expected
+    assert last["e1"] == [*expected["e1"], [2, homes["e1"], ["next.events"]]]
+
+
+def create_topics(driver: Driver, prefix: str, count: int) -> None:
+    """Let all topics with this prefix have so many partitions."""
+    for name in ("events", "snapshots", "transitions", "dead-letters", "ledger"):
+        driver.broker.create_topic(prefix + name, count)
+
+
+def with_topics(driver: Driver, prefix: str) -> Options:
+    """Give the options of a worker for the topics with this prefix."""
+    return replace(driver.options, topics=(f"{prefix}events",), topic_prefix=prefix)
+
+
+def test_a_worker_that_goes_on_with_topics_that_were_left_stops() -> None:
+    """They have as many partitions, so that nothing else tells; what it restored would be an older view."""
+    driver = first_days(2)
+    driver.stop()
+    before = driver.options
+    move_to_new_topics(driver, "new.", 2)
+    driver.stop()
+    driver.options = before
+    driver.restart()
+
+    with pytest.raises(Unusable, match=r"are of topic new\.events, and not of evse\.events"):
+        driver.settle()
+
+
+@pytest.mark.parametrize("loses_view", [False, True])
+def test_a_worker_that_is_started_with_new_topics_before_all_was_moved_stops(*, loses_view: bool) -> None:
+    """It would take their records for repeats; the ledger knows it, too, where the input alone is another."""
+    driver = first_days(2)
+    driver.stop()
+    create_topics(driver, "new.", 2)
+    if loses_view:
+        lose(driver)
+        driver.options = replace(driver.options, topics=("new.events",))
+    else:
+        driver.options = with_topics(driver, "new.")
+    driver.restart()
+
+    with pytest.raises(Unusable, match=r"are of topic evse\.events, and not of new\.events.*--from-prefix"):
+        driver.settle()
+    assert not any(driver.broker.records(TopicPartition("new.ledger", number)) for number in range(2))
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("loses", [False, True])
+def test_a_move_to_new_topics_may_be_killed_at_any_await_and_called_again(count: int, *, loses: bool) -> None:
+    """The end is the same, also where Redis comes back empty."""
+
+    def ready() -> tuple[Driver, Repartitioning]:
+        options = with_options(tick_interval_s=0.0, ingest_silent_after=400 * DAY)
+        driver = Driver(partitions=2, options=options)
+        driver.pipe(*SMALL, status_reported("AVAILABLE", "06:00", uid="e9"), removed("11:00", uid="e9"))
+        driver.stop()
+        create_topics(driver, "new.", count)
+        driver.options = with_topics(driver, "new.")
+        driver.have(count)
+        return driver, Repartitioning(driver, old="evse.", inputs=("evse.events",))
+
+    def told(driver: Driver) -> Json:
+        newest = {(each.partition, each.key): each for each in driver.written("new.ledger")}
+        former = {uid: kept.document["former"] for uid, kept in driver.store.evses.items()}
+        return {
+            "view": shown(driver),
+            "former": former,
+            "ledger": {place for place, each in newest.items() if each.value is not None},
+            "members": {number: set(found) for number, found in driver.server.view.members.items() if found},
+        }
+
+    expected, work = ready()
+    first = len(expected.faults.calls)
+    work.all_of_it()
+    for call in range(0, len(expected.faults.calls) - first, 9):
+        driver, work = ready()
+        driver.faults.arm(call, list(When)[call % len(When)], Crash())
+        assert through_crash(driver, work.all_of_it)
+        driver.faults.disarm()
+        if loses:
+            lose(driver)
+        Repartitioning(driver, old="evse.", inputs=("evse.events",)).all_of_it()
+
+        assert told(driver) == told(expected)

@@ -13,6 +13,7 @@ from schemas.view import Cause, Judged
 from schemas.vocabulary import ExclusionReason, TimeClass, Verdict
 from service.domain.definitions import DEFINITIONS, OBSERVED
 from service.domain.rules import Rules, published_from
+from service.domain.state import Former
 from service.domain.time import DAY, HOUR, micros_from
 from service.explanation.account import Question, explained
 from service.explanation.evidence import EventNames, Evidence
@@ -47,12 +48,27 @@ def test_a_topic_that_the_settings_do_not_name_is_not_made_up() -> None:
 
 def test_an_event_lies_where_its_evse_lived_then() -> None:
     """Partitions were added twice: of each epoch the one that was its home."""
-    names = EventNames(("t",), 5, (), [(0, 1), (2, 3)])
+    names = EventNames(("t",), 5, (), [Former(0, 1), Former(2, 3)])
     causes = [Cause(event_id="e", position=epoch << 56 | 7) for epoch in (0, 1, 2, 4)]
 
     found = [names.event(cause, NIGHT, "c1") for cause in causes]
 
     assert [each and each.partition for each in found] == [1, 3, 3, 5]
+
+
+def test_an_event_lies_in_the_topics_that_were_read_then() -> None:
+    """The topics were left for others once: what came before that lies in them, in whichever partition."""
+    names = EventNames(("new",), 5, (), [Former(0, 1), Former(2, 3, ("old",)), Former(3, 4)])
+    causes = [Cause(event_id="e", position=epoch << 56 | 7) for epoch in (0, 2, 3, 4)]
+
+    found = [names.event(cause, NIGHT, "c1") for cause in causes]
+
+    assert [each and (each.topic, each.partition) for each in found] == [
+        ("old", 1),
+        ("old", 3),
+        ("new", 4),
+        ("new", 5),
+    ]
 
 
 def test_a_verdict_is_applied_unless_the_view_says_otherwise() -> None:

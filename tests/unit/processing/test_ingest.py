@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
+import orjson
 import pytest
 
 from schemas.vocabulary import Status
@@ -13,6 +14,7 @@ from service.domain.packing import UnknownVersion
 from service.domain.time import HOUR, MINUTE, SECOND, Micros
 from service.processing.decoding import decode
 from service.processing.ingest import Gap, Ingest, gap_event, is_from_charger
+from service.processing.watching import spread
 
 MONDAY: Micros = 1_767_571_200 * SECOND
 FIVE = 5 * MINUTE
@@ -240,6 +242,14 @@ def test_in_another_layout_what_was_heard_last_anywhere_was_heard_last() -> None
     assert ingest.newest_charger_record == last
     assert ingest.observe(0, 1 << 56, last + SECOND, True) == (Gap(last, last + SECOND),)
     assert ingest.observe(0, 1 << 56 | 1, last + 2 * SECOND, True) == ()
+
+
+def test_in_another_layout_what_is_still_to_be_told_of_an_evse_goes_with_it() -> None:
+    """From whichever partition it lived in: one that was first heard in a wrong one may come to any."""
+    owing = orjson.dumps({"ingest": None, "unseen": {"stray": MONDAY}, "unseen_until": None})
+    laid_out = [spread([owing, b""], Ingest(FIVE), number, 2, lambda _: 1) for number in range(2)]
+
+    assert [b"stray" in each for each in laid_out] == [False, True]
 
 
 class TestSeveralTopics:
