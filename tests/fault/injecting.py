@@ -317,9 +317,18 @@ async def _log_cut(run: Run, fault: Fault) -> None:
 
 
 async def _ledger_deleted(run: Run, fault: Fault) -> None:
-    """Delete the ledger, and wait until it holds all again: else nothing would, if the view were lost."""
+    """
+    Delete the ledger, and wait until it holds all again: else nothing would, if the view were lost.
+
+    Not while a view that was lost is still to come back from it: of a log that was cut nothing would be left.
+    """
     begun = await run.log.marked()
-    if not begun:
+    for _ in range(_LOOKS_FOR_BASES):
+        if begun and not run.log.is_gone_before(await run.checkpoints()):
+            break
+        await asyncio.sleep(_BETWEEN_LOOKS_S)
+        begun = await run.log.marked()
+    else:
         return
     await run.log.delete_ledger()
     run.count(fault.kind)

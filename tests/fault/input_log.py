@@ -93,6 +93,10 @@ class InputLog:
         self._cut |= {(record.partition, record.offset): record for record in gone}
         return begins
 
+    def is_gone_before(self, kept: Offsets) -> bool:
+        """Tell whether records were deleted that a view which holds what came before these offsets lacks."""
+        return any(offset >= kept.get(number, 0) for number, offset in self._cut)
+
     async def delete_ledger(self) -> None:
         """Delete the ledger and create it again, empty."""
         await self._kafka.delete_topic(self._ledger)
