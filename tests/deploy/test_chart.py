@@ -223,6 +223,23 @@ def test_every_file_that_is_named_is_mounted() -> None:
         assert named == mounted
 
 
+def test_a_token_that_somebody_keeps_fresh_is_a_file_of_the_worker() -> None:
+    """And nothing else says who it is."""
+    kafka = {"securityProtocol": "SASL_SSL", "saslMechanism": "OAUTHBEARER", "oauthTokenSecret": "fresh"}
+    chosen = [word for name, value in kafka.items() for word in ("--set", f"kafka.{name}={value}")]
+    [worker] = [
+        each
+        for each in documents(template(tool("helm", HELM), "default", *chosen).stdout)
+        if each["kind"] == "StatefulSet"
+    ]
+    signing = {name for name in environment(worker) if "SASL" in name or "OAUTH" in name}
+    [volume], [mount] = worker["spec"]["template"]["spec"]["volumes"], container(worker)["volumeMounts"]
+
+    assert signing == {"EVSE_STATUS_KAFKA_SASL_MECHANISM", "EVSE_STATUS_KAFKA_OAUTH_TOKEN_FILE"}
+    assert environment(worker)["EVSE_STATUS_KAFKA_OAUTH_TOKEN_FILE"] == f"{mount['mountPath']}/token"
+    assert volume["projected"]["sources"][0]["secret"]["name"] == "fresh"
+
+
 def test_lag_that_stays_asks_for_no_worker() -> None:
     """One trigger a topic; a partition that stands pages somebody instead."""
     scaled = one("everything", "ScaledObject")["spec"]

@@ -66,12 +66,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 {{- end -}}
 
-{{/* Where the certificates of the parts named in .parts lie, of those that have any; and the volumes that hold them. */}}
+{{/* Where certificates and tokens of the parts named in .parts lie, of those that have any; and the volumes that hold them. */}}
 {{- define "evse-status.certificate-mounts" -}}
 {{- range $part := .parts }}
 {{- $given := index $.root.Values $part }}
 {{- if or $given.caSecret $given.certificateSecret }}
 - {name: {{ $part }}-certificates, mountPath: /etc/evse-status/{{ $part }}, readOnly: true}
+{{- end }}
+{{- if $given.oauthTokenSecret }}
+- {name: {{ $part }}-token, mountPath: /etc/evse-status/{{ $part }}-token, readOnly: true}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -89,6 +92,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
       {{- with $given.certificateSecret }}
       - secret: {name: {{ . }}, items: [{key: tls.crt, path: tls.crt}, {key: tls.key, path: tls.key}]}
       {{- end }}
+{{- end }}
+{{- with $given.oauthTokenSecret }}
+- name: {{ $part }}-token
+  projected:
+    sources:
+      - secret: {name: {{ . }}, items: [{key: token, path: token}]}
 {{- end }}
 {{- end }}
 {{- end -}}
