@@ -10,7 +10,7 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do 
 BIN := .venv/bin
 # Processes that share the tests, each with services of its own, file by file in their order: what waits long comes
 # first. A Redis that was given would be emptied by each under the other, so then there is one.
-PROCESSES ?= $(if $(REDIS_URL)$(VALKEY_URL),0,2)
+PROCESSES ?= $(if $(REDIS_URL)$(VALKEY_URL),0,3)
 SHARED := -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 # How many scenarios `test-faults` plays, the first seed, and how many at a time; each job has its own broker.
 # KINDS=kill,redis_emptied,… plays faults of these kinds only.
