@@ -183,6 +183,25 @@ def _named(amounts: Buckets) -> Classes:
     return {_CLASSES[place]: amount for place, amount in amounts.items()}
 
 
+_LONG = 4096
+"""Bytes from which on a list grows in place. Shorter ones, as nearly all are, have nothing in reserve."""
+
+Bytes = bytes | bytearray
+
+
+def _grown(kept: Bytes, more: bytes) -> Bytes:
+    """Add at the end. To copy a long list for each span would cost the square of their number."""
+    if isinstance(kept, bytearray):
+        kept += more
+        return kept
+    whole = kept + more
+    return bytearray(whole) if len(whole) >= _LONG else whole
+
+
+def _copied(kept: Bytes) -> Bytes:
+    return bytearray(kept) if isinstance(kept, bytearray) else kept
+
+
 _MONTH: Micros = 32 * DAY
 _CAUSE = Struct("<QI")
 """One more than the position of an event, which may be -1, and than the length of its id; 0: it has none."""
@@ -198,7 +217,7 @@ class Words:
     known by its place in its table, counted from 1; 0 is none.
     """
 
-    tables: dict[int, bytes] = field(default_factory=dict)
+    tables: dict[int, Bytes] = field(default_factory=dict)
     seen: dict[tuple[int, bytes], int] = field(default_factory=dict, compare=False)
     """The places of those put in together, by month and word; whoever has put them in says `settle`."""
 
@@ -248,7 +267,7 @@ class Words:
         if place is None:
             table = self.tables.get(month, b"")
             place = self.seen[month, word] = len(table) + 1
-            self.tables[month] = table + word
+            self.tables[month] = _grown(table, word)
         return place
 
 
@@ -256,7 +275,7 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _decoded(table: bytes, start: int, length: int) -> str:
+def _decoded(table: Bytes, start: int, length: int) -> str:
     return table[start : start + length].decode("utf-8", "surrogatepass")
 
 
@@ -276,26 +295,26 @@ class Spans:
     """
 
     words: Words = field(default_factory=Words)
-    starts: bytes = b""
-    ends: bytes = b""
-    rest: bytes = b""
+    starts: Bytes = b""
+    ends: Bytes = b""
+    rest: Bytes = b""
 
     def copy(self) -> Spans:
         """Give an independent copy."""
-        return Spans(self.words, self.starts, self.ends, self.rest)
+        return Spans(self.words, _copied(self.starts), _copied(self.ends), _copied(self.rest))
 
     def add(self, spans: Iterable[Span]) -> None:
         """Add later ones."""
-        starts, ends, rest = array("q"), array("q"), [self.rest]
+        starts, ends, rest = array("q"), array("q"), list[bytes]()
         for start, end, bucket, error_code, began_by, ended_by in spans:
             starts.append(start)
             ends.append(end)
             error = self.words.put_error(end, error_code)
             began, ended = self.words.put_cause(end, began_by), self.words.put_cause(end, ended_by)
             rest.append(_REST.pack(bucket, error, began, ended))
-        self.starts += starts.tobytes()
-        self.ends += ends.tobytes()
-        self.rest = b"".join(rest)
+        self.starts = _grown(self.starts, starts.tobytes())
+        self.ends = _grown(self.ends, ends.tobytes())
+        self.rest = _grown(self.rest, b"".join(rest))
 
     def forget_before(self, time: Micros) -> list[Span]:
         """Drop those that ended before `time`, and give them."""
@@ -330,5 +349,5 @@ class Spans:
         return Span(start, end, bucket, words.error(end, error), *causes)
 
 
-def _times(packed: bytes) -> memoryview[int]:
+def _times(packed: Bytes) -> memoryview[int]:
     return memoryview(packed).cast("q")

@@ -153,3 +153,24 @@ def test_a_year_takes_a_tenth_of_what_dictionaries_would() -> None:
     assert len(packed.numbers) + len(packed.ends) + len(packed.amounts) == 400 * (8 + 6 * 6)
     plain = sum(sys.getsizeof(each) + 6 * sys.getsizeof(HOUR) for each in told.values())
     assert len(packed.amounts) < plain / 10
+
+
+def test_what_has_become_long_grows_in_place_and_its_copy_stands_apart() -> None:
+    """An EVSE that flaps closes spans one by one: to copy all of them for each would take ever longer."""
+    told = [
+        Span(at * HOUR, at * HOUR + 1, at % 7, f"code-{at}", Cause(f"e{at}", at), Cause(f"f{at}", at + 1))
+        for at in range(1_200)
+    ]
+    spans = Spans()
+    spans.add(told[:1_000])
+    copied = spans.copy()
+    kept = (spans.starts, spans.ends, spans.rest, *spans.words.tables.values())
+    for span in told[1_000:]:
+        spans.add([span])
+
+    assert all(one is other for one, other in zip((spans.starts, spans.ends, spans.rest), kept, strict=False))
+    assert list(spans) == told
+    assert list(copied) == told[:1_000]
+    assert spans.parts(1_100 * HOUR) == [span[:3] for span in told[1_100:]]
+    assert spans.forget_before(1_050 * HOUR) == told[:1_050]
+    assert list(spans) == told[1_050:]
