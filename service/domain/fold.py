@@ -202,7 +202,7 @@ def _applies_after_removal(state: EvseState, key: Key) -> bool:
 
 def _judge(placed: Placed, *, newest: bool, moved: bool) -> Verdict:
     """Give the verdict on a report whose items were placed; `newest` among its kind."""
-    if not placed.refolded:
+    if not placed.out_of_order:
         return Verdict.APPLIED if moved else Verdict.REFRESHED
     if not placed.changed and not moved:
         return Verdict.REFRESHED
@@ -295,7 +295,7 @@ def _take_inventory(
     before, fields = _published_inventory(state), declarations.connectors or {}
     declarations.upsert(Inventory(key, event.evse, event.connectors))
     named = [uid for uid in event.connectors or {} if name_connector(state, uid, None)]
-    placed = Placed((), frozenset(), refolded=False)
+    placed = Placed((), frozenset(), out_of_order=False)
     statuses = {uid: Report(status, raw) for uid, (status, raw) in event.statuses.items()}
     if named or any(state.base.tracks[uid].status is None for uid in statuses):
         effect = _begin_at_horizon(state, event, ItemKind.INVENTORY, statuses)

@@ -38,23 +38,24 @@ class Placed(NamedTuple):
     """
     What placing items did.
 
-    `steps` are the status changes made by the items themselves; `refolded` tells that the tip was folded
-    again, `changed` then names the connectors whose account differs, and `before` is the old tip.
+    `steps` are the status changes made by the items themselves. `out_of_order`: one of them went in among
+    others; `changed` then names the connectors whose account differs. Whether the tip was folded again for it
+    does not show: that hangs on where checkpoints stand.
     """
 
     steps: tuple[Step, ...]
     changed: frozenset[str]
-    refolded: bool
+    out_of_order: bool
 
 
-_IN_PLACE = Placed((), frozenset(), refolded=False)
+_IN_PLACE = Placed((), frozenset(), out_of_order=False)
 """Taken in order, and no status changed."""
 
 
 def place(state: EvseState, items: list[Item], *, refold: bool = False) -> Placed:
     """Put items into their places and bring the tip up to date; `refold` forces folding again."""
     steps: list[Step] = []
-    first = len(state.recent)
+    first, out_of_order = len(state.recent), False
     for item in items:
         if item.time < state.closed:
             continue  # a sign of life from before what the limit on recent reports has closed
@@ -68,11 +69,12 @@ def place(state: EvseState, items: list[Item], *, refold: bool = False) -> Place
                 state.tip.apply(item, state.minutes)
         elif repeats_in_place(state, item):
             _insert_repeat(state, item)
+            out_of_order = True
         else:
             refold = True
             first = min(first, _insert(state, item))
     if not refold:
-        return _IN_PLACE if not steps else Placed(tuple(steps), frozenset(), refolded=False)
+        return Placed(tuple(steps), frozenset(), out_of_order) if steps or out_of_order else _IN_PLACE
     return fold_again(state, {item.key for item in items}, first)
 
 
@@ -95,7 +97,7 @@ def fold_again(state: EvseState, watched: set[Key], first: int = 0) -> Placed:
     """Fold the tip as `fold_tip` does, and say what of the connectors' accounts is another one since."""
     old = state.tip
     steps = fold_tip(state, watched, first)
-    return Placed(tuple(steps), _changed(old, state.tip, state.as_of), refolded=True)
+    return Placed(tuple(steps), _changed(old, state.tip, state.as_of), out_of_order=True)
 
 
 def fold_tip(state: EvseState, watched: Collection[Key] = (), first: int = 0) -> list[Step]:

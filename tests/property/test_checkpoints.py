@@ -96,3 +96,18 @@ def test_checkpoints_are_what_the_base_gives_where_much_is_in_order_and_some_is_
     using = Rules(allowed_lateness=lateness, recent_limit=limit)
     state = hold_to_the_base(told(drawn), using, checkpoints)
     event(f"checkpoints: {min(len(state.checkpoints.kept), 4)}")
+
+
+def test_a_late_report_has_its_verdict_wherever_checkpoints_stand() -> None:
+    """One that says in its place what was said before it, and whose sign of life ends what came since."""
+    available = Status.AVAILABLE
+    drawn: list[Drawn] = [
+        ("status", "c1", available, None, -MINUTE, 0),
+        ("status", "c1", available, None, -MINUTE, 0),
+        ("online", "c2", available, None, -MINUTE, 0),
+        *[("status", None, available, None, 0, 0)] * 10,
+        ("offline", None, available, None, 1, 0),
+        ("online", "c2", available, None, -MINUTE, HOUR),
+    ]
+
+    hold_to_the_base(told(drawn), Rules(allowed_lateness=HOUR), Checkpoints(spacing=1, soon=1))
