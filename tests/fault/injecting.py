@@ -334,7 +334,7 @@ async def _ledger_deleted(run: Run, fault: Fault) -> None:
     run.count(fault.kind)
     try:
         async with asyncio.timeout(_WRITTEN_ANEW_S):
-            while not begun <= await run.log.marked():  # noqa: ASYNC110 - a topic tells nobody
+            while not begun <= await run.log.written_anew():  # noqa: ASYNC110 - a topic tells nobody
                 await asyncio.sleep(_BETWEEN_LOOKS_S)
     except TimeoutError:
         run.differs(f"the ledger was not written anew within {_WRITTEN_ANEW_S:g} s")

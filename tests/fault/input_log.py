@@ -14,8 +14,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+from service.adapters.kafka_group import KafkaGroup
+from service.adapters.kafka_reader import KafkaReaderSettings
 from service.processing.ledger import Kind, parsed_key, read_mark
-from service.processing.ports import Record
+from service.processing.ports import Record, Resend
 from tests.fault.told import PARTITIONS
 from tests.services import Kafka
 from tests.topics import Sent, read
@@ -103,6 +105,25 @@ class InputLog:
         await self._kafka.create_topic(
             self._ledger, partitions=PARTITIONS, config={"cleanup.policy": "compact"}
         )
+
+    async def written_anew(self) -> set[int]:
+        """
+        Give the partitions of which the ledger that is there now holds all, by what their owners commit.
+
+        Bases alone do not tell: whoever does not know of the new ledger yet writes them without their history.
+        """
+        group = KafkaGroup(KafkaReaderSettings([self._kafka.bootstrap_servers]), self._group)
+        await group.start()
+        try:
+            ids, commits = await group.topic_ids([self._ledger]), await group.committed()
+        finally:
+            await group.stop()
+        is_there = {
+            place.partition
+            for place, one in commits.items()
+            if one.ledger == ids.get(self._ledger) and one.resend is Resend.NOTHING
+        }
+        return is_there & await self.marked()
 
     async def marked(self) -> set[int]:
         """Give the partitions of which the ledger says how far its bases reach."""
