@@ -110,7 +110,7 @@ class InputLog:
         """
         Give the partitions of which the ledger that is there now holds all, by what their owners commit.
 
-        Bases alone do not tell: whoever does not know of the new ledger yet writes them without their history.
+        Bases alone do not tell: an owner that has not noticed writes them without the history before.
         """
         group = KafkaGroup(KafkaReaderSettings([self._kafka.bootstrap_servers]), self._group)
         await group.start()
