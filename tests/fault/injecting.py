@@ -322,12 +322,11 @@ async def _ledger_deleted(run: Run, fault: Fault) -> None:
 
     Not while a view that was lost is still to come back from it: of a log that was cut nothing would be left.
     """
-    begun = await run.log.marked()
     for _ in range(_LOOKS_FOR_BASES):
+        begun = await run.log.marked()
         if begun and not run.log.is_gone_before(await run.checkpoints()):
             break
         await asyncio.sleep(_BETWEEN_LOOKS_S)
-        begun = await run.log.marked()
     else:
         return
     await run.log.delete_ledger()

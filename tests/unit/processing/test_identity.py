@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import orjson
 import pytest
 
-from service.processing.ports import Commit, Message, Resend, TopicPartition, Unusable
+from service.processing.ports import Commit, Message, Record, Resend, TopicPartition, Unusable
 from tests.builders import event, removed, status_reported
 from tests.driver import Driver, with_options
 from tests.faults import Crash, When
@@ -42,6 +43,13 @@ def full() -> Driver:
     for day in range(2):
         one_day(driver, day)
     return driver
+
+
+def send_late(driver: Driver, written: Iterable[Record], *begins: bytes) -> None:
+    """Let records of the ledger whose keys begin so come a second time, as from an owner before."""
+    late = [each for each in written if (each.key or b"").startswith(begins)]
+    messages = [Message(each.topic, each.partition, each.key, each.value) for each in late]
+    driver.run(driver.publisher.publish(messages))
 
 
 def crash_and_come_back(driver: Driver, call: int, when: When) -> None:
@@ -146,9 +154,7 @@ def test_bases_that_came_before_the_history_they_need_are_none(monkeypatch: pyte
     found = commit_of(driver)
     assert found is not None
     assert found.resend is Resend.HISTORY
-    late = [each for each in written if (each.key or b"").startswith((b'["base"', b'["mark"'))]
-    messages = [Message(each.topic, each.partition, each.key, each.value) for each in late]
-    driver.run(driver.publisher.publish(messages))
+    send_late(driver, written, b'["base"', b'["mark"')
     driver.run(driver.log.expel())
     lose(driver)
     driver.restart()
@@ -169,9 +175,7 @@ def test_a_mark_that_came_without_its_bases_is_none() -> None:
     views = {uid: driver.view(uid) for uid in ("e1", "e2")}
     before, written = kept(driver), driver.written("evse.ledger")
     driver.broker.recreate("evse.ledger")
-    late = [each for each in written if (each.key or b"").startswith(b'["mark"')]
-    messages = [Message(each.topic, each.partition, each.key, each.value) for each in late]
-    driver.run(driver.publisher.publish(messages))
+    send_late(driver, written, b'["mark"')
     lose(driver)
     for _ in range(3):
         come_back(driver)
@@ -186,9 +190,7 @@ def test_a_mark_that_came_without_its_bases_goes_when_the_ledger_is_written_anew
     driver.stop()
     written = driver.written("evse.ledger")
     driver.broker.recreate("evse.ledger")
-    late = [each for each in written if (each.key or b"").startswith(b'["mark"')]
-    messages = [Message(each.topic, each.partition, each.key, each.value) for each in late]
-    driver.run(driver.publisher.publish(messages))
+    send_late(driver, written, b'["mark"')
     driver.restart()
     while (found := commit_of(driver)) is None or found.resend is not Resend.HISTORY:
         driver.run(driver.worker.turn())
