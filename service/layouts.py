@@ -56,6 +56,15 @@ class Producers:
         """Give the partition of an EVSE, of so many."""
         return self.known[self.chosen](uid.encode(), partitions)
 
+    def fitting(self, places: Iterable[tuple[str, int]], partitions: int) -> dict[str, int]:
+        """Count by partitioner the EVSEs that are where it puts them, the best of them first."""
+        known = list(places)
+        counts = {
+            name: sum(partitioner(uid.encode(), partitions) == number for uid, number in known)
+            for name, partitioner in self.known.items()
+        }
+        return dict(sorted(counts.items(), key=lambda each: each[1], reverse=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Layouts:
@@ -290,12 +299,9 @@ class Outlook:
 
         Whoever went on would end the copies, and what stands in the old places, too.
         """
-        partitions, uids = told.epochs.partitions, {uid for _, uid in told.bases}
-        fitting = {
-            name: sum((partitioner(uid.encode(), partitions), uid) in told.bases for uid in uids)
-            for name, partitioner in self._producers.known.items()
-        }
-        best, chosen = max(fitting, key=lambda name: fitting[name]), self._producers.chosen
+        copies = ((uid, number) for number, uid in told.bases)
+        fitting = self._producers.fitting(copies, told.epochs.partitions)
+        best, chosen = next(iter(fitting)), self._producers.chosen
         if fitting[chosen] < fitting[best]:
             raise Unusable(
                 f"it was begun with another partitioner than {chosen}: set "
@@ -304,12 +310,8 @@ class Outlook:
 
     def _refuse_partitioner(self, places: set[tuple[str, int]], partitions: int) -> None:
         """Raise `Unusable` where the partitioner that is set is not the one that the producers use."""
-        chosen = self._producers.chosen
-        fitting = {
-            name: sum(partitioner(uid.encode(), partitions) == number for uid, number in places)
-            for name, partitioner in self._producers.known.items()
-        }
-        best = max(fitting, key=lambda name: fitting[name])
+        fitting = self._producers.fitting(places, partitions)
+        best, chosen = next(iter(fitting)), self._producers.chosen
         if _fit(fitting[chosen], len(places)):
             return
         said = f"of {len(places)} EVSEs {fitting[chosen]} live where {chosen} puts them"
