@@ -36,11 +36,12 @@ MAX_TEXT_LENGTH = 255
 has texts of each connector, so that without a bound a few would be more than any topic takes."""
 
 
-def _cut(text: str) -> str:
+def kept_of(text: str) -> str:
+    """Give what is kept of a charger's text: its beginning."""
     return text[:MAX_TEXT_LENGTH]
 
 
-Text = Annotated[str, AfterValidator(_cut)]
+Text = Annotated[str, AfterValidator(kept_of)]
 """Any text. One that is longer than 255 characters costs the event nothing: its beginning is kept."""
 
 _RFC3339 = re.compile(

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from schemas import events as wire
 from schemas.errors import describe, is_missing, path_of, remedy_of
 from schemas.evse import EVSE, FieldWarning, StructureError, parse_evse
-from schemas.fields import MAX_TEXT_LENGTH, is_uid
+from schemas.fields import is_uid, kept_of
 from schemas.vocabulary import EventType, RejectionReason, Status
 from service.domain import events as domain
 from service.domain.rules import MOST_CONNECTORS
@@ -215,10 +215,6 @@ def _micros(moment: datetime | None) -> Micros | None:
     return None if moment is None else micros_from(moment)
 
 
-def _raw(word: str) -> str:
-    return word[:MAX_TEXT_LENGTH]
-
-
 Fields = dict[str, Any]
 
 
@@ -233,7 +229,7 @@ def _inventory(evse: EVSE) -> tuple[Fields, dict[str, Fields] | None, dict[str, 
         c.uid: c.model_dump(mode="json", exclude_none=True, exclude=_IGNORED) for c in evse.connectors
     }
     statuses = {
-        c.uid: (STATUSES.get(c.status, Status.UNKNOWN), None if c.status in STATUSES else _raw(c.status))
+        c.uid: (STATUSES.get(c.status, Status.UNKNOWN), None if c.status in STATUSES else kept_of(c.status))
         for c in evse.connectors
         if c.status is not None
     }
