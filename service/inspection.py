@@ -134,7 +134,7 @@ class _Known:
     def reached(self, topic: str, epochs: Epochs) -> int:
         """Give how far the bases reach in a topic, of the log that these epochs name."""
         mark = self.marks.get(topic)
-        if mark is None or mark.epoch != epochs.of(topic) or mark.bases > len(self.bases):
+        if mark is None or mark.epoch != epochs.of(topic) or mark.lacks_bases(len(self.bases)):
             return 0
         return mark.mark.next_offset
 

@@ -25,7 +25,7 @@ class Announcing:
     def __init__(self, ports: Ports, retrying: Retrying, topics: Topics) -> None:
         self._ports = ports
         self._retrying = retrying
-        self._topics = topics
+        self.topics = topics
 
     async def commit(
         self,
@@ -66,12 +66,12 @@ class Announcing:
         """
         messages = []
         if said != epochs:
-            messages.append(self._topics.entry(number, ledger.epoch_entry(epochs)))
+            messages.append(self.topics.entry(number, ledger.epoch_entry(epochs)))
         for place, checkpoint in restored.checkpoints.items():
             if checkpoint.mark is None and restored.topics.has_lost_ledger:
-                messages.append(self._topics.entry(number, ledger.no_mark(place.topic)))
+                messages.append(self.topics.entry(number, ledger.no_mark(place.topic)))
             elif place not in marks and checkpoint.mark is not None:
                 mark = LedgerMark(checkpoint.mark, checkpoint.ingest, epochs.of(place.topic))
-                messages.append(self._topics.entry(number, ledger.mark_entry(place.topic, mark)))
+                messages.append(self.topics.entry(number, ledger.mark_entry(place.topic, mark)))
         if messages:
             await self._retrying(Part.PUBLISHER, lambda: self._ports.publisher.publish(messages))

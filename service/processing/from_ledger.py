@@ -21,7 +21,6 @@ from service.processing.ingest import Ingest
 from service.processing.instruments import Instruments, Part
 from service.processing.ledger import LedgerMark
 from service.processing.options import Options, Ports
-from service.processing.outputs import Topics
 from service.processing.planning import Planning
 from service.processing.ports import Checkpoint, Epochs, Mark, SaveOutcome, TopicPartition
 from service.processing.rebuilding import Book, Rebuilding
@@ -93,8 +92,8 @@ class FromLedger:
         instruments: Instruments,
         hold: Callable[[], Awaitable[None]],
         skipping: Skipping,
+        announcing: Announcing,
     ) -> None:
-        topics = Topics.with_prefix(options.topic_prefix, options.source)
         self._ports = ports
         self._retrying = retrying
         self._instruments = instruments
@@ -102,9 +101,9 @@ class FromLedger:
         self._inputs, self._silent_after = options.topics, options.ingest_silent_after
         self._partitions = options.partitions
         self._rebuilding = Rebuilding(ports, retrying, hold)
-        self._remnants = Remnants(ports, retrying, hold, topics.ledger)
+        self._remnants = Remnants(ports, retrying, hold, announcing.topics.ledger)
         self._refusing = Refusing(ports, retrying, self._remnants)
-        self._announcing = Announcing(ports, retrying, topics)
+        self._announcing = announcing
 
     async def mend(self, uids: Sequence[str], planning: Planning) -> None:
         """Put closed history back of which the view has lost some."""

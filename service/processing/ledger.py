@@ -161,6 +161,10 @@ class LedgerMark:
     epoch: int
     bases: int = 0
 
+    def lacks_bases(self, there: int) -> bool:
+        """Tell whether it speaks of more bases than are there: they were in a ledger that is gone."""
+        return self.bases > there
+
 
 def mark_entry(topic: str, each: LedgerMark) -> Entry:
     """Make the record that says how far the bases of a partition reach."""

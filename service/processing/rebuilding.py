@@ -110,8 +110,8 @@ class Book:
 
     @property
     def is_short(self) -> bool:
-        """Whether a mark speaks of more bases than there are: they were in a ledger that is gone."""
-        return any(mark.bases > len(self.bases) for mark in self.marks.values())
+        """Whether bases are missing that a mark speaks of."""
+        return any(mark.lacks_bases(len(self.bases)) for mark in self.marks.values())
 
     def forget_bases(self) -> None:
         """

@@ -55,7 +55,9 @@ class Restoring:
         self.skipping = Skipping(ports, retrying, hold, options.skipped, topics)
         self._identity = Identity(ports, retrying, options.topics, topics)
         self._announcing = Announcing(ports, retrying, topics)
-        self._from_ledger = FromLedger(ports, options, retrying, instruments, hold, self.skipping)
+        self._from_ledger = FromLedger(
+            ports, options, retrying, instruments, hold, self.skipping, self._announcing
+        )
 
     async def partition(self, number: int, planning: Planning, *, has_hole: bool = False) -> Restored:
         """

@@ -155,4 +155,6 @@ def marks_of(ledger: Iterable[Record], topic: str) -> dict[int, int]:
         for (number, key), value in said.items()
         if parsed_key(key) == [Kind.MARK, topic]
     }
-    return {number: mark.mark.next_offset for number, mark in marks.items() if mark.bases <= bases[number]}
+    return {
+        number: mark.mark.next_offset for number, mark in marks.items() if not mark.lacks_bases(bases[number])
+    }
