@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from service.adapters.kafka_decoding import decode_tolerantly
 from service.adapters.kafka_errors import Patience, patience_to_start, translated
 from service.adapters.kafka_records import record_from
-from service.processing.ports import Record, Unusable
+from service.processing.ports import ErrorKind, Record, Unavailable, Unusable
 
 _POLL_MS = 500
 _MAX_RECORDS = 1_000
@@ -112,7 +112,12 @@ async def pieces(
     starts: Mapping[KafkaPartition, int],
     ends: Mapping[KafkaPartition, int],
 ) -> AsyncIterator[list[Record]]:
-    """Give what partitions hold from `starts` on and before `ends`, in order within each, in pieces."""
+    """
+    Give what partitions hold from `starts` on and before `ends`, in order within each, in pieces.
+
+    Raises `Unavailable` where one ends before that meanwhile: its topic was deleted and created again, or its
+    leader lags. Nothing would ever come up to there.
+    """
     waiting = {one for one in starts if starts[one] < ends[one]}
     if not waiting:
         return
@@ -129,3 +134,9 @@ async def pieces(
         ]
         # Control records move the position although no record comes out, so records cannot be counted.
         waiting = {one for one in waiting if await patience.answer(consumer.position(one)) < ends[one]}
+        if waiting and not fetched:
+            now = await patience.answer(consumer.end_offsets(sorted(waiting)))
+            short = [one for one in sorted(waiting) if now[one] < ends[one]]
+            if short:
+                said = f"Kafka: topic {short[0].topic} ends before where it ended"
+                raise Unavailable(said, ErrorKind.UNREADY)

@@ -7,10 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import NewPartitions
 
 from service.adapters.kafka_admin import KafkaTopicsSettings, TopicsReport, check_topics, touch_topics
+from service.adapters.kafka_errors import Patience
 from service.adapters.kafka_ledger import KafkaLedger
+from service.adapters.kafka_reader import pieces
 from service.adapters.topic_rules import LEDGER_BYTES, Cleanup, OutputTopic
 from service.app import kafka_publisher, reader_settings, topics_settings
 from service.processing.ports import Message, Unavailable, Unusable
@@ -18,6 +21,7 @@ from service.settings import Settings
 from tests.contract.brokers import TURNS
 from tests.processes import free_port
 from tests.services import Kafka
+from tests.topics import Sent, write
 
 LATENESS = timedelta(hours=48) // timedelta(microseconds=1)
 EVENTS = {"max.message.bytes": "2000000", "retention.ms": "-1"}
@@ -190,3 +194,21 @@ async def test_the_largest_state_of_an_evse_goes_through_the_ledger(kafka: Kafka
     ledger = KafkaLedger(reader_settings(settings), settings.ledger_topic)
     read = [len(record.value or b"") async for piece in ledger.read(0) for record in piece]
     assert read == [len(base)]
+
+
+async def test_a_topic_made_anew_while_it_is_read_is_no_endless_wait(kafka: Kafka) -> None:
+    """Nothing in the new one ever comes up to where the old one ended: a worker would restore for good."""
+    topic = kafka.unique("ledger")
+    await kafka.create_topic(topic, partitions=1)
+    await write(kafka, topic, [Sent(b"key", b"value", 0)])
+    async with AIOKafkaConsumer(
+        bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest", enable_auto_commit=False
+    ) as consumer:
+        place = TopicPartition(topic, 0)
+        starts, ends = await consumer.beginning_offsets([place]), await consumer.end_offsets([place])
+        await kafka.delete_topic(topic)
+        await kafka.create_topic(topic, partitions=1)
+
+        with pytest.raises(Unavailable):
+            async for _ in pieces(consumer, Patience("Kafka", 5.0), starts, ends):
+                pass
