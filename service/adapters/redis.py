@@ -92,7 +92,7 @@ class RedisViewStore(RedisStore):
             with translated():
                 await self._client.set(self._trail.key, number, ex=_TRAIL_KEPT_S)
 
-    async def load(self, uids: Sequence[str]) -> dict[str, StoredEvse]:
+    async def _load(self, uids: Sequence[str]) -> dict[str, StoredEvse]:
         found: dict[str, StoredEvse] = {}
         for some in pieces(dict.fromkeys(uids), MOST_EVSES_A_CALL):
             replies = await self._run(view_scripts.LOAD, load_keys(self._keys, some), ())

@@ -84,7 +84,7 @@ class RedisClusterViewStore(RedisStore):
             self._verify(self._nodes.topology)
             await self._leave({})
 
-    async def load(self, uids: Sequence[str]) -> dict[str, StoredEvse]:
+    async def _load(self, uids: Sequence[str]) -> dict[str, StoredEvse]:
         groups = [
             some
             for group in _by_slot(self._keys, dict.fromkeys(uids)).values()

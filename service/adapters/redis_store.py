@@ -25,6 +25,7 @@ from service.processing.ports import (
     SaveOutcome,
     Seen,
     Standing,
+    StoredEvse,
     TopicPartition,
     ViewWrite,
 )
@@ -58,9 +59,13 @@ class RedisStore(ABC):
     def __init__(self, settings: RedisSettings) -> None:
         self._settings = settings
         self._keys = Keys(settings.prefix)
-        # EVSEs whose lists this process has brought up to date; a crash before it may have left them behind.
+        # EVSEs whose lists this store has brought up to date since it loaded them: whoever saved them before
+        # may have ended, or lost the reply, before the lists followed.
         self._indexed: set[str] = set()
         self._members: set[tuple[int, str]] = set()
+
+    @abstractmethod
+    async def _load(self, uids: Sequence[str]) -> dict[str, StoredEvse]: ...
 
     @abstractmethod
     async def _ask(self, calls: Sequence[Call]) -> list[Any]:
@@ -88,6 +93,10 @@ class RedisStore(ABC):
     async def ping(self) -> None:
         """Write a key: a replica, a full server and one that lost its disk answer PING, but refuse this."""
         await self.save_checkpoints({})
+
+    async def load(self, uids: Sequence[str]) -> dict[str, StoredEvse]:
+        self._indexed.difference_update(uids)
+        return await self._load(uids)
 
     async def look(self, uids: Sequence[str]) -> dict[str, Seen]:
         replies = await self._ask(
@@ -145,6 +154,8 @@ class RedisStore(ABC):
             calls.append(call("hgetall", self._keys.staged_days(uid, token)))
             calls.append(call("zrange", self._keys.staged_outages(uid, token), 0, -1, withscores=True))
         replies = iter(await self._ask(calls))
+        # After what was read: where some of it was lost before, so was what this finds missing.
+        await self.ping()
         return {
             uid: ClosedHistory(
                 uid,

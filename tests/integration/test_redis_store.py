@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from schemas.view import Keys
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisSettings
-from service.processing.ports import Behind, ClosedHistory, SaveOutcome, Unavailable, Unusable
+from service.processing.ports import Behind, ClosedHistory, SaveOutcome, Unavailable, Unusable, ViewWrite
 from tests.contract.stores import RedisLook, position, write
 from tests.processes import free_port
 from tests.proxy import proxy_before
@@ -183,6 +183,24 @@ async def test_lists_left_behind_by_a_crash_are_mended(redis_url: str, client: A
         await store.save([write(at=position(2))])
 
     assert (await RedisLook(client).listed("charger-1")).statuses == {"AVAILABLE"}
+
+
+async def test_lists_left_behind_by_another_worker_are_mended(redis_url: str) -> None:
+    """It saved what this one had saved before, and went before the lists followed."""
+    async with started(redis_url) as store, started(redis_url) as other:
+        await store.save([write(at=position(1))])
+        other._follow = _goes  # type: ignore[method-assign]
+        with pytest.raises(Unavailable):
+            await other.save([write(at=position(2), status="CHARGING", last_updated_ms=2_000)])
+
+        await store.load(["charger-1"])
+        await store.save([write(at=position(3), status="CHARGING", last_updated_ms=2_000)])
+
+        assert (await store.standings(["charger-1"]))["charger-1"].status == "CHARGING"
+
+
+async def _goes(writes: Sequence[ViewWrite]) -> None:
+    raise Unavailable(f"the worker went before the lists of {len(writes)} EVSEs")
 
 
 async def test_readers_never_see_half_a_save(redis_url: str, client: Any) -> None:
