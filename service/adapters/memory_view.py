@@ -197,7 +197,7 @@ class MemoryViewStore:
             staged.outages.update(each.closed_outages)
 
     async def staged(self, token: str, uids: Sequence[str]) -> dict[str, ClosedHistory]:
-        self._require()
+        self._step()
         found = ((uid, self.server.view.staged.get((uid, token))) for uid in uids)
         return {uid: ClosedHistory(uid, dict(kept.days), sorted(kept.outages)) for uid, kept in found if kept}
 
@@ -241,11 +241,17 @@ class MemoryViewStore:
         kept = self.evses.get(write.uid)
         if kept is not None and not write.replace and _hides_loss(kept, write):
             return kept.position.judge(write.position) is SaveOutcome.SAVED
+        if write.replace and self._amount_staged(write) != write.staged_amount:
+            return kept is None or kept.position.judge(write.position) is SaveOutcome.SAVED
         if write.previous is None:
             return False
         return kept is None or (
             kept.position != write.previous and kept.position.judge(write.previous) is SaveOutcome.SAVED
         )
+
+    def _amount_staged(self, write: ViewWrite) -> tuple[int, int]:
+        staged = self.server.view.staged.get((write.uid, write.staged))
+        return (0, 0) if staged is None else (len(staged.days), len(staged.outages))
 
     def _save(self, write: ViewWrite) -> SaveOutcome:
         kept = self.evses.get(write.uid)

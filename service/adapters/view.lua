@@ -7,7 +7,8 @@
 --       of document fields, then their names, once for all EVSEs; then for each EVSE
 --         position    "epoch|as_of_us|offset,offset,…": the guard, as kept in the private hash
 --         previous    the position that the writer last knew to be stored, or ""
---         replace     "1": all that is stored goes, and what was staged takes its place; else ""
+--         replace     "days|outages": all that is stored goes, and what was staged, so many of each, takes its
+--                     place; else ""
 --         state       what the worker goes on folding from
 --         pending     what it publishes again
 --         vitals      what the watchdog needs
@@ -21,9 +22,9 @@
 --         JSON for each dropped gap;        until_us, JSON for each gap
 --         at_us, "position verdict" for each correction
 -- Reply one number for each EVSE: 0 stale, 1 already there, 2 saved, 3 saved and the lists have to follow, 4 behind:
---         an older position is stored than the writer knew, or history is gone that this adds to; or, one number for
---         all, -1: the trail is older than what was acknowledged, so that writes the writer was told of are gone. Of
---         what is behind nothing is written.
+--         an older position is stored than the writer knew, or history is gone that this adds to, or what was staged
+--         is; or, one number for all, -1: the trail is older than what was acknowledged, so that writes the writer was
+--         told of are gone. Of what is behind nothing is written.
 --
 -- The guard is service.processing.ports.Position.judge, word for word: a contract test holds the two together.
 -- Numbers are doubles: exact for offsets and microseconds below 2^53, that is until the year 2255.
@@ -138,6 +139,7 @@ local function save(first_key)
     is_torn = is_torn or declares and stored[5] and amount(exclusions, gaps) ~= stored[5]
     if is_torn then outcome = BEHIND end
   end
+  if outcome == SAVED and replace ~= '' and amount(staged_days, staged_outages) ~= replace then outcome = BEHIND end
   if outcome ~= SAVED then
     at = at + #names + 2 * counts[1] + counts[2] + counts[3] + 2 * counts[4]
     at = at + 2 * counts[5] + counts[6] + counts[7] + 2 * counts[8] + 2 * counts[9]

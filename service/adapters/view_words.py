@@ -108,7 +108,7 @@ def _guarded_values(write: ViewWrite) -> list[Argument]:
     return [
         position_word(write.position),
         "" if write.previous is None else position_word(write.previous),
-        "1" if write.replace else "",
+        "{}|{}".format(*write.staged_amount) if write.replace else "",
         write.state,
         write.pending,
         write.vitals,

@@ -19,7 +19,7 @@ from service.domain.time import Micros
 from service.domain.vitals import pack_vitals, vitals
 from service.processing import ledger, rendering, storing
 from service.processing.outputs import Kept, Topics, described, unpacked
-from service.processing.ports import Epochs, Message, Position, Record, Resend, ViewWrite
+from service.processing.ports import ClosedHistory, Epochs, Message, Position, Record, Resend, ViewWrite
 from service.processing.sifting import Item
 from service.processing.states import Held
 
@@ -269,10 +269,13 @@ def resend(uid: str, held: Held, planning: Planning, what: Resend = Resend.LAST_
     return made
 
 
-def rewrite(uid: str, held: Held, planning: Planning, *, staged: str = "") -> ViewWrite:
+def rewrite(
+    uid: str, held: Held, planning: Planning, *, staged: str = "", history: ClosedHistory | None = None
+) -> ViewWrite:
     """
-    Plan to write an EVSE as it is held, with nothing new; `staged`: in place of all that is stored of it.
+    Plan to write an EVSE as it is held, with nothing new.
 
+    `staged`: in place of all that is stored of it, with the `history` that was staged under this token.
     Raises `Defect` where our own code fails.
     """
     try:
@@ -280,8 +283,11 @@ def rewrite(uid: str, held: Held, planning: Planning, *, staged: str = "") -> Vi
         whole = write(uid, held, rendered, held.position, held.pending)
     except Exception as error:  # as in `plan`
         raise Defect(uid, None) from error
-    verdicts = _verdict_words(held.state.verdicts) if staged else ()
-    return replace(whole, replace=bool(staged), staged=staged, verdicts=verdicts)
+    if not staged:
+        return whole
+    amount = (0, 0) if history is None else (len(history.closed_days), len(history.closed_outages))
+    verdicts = _verdict_words(held.state.verdicts)
+    return replace(whole, replace=True, staged=staged, staged_amount=amount, verdicts=verdicts)
 
 
 def write(

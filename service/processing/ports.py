@@ -390,7 +390,8 @@ class ViewWrite:
 
     `previous` is the position this worker last knew to be stored, None where it knows of none: a view that
     holds an older one has gone back. `replace`: what is stored of the EVSE is deleted first, and what was
-    staged under the token `staged` (`ViewStore.stage`) takes its place.
+    staged under the token `staged` (`ViewStore.stage`) takes its place: so many days and outages, or the view
+    has gone back since.
     """
 
     uid: str
@@ -413,6 +414,7 @@ class ViewWrite:
     previous: Position | None = None
     replace: bool = False
     staged: str = ""
+    staged_amount: tuple[int, int] = (0, 0)
     keep_from_us: int = 0
     status: str = ""
     online: str = "null"
@@ -456,8 +458,8 @@ class ViewStore(Protocol):
     """
     The view of every EVSE, readable by others through `schemas.view`.
 
-    `save`, `stage`, `save_checkpoints`, `load_checkpoint` and `ping` raise `Behind` when a write that this
-    store acknowledged before, since `start` or the last `begin`, is no longer there.
+    `save`, `stage`, `staged`, `save_checkpoints`, `load_checkpoint` and `ping` raise `Behind` when a write
+    that this store acknowledged before, since `start` or the last `begin`, is no longer there.
     """
 
     async def start(self) -> None:

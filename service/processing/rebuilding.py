@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -198,8 +198,9 @@ class Rebuilding:
             staged = await self._retrying(Part.STORE, partial(store.staged, token, some)) if some else {}
             writes = []
             for uid in uids:
-                held = _held(book.bases[uid], number, staged.get(uid), planning, word(uid))
-                writes.append(rewrite(uid, held, planning, staged=token))
+                history = staged.get(uid)
+                held = _held(book.bases[uid], number, history, planning, word(uid))
+                writes.append(rewrite(uid, held, planning, staged=token, history=history))
             outcomes = await self._retrying(Part.STORE, partial(store.save, writes))
             written |= zip(uids, outcomes, strict=True)
             await self._hold()
@@ -244,11 +245,12 @@ class Rebuilding:
                 staged = await self._retrying(Part.STORE, partial(store.staged, token, some))
                 writes = []
                 for uid in some:
-                    held = _held(book.bases[uid], number, staged.get(uid), planning, None)
+                    history = staged.get(uid)
+                    held = _held(book.bases[uid], number, history, planning, None)
                     as_of = max(now, held.position.as_of_us + 1)
                     held.position = held.position._replace(as_of_us=as_of)
                     held.pending = stored[uid].pending
-                    writes.append(rewrite(uid, held, planning, staged=token))
+                    writes.append(rewrite(uid, held, planning, staged=token, history=history))
                 await self._retrying(Part.STORE, partial(store.save, writes))
             _log.warning(
                 "History was gone from the view (days, outages, exclusions or gaps); it is put back.",
@@ -290,7 +292,8 @@ class Rebuilding:
                 if each.position.epoch < planning.epochs.generation:
                     position = rebased(each.position, planning.epochs, planning.inputs)
                     held = Held(storing.restore(each), position, each.pending)
-                    writes.append(rewrite(uid, held, planning))
+                    # One that is gone by then has left its closed history with what went.
+                    writes.append(replace(rewrite(uid, held, planning), previous=each.position))
             await self._retrying(Part.STORE, partial(store.save, writes))
             await self._hold()
 

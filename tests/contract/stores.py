@@ -63,6 +63,8 @@ class Look(Protocol):
 
     async def lose_history(self, uid: str, key: str) -> None: ...
 
+    async def lose_staged(self, uid: str, token: str) -> None: ...
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -84,6 +86,10 @@ class Subject:
     async def lose_history(self, uid: str, key: str) -> None:
         """Delete one of the keys of an EVSE, by its last word, as somebody may by hand."""
         await self.look.lose_history(uid, key)
+
+    async def lose_staged(self, uid: str, token: str) -> None:
+        """Delete what was staged of an EVSE, as a node of a cluster does that comes back empty."""
+        await self.look.lose_staged(uid, token)
 
 
 class MemoryLook:
@@ -120,6 +126,9 @@ class MemoryLook:
     async def lose_history(self, uid: str, key: str) -> None:
         getattr(self._store.evses[uid], key).clear()
 
+    async def lose_staged(self, uid: str, token: str) -> None:
+        del self._store.server.view.staged[uid, token]
+
 
 class RedisLook:
     """Looks into Redis as a dashboard would, by the keys of `schemas.view` alone."""
@@ -155,6 +164,10 @@ class RedisLook:
 
     async def lose_history(self, uid: str, key: str) -> None:
         await self._client.delete(f"{self._keys.document(uid)}:{key}")
+
+    async def lose_staged(self, uid: str, token: str) -> None:
+        for key in (self._keys.staged_days(uid, token), self._keys.staged_outages(uid, token)):
+            await self._client.delete(key)
 
 
 def _decoded(mapping: dict[bytes, bytes]) -> dict[str, bytes]:

@@ -494,6 +494,8 @@ async def test_a_view_that_forgot_is_noticed_by_any_write_until_begun_anew(subje
     with pytest.raises(Behind):
         await store.stage("t", [ClosedHistory("b", {"c1/2026-01-01": b"{}"}, ())])
     with pytest.raises(Behind):
+        await store.staged("t", ["b"])
+    with pytest.raises(Behind):
         await store.save_checkpoints({place: Checkpoint(5, 0)})
     with pytest.raises(Behind):
         await store.load_checkpoint(place)
@@ -534,7 +536,7 @@ async def test_closed_history_that_somebody_deleted_shows(subject: Subject, key:
     with pytest.raises(Behind):
         await store.save([write("a", position(3), closed_days={"c1/2026-01-02": b"{}"})])
     await store.stage("t", [ClosedHistory("a", {"c1/2026-01-01": b"{}", "/2026-01-01": b"{}"}, [(1, b"x")])])
-    await store.save([write("a", position(4), replace=True, staged="t")])
+    await store.save([write("a", position(4), replace=True, staged="t", staged_amount=(2, 1))])
     assert (await store.load(["a"]))["a"].is_whole
 
 
@@ -577,7 +579,15 @@ async def test_what_is_staged_takes_the_place_of_what_is_stored(subject: Subject
     history = (await subject.store.staged("t", ["a"]))["a"]
     before = await subject.kept("a")
 
-    restored = write("a", position(2), "b", replace=True, staged="t", closed_days={"c1/2026-01-03": b"three"})
+    restored = write(
+        "a",
+        position(2),
+        "b",
+        replace=True,
+        staged="t",
+        staged_amount=(2, 2),
+        closed_days={"c1/2026-01-03": b"three"},
+    )
     assert await subject.store.save([restored]) == [SAVED]
 
     kept = await subject.kept("a")
@@ -596,8 +606,30 @@ async def test_what_is_staged_for_a_view_that_is_further_changes_nothing(subject
     await subject.store.save([write("a", position(3), closed_days={"c1/2026-01-01": b"stored"})])
     await subject.store.stage("t", [ClosedHistory("a", {"c1/2026-01-01": b"staged"}, ())])
 
-    assert await subject.store.save([write("a", position(2), replace=True, staged="t")]) == [STALE]
+    restored = write("a", position(2), replace=True, staged="t", staged_amount=(1, 0))
+    assert await subject.store.save([restored]) == [STALE]
     assert (await subject.kept("a")).days == {"c1/2026-01-01": b"stored"}
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_restoration_whose_history_went_meanwhile_writes_nothing(
+    subject: Subject, *, is_there: bool
+) -> None:
+    """Neither over what is there nor anew: the next one would take it for whole, since it is as far."""
+    store, closed = subject.store, {"c1/2026-01-01": b"{}"}
+    if is_there:
+        await store.save([write("a", position(1), closed_days=closed)])
+    restored = write("a", position(4), replace=True, staged="t", staged_amount=(1, 1))
+    await store.stage("t", [ClosedHistory("a", closed, [(1, b"x")])])
+    await subject.lose_staged("a", "t")
+
+    with pytest.raises(Behind):
+        await store.save([restored])
+
+    assert (await subject.kept("a")).days == (closed if is_there else {})
+    await store.stage("t", [ClosedHistory("a", closed, [(1, b"x")])])
+    assert await store.save([restored]) == [SAVED]
+    assert (await subject.kept("a")).outages == [(1, b"x")]
 
 
 async def test_a_store_that_answers_can_be_pinged(subject: Subject) -> None:
