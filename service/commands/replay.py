@@ -19,7 +19,7 @@ from service.commands.files import opened_for_reading, opened_for_writing, refus
 from service.domain.definitions import OBSERVED, Definition
 from service.domain.events import Event
 from service.domain.time import Micros
-from service.garbage import calm_collector
+from service.processing.garbage import calm_collector
 from service.processing.rejection import Rejection
 from service.replay import Format, Line, LogReader, Replay, ReplayError
 from service.settings import load_settings

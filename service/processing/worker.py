@@ -16,6 +16,7 @@ from service.processing.assignment import Assignment, Progress, partition_of
 from service.processing.batching import BatchSize, TooLong
 from service.processing.chores import Chores
 from service.processing.dead_letters import TooManyRejections
+from service.processing.garbage import settle
 from service.processing.health import Health
 from service.processing.instruments import Instruments, NoInstruments, Part, Step
 from service.processing.options import Options, Ports
@@ -190,6 +191,7 @@ class Worker:
                     taken_at = self._clock.monotonic()
                     await self._steps.process(records)
                     self._size.took(len(records), self._clock.monotonic() - taken_at)
+                    settle(len(records))
                 epochs = self._steps.planning.epochs
                 await self._survey.look(epochs, all_is_processed=not self._held_back)
                 await self._chores.do()

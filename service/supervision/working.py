@@ -9,9 +9,9 @@ import structlog
 
 from service import app
 from service.adapters.parent import Parent, Place
-from service.garbage import calm_collector
 from service.logs import configure_logs
 from service.processing.dead_letters import Allowance, TooManyRejections
+from service.processing.garbage import calm_collector
 from service.processing.health import Stuck
 from service.processing.planning import Defect
 from service.processing.ports import PortError, Unusable

@@ -30,9 +30,9 @@ from service.adapters.kafka_admin import check_topics
 from service.adapters.prometheus import PrometheusInstruments
 from service.commands.run import _loop_factory
 from service.domain.time import DAY, Micros
-from service.garbage import calm_collector
 from service.life import LoopGuard, run_watched
 from service.logs import configure_logs
+from service.processing.garbage import calm_collector
 from service.processing.options import Ports
 from service.processing.ports import Checkpoint, Commit, Log, Record, Seen, TopicPartition, ViewStore
 from service.processing.worker import Worker

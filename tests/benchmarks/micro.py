@@ -29,8 +29,8 @@ from service.domain.fold import fold
 from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.domain.time import SECOND
-from service.garbage import calm_collector
 from service.processing.decoding import decode
+from service.processing.garbage import calm_collector
 from service.processing.outputs import Topics
 from service.processing.planning import Plan, Planning, grouped, plan
 from service.processing.ports import Record

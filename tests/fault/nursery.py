@@ -21,8 +21,8 @@ from typing import Any
 import structlog
 
 from service import app
-from service.garbage import calm_collector
 from service.logs import configure_logs
+from service.processing.garbage import calm_collector
 from service.settings import environment_with, load_settings
 from tests.fault.striking import KILL, NO_PAUSE, PAUSE, Strike, Striking
 from tests.faults import When
