@@ -16,7 +16,7 @@ from redis.exceptions import NoScriptError
 
 from schemas.view import Keys
 from service.adapters import view_scripts
-from service.adapters.redis_calls import Call
+from service.adapters.redis_calls import Call, script_text_call
 from service.adapters.redis_connection import RedisSettings, connect, refuse_eviction, translated
 from service.adapters.redis_store import RedisStore, behind, hole, is_behind
 from service.adapters.view_scripts import Script
@@ -121,9 +121,12 @@ class RedisViewStore(RedisStore):
         return replies
 
     async def _keep(self, calls: Sequence[Call]) -> None:
-        await self._ask(calls)
-        # After what was written: where that is lost, so is this.
-        await self.ping()
+        async with self._trail.step() as numbers:
+            # On one connection, so that the server cannot go back between what is written and the trail.
+            step = script_text_call(view_scripts.CHECKPOINT, [self._trail.key], numbers)
+            replies = await self._ask([*calls, step])
+            if is_behind(replies[-1]):
+                raise behind()
 
     def _portions(self, writes: Sequence[ViewWrite]) -> Iterator[Sequence[ViewWrite]]:
         return calls(writes)

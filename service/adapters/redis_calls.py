@@ -27,3 +27,8 @@ def call(method: str, key: str, *arguments: Any, **named: Any) -> Call:
 def script_call(script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Call:
     """Give the call of a script by its name; its keys share a hash tag."""
     return Call(keys[0], methodcaller("evalsha", script.sha, len(keys), *keys, *arguments))
+
+
+def script_text_call(script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Call:
+    """Give the same by its text: for what is seldom called, and may meet a server that forgot it."""
+    return Call(keys[0], methodcaller("eval", script.text, len(keys), *keys, *arguments))

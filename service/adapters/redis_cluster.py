@@ -131,9 +131,6 @@ class RedisClusterViewStore(RedisStore):
         async with self._writing:
             await self._sealed(calls)
 
-    async def _add(self, calls: Sequence[Call]) -> None:
-        await self._keep(calls)
-
     def _portions(self, writes: Sequence[ViewWrite]) -> Iterator[Sequence[ViewWrite]]:
         if writes:
             yield writes

@@ -197,12 +197,8 @@ class RedisStore(ABC):
         new = {(write.partition, write.uid) for write in writes} - self._members
         if not new:
             return
-        await self._add([call("sadd", self._keys.members(number), uid) for number, uid in sorted(new)])
+        await self._keep([call("sadd", self._keys.members(number), uid) for number, uid in sorted(new)])
         self._members |= new
-
-    async def _add(self, calls: Sequence[Call]) -> None:
-        """Add members; whoever saves them next leaves the trail by which a loss is noticed."""
-        await self._ask(calls)
 
     async def _index(self, writes: Sequence[ViewWrite]) -> None:
         """Let the lists follow; a failure forgets who was done, so that the next save tries again."""

@@ -62,10 +62,25 @@ async def view_differences(client: Redis | RedisCluster, keys: Keys, expected: U
     differences += _compared(
         "lists", _expected_lists(expected.lists), {**lists, "place": set(lists["place"])}
     )
+    differences += await _unlisted(client, keys, expected)
     for uid, place in expected.lists.place.items():
         if not _near(lists["place"].get(uid), place):
             differences.append(f"lists: {uid} is at {lists['place'].get(uid)}, not at {place}")
     return differences
+
+
+async def _unlisted(client: Any, keys: Keys, expected: Undisturbed) -> list[str]:
+    """Name those that their partition's list lacks: nobody would watch them, nor tell them to a new ledger."""
+    homes = {uid: int(kept.document["partition"]) for uid, kept in expected.evses.items()}
+    listed = {
+        number: {uid.decode() for uid in await client.smembers(keys.members(number))}
+        for number in set(homes.values())
+    }
+    return [
+        f"view of {uid}: it is not in the list of partition {number}"
+        for uid, number in sorted(homes.items())
+        if uid not in listed[number]
+    ]
 
 
 def _expected_evse(kept: MemoryEvse) -> dict[str, Any]:

@@ -173,6 +173,27 @@ async def test_staged_history_that_is_lost_is_noticed(redis_url: str, client: An
             await store.save([write(at=position(2), replace=True, staged="t")])
 
 
+async def test_a_server_that_goes_back_before_a_first_save_is_noticed(redis_url: str, client: Any) -> None:
+    """It has lost who lives in the partition, and what asks for them would leave the EVSE out for good."""
+
+    class Unlucky(RedisViewStore):
+        async def _save(self, writes: Sequence[ViewWrite]) -> list[int]:
+            await client.delete(Keys().members(0))
+            await client.set(trail, before)
+            return await super()._save(writes)
+
+    store = Unlucky(RedisSettings(redis_url))
+    await store.start()
+    [trail] = await client.keys("*:trail:*")
+    before = await client.get(trail)
+
+    try:
+        with pytest.raises(Behind):
+            await store.save([write(at=position(1))])
+    finally:
+        await store.stop()
+
+
 async def test_lists_left_behind_by_a_crash_are_mended(redis_url: str, client: Any) -> None:
     """A new process brings an EVSE's lists up to date with its first save, even if nothing listed changed."""
     async with started(redis_url) as store:
