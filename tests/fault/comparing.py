@@ -70,7 +70,7 @@ async def view_differences(client: Redis | RedisCluster, keys: Keys, expected: U
 
 
 async def _unlisted(client: Any, keys: Keys, expected: Undisturbed) -> list[str]:
-    """Name those that their partition's list lacks: nobody would watch them, nor tell them to a new ledger."""
+    """Name those that their partition's list lacks: nobody would watch them, or tell a new ledger of them."""
     homes = {uid: int(kept.document["partition"]) for uid, kept in expected.evses.items()}
     listed = {
         number: {uid.decode() for uid in await client.smembers(keys.members(number))}
