@@ -138,6 +138,7 @@ class Chores:
 
     async def _sent_again(self, number: int) -> None:
         """Note, and sign in the commit, that the output topics are as the view is."""
+        await self._prove_the_view()
         commits = {}
         for place, progress in self._assignment.progress().items():
             if place.partition == number:
@@ -167,7 +168,11 @@ class Chores:
         return {place: progress[place].done for place in progress if place.partition == number}
 
     async def _close(self) -> None:
-        """Write a share of the bases that are due, and the mark after the last."""
+        """
+        Write a share of the bases that are due, and the mark after the last.
+
+        Bases are of the view as it was found: one that had gone back has none of what it lost.
+        """
         share = self._closing.share(self._options.tick_share)
         if share is None:
             return
@@ -178,6 +183,7 @@ class Chores:
             marks = [progress[place].mark if place in progress else None for place in places]
             self._closing.count(number, await self._write_bases(uids, marks))
             return
+        await self._prove_the_view()
         epochs = self._steps.planning.epochs
         marks_now = self._closing.finish(number, epochs)
         messages = self._closing.marked(number, marks_now, epochs)
@@ -195,6 +201,10 @@ class Chores:
             partition=number,
             reached={place.topic: one.mark.next_offset for place, one in marks_now.items()},
         )
+
+    async def _prove_the_view(self) -> None:
+        """Raise `Behind` where the view has gone back since it was read, before it is said what was found."""
+        await self._retrying(Part.STORE, self._ports.store.ping)
 
     async def _write_bases(self, uids: Sequence[str], marks: Sequence[Mark | None]) -> int:
         """Write the bases of those of these EVSEs that changed since the marks; give how many have one."""

@@ -93,6 +93,7 @@ def test_a_view_that_is_lost_later_comes_back_from_the_ledger_that_was_written_a
     driver = full()
     driver.broker.recreate("evse.ledger")
     come_back(driver)
+    come_back(driver)
     before = {uid: driver.view(uid) for uid in ("e1", "e2")}
     driver.broker.cut(P0, driver.broker.end(P0))
     lose(driver)
@@ -112,6 +113,33 @@ def test_a_crash_while_the_ledger_is_written_anew_forgets_nothing(call: int, whe
     crash_and_come_back(driver, call, when)
 
     assert kept(driver) == before
+
+
+@pytest.mark.parametrize("call", range(20))
+@pytest.mark.parametrize("topic", ["evse.ledger", "evse.snapshots"])
+def test_a_view_lost_while_a_topic_is_written_anew_is_sent_when_it_is_back(call: int, topic: str) -> None:
+    """What was sent of a view that had gone is nothing, and is not taken for all."""
+    driver = full()
+
+    def told() -> set[bytes]:
+        """Give the keys there are; bases may come when a day closes, where the log holds what they would."""
+        keys = {record.key or b"" for record in driver.written(topic)}
+        return {key for key in keys if not key.startswith(b'["base"')}
+
+    before = told()
+    driver.broker.recreate(topic)
+
+    async def strike() -> None:
+        lose(driver)
+
+    driver.faults.arm(call, When.BEFORE, strike)
+    come_back(driver)
+    come_back(driver)
+    driver.faults.disarm()
+    come_back(driver)
+    come_back(driver)
+
+    assert told() == before
 
 
 def test_bases_are_written_anew_though_an_owner_before_says_that_they_stand() -> None:
