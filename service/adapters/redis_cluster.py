@@ -85,22 +85,39 @@ class RedisClusterViewStore(RedisStore):
             await self._leave({})
 
     async def _load(self, uids: Sequence[str]) -> dict[str, StoredEvse]:
+        for _ in range(_ATTEMPTS):
+            found, unproven = await self._read(uids)
+            if not unproven:
+                return {uid: found[uid] for uid in dict.fromkeys(uids) if uid in found}
+            # Looks at what moved; where somebody who is missing should be there it raises.
+            await self.ping()
+        raise _on_their_way()
+
+    async def _read(self, uids: Sequence[str]) -> tuple[dict[str, StoredEvse], list[str]]:
+        """
+        Read EVSEs; give them, and those not found of which nobody knows whether they should be.
+
+        What a node has lost since the last step it has lost with a trail that is looked at after the states
+        were read. So no state is saved that goes on from what is not the last one. But what had come to a
+        node a moment ago, before it was lost, no trail tells of, and the EVSE would be begun anew.
+        """
         groups = [
             some
             for group in _by_slot(self._keys, dict.fromkeys(uids)).values()
             for some in pieces(group, MOST_EVSES_A_CALL)
         ]
         made = [script_call(view_scripts.LOAD, load_keys(self._keys, some), ()) for some in groups]
-        # What a node has lost since the last step it has lost with a trail that is looked at now, after the
-        # states were read. So no state is saved that goes on from what is not the last one.
         answers = await self._nodes.each(made, self._trails.look)
-        found = {
-            uid: stored_from(reply)
-            for some, replies in zip(groups, answers.replies, strict=True)
-            for uid, reply in zip(some, replies, strict=True)
-            if reply
-        }
-        return {uid: found[uid] for uid in dict.fromkeys(uids) if uid in found}
+        moved = gained(self._verified, self._nodes.topology)
+        found: dict[str, StoredEvse] = {}
+        unproven: list[str] = []
+        for call_made, some, replies, is_sealed in zip(
+            made, groups, answers.replies, answers.sealed, strict=True
+        ):
+            found |= {uid: stored_from(reply) for uid, reply in zip(some, replies, strict=True) if reply}
+            if not is_sealed or slot_of(call_made.key) in moved:
+                unproven += [uid for uid in some if uid not in found]
+        return found, unproven
 
     async def load_checkpoint(self, partition: TopicPartition) -> Checkpoint | None:
         async with self._writing:

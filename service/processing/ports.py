@@ -459,7 +459,8 @@ class ViewStore(Protocol):
     The view of every EVSE, readable by others through `schemas.view`.
 
     `save`, `stage`, `staged`, `save_checkpoints`, `load_checkpoint` and `ping` raise `Behind` when a write
-    that this store acknowledged before, since `start` or the last `begin`, is no longer there.
+    that this store acknowledged before, since `start` or the last `begin`, is no longer there; `load` may,
+    where it does not find what should be there.
     """
 
     async def start(self) -> None:

@@ -120,6 +120,36 @@ async def test_evses_that_had_just_come_to_a_node_that_fails_are_missed(replicat
         assert await store.load_checkpoint(PLACE) == Checkpoint(0, 0)
 
 
+async def test_an_evse_that_had_just_come_to_a_node_that_fails_is_not_taken_for_new(
+    replicated: LocalCluster,
+) -> None:
+    """It would be begun anew and saved, and what the ledger brings back would take that for further."""
+    source, target = replicated.primaries[:2]
+    async with started(replicated) as store:
+        await saved(store, 1)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+        replicated.catch_up(target)
+        replicated.lag(target)
+        uid = living_at(replicated, source)[0]
+        replicated.move(slot_with(uid), target)
+        await asyncio.to_thread(replicated.fail_over, target)
+
+        with pytest.raises(Behind):
+            await answered(lambda: store.load([uid]))
+
+
+async def test_one_that_is_new_in_a_slot_that_moved_is_new(replicated: LocalCluster) -> None:
+    """What had come whole is safe, and who was never there is not missed."""
+    source, target = replicated.primaries[:2]
+    async with started(replicated) as store:
+        uid, *others = living_at(replicated, source)
+        await saved(store, 1, others)
+        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+        replicated.move(slot_with(uid), target)
+
+        assert await answered(lambda: store.load([uid])) == {}
+
+
 async def test_a_replica_that_takes_over_without_the_trail_is_not_trusted(replicated: LocalCluster) -> None:
     """Its slot moved just before, and what the replica lacks nobody knows but the ledger."""
     async with started(replicated) as store:
