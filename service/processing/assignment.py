@@ -6,7 +6,7 @@ A partition is owned, then leaving (its batch is finished and may still be commi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.processing.dead_letters import RejectionRun
@@ -149,23 +149,6 @@ class Assignment:
     ) -> bool:
         """Tell whether these have been owned without a break since then."""
         return all(each in since and self._progress.get(each) is since[each] for each in partitions)
-
-    def checkpoints(
-        self,
-        next_offsets: Mapping[TopicPartition, int],
-        since: Mapping[TopicPartition, Progress],
-        ingest: Callable[[int], bytes] = lambda _: b"",
-    ) -> dict[TopicPartition, Checkpoint]:
-        """
-        Give the checkpoints of those partitions that have been owned without a break since then.
-
-        `ingest` gives what is kept of the ingest of the partitions of a number.
-        """
-        return {
-            partition: since[partition].checkpoint(next_offset, ingest(partition.partition))
-            for partition, next_offset in next_offsets.items()
-            if self.are_kept([partition], since)
-        }
 
 
 def partition_of(record: Record) -> TopicPartition:

@@ -34,6 +34,7 @@ class Options:
     `topics`: the input topics; the place in this order decides ties, so a new topic is appended.
     `partitions`: so many has each of them, as was found at the start; 0 where nobody has counted.
     `source`: what stands in `ce_source` of everything written.
+    `commit_every_s`: what is done is committed so often, and as soon as nothing more comes.
     `drain_budget_s`: how long a revocation waits for the batch in hand; below the session timeout.
     `max_rejections_in_a_row`: the one that reaches it stops the worker; 0 for no limit.
     `accepted`: dead letters that do not count towards it; `skipped`: records that become dead letters unread.
@@ -59,6 +60,7 @@ class Options:
     max_record_bytes: int = 1_048_576
     max_dead_letter_bytes: int = 1_048_576 + 65_536
     fetch_timeout_s: float = 0.5
+    commit_every_s: float = 0.1
     drain_budget_s: float = 15.0
     survey_interval_s: float = 5.0
     max_rejections_in_a_row: int = 100

@@ -10,7 +10,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 import structlog
 
@@ -21,6 +20,7 @@ from service.domain.state import EvseState
 from service.processing import storing
 from service.processing.assignment import Progress, partition_of
 from service.processing.batching import EVSES_AT_ONCE, TooLong, Waiting
+from service.processing.committing import Committing
 from service.processing.dead_letters import is_accepted
 from service.processing.decoding import decode
 from service.processing.instruments import Instruments, Part, Step
@@ -41,7 +41,6 @@ from service.processing.planning import (
 )
 from service.processing.ports import (
     Epochs,
-    OwnershipLost,
     Record,
     Resend,
     SaveOutcome,
@@ -107,6 +106,7 @@ class Steps:
             current=self,
         )
         self.voice = Voice(ports, options, owned.watching, self._outbox, retrying, instruments)
+        self.committing = Committing(ports, options, owned=owned, retrying=retrying, timed=self._timed)
 
     def renew(self, epochs: Epochs) -> None:
         """Go on in these epochs; no state may be held."""
@@ -149,7 +149,8 @@ class Steps:
         await self._reject(rejected)
         self._watching.observe(sifted.items, self._ports.clock.now())
         await self.voice.tell_gaps()
-        await self._commit(sifted.next_offsets, progress)
+        self.committing.done(sifted.next_offsets, progress)
+        await self.committing.commit_if_due()
         self._states.forget(_strangers(rejected))
         self._states.shrink()
         self._instruments.states_held(len(self._states))
@@ -157,6 +158,7 @@ class Steps:
         self._tracing.batch_done(evses, len(rejected))
         _log.debug("Processed a batch.", action="batch_processed", records=len(records), evses=evses)
         if sifted.too_many is not None:
+            await self.committing.commit()
             raise sifted.too_many
 
     async def refresh(self, uids: Iterable[str]) -> None:
@@ -382,25 +384,6 @@ class Steps:
             first=rejected[0].rejection.message,
             **_place(rejected[0].record),
         )
-
-    async def _commit(
-        self, next_offsets: Mapping[TopicPartition, int], progress: Mapping[TopicPartition, Progress]
-    ) -> None:
-        """Write the checkpoints, then commit, of what has been owned all the while."""
-        checkpoints = self._assignment.checkpoints(next_offsets, progress, self._watching.ingest_of)
-        if not checkpoints:
-            return
-        commits = {place: progress[place].commit(next_offsets[place]) for place in checkpoints}
-        with self._timed(Step.COMMIT):
-            await self._retrying(Part.STORE, lambda: self._ports.store.save_checkpoints(checkpoints))
-            for partition, checkpoint in checkpoints.items():
-                progress[partition].done = checkpoint.next_offset
-            try:
-                await self._retrying(Part.LOG, partial(self._ports.log.commit, commits))
-            except OwnershipLost as lost:
-                kept = {each.partition for each in self._ports.log.assignment()}
-                self._states.keep_partitions(kept)
-                _log.warning(str(lost), action="ownership_lost")
 
 
 def _restored(uid: str, stored: StoredEvse) -> EvseState:

@@ -108,6 +108,7 @@ class Worker:
             await self.start()
             while not self._stopping:
                 await self.turn()
+            await self._steps.committing.commit()
         except Stopping:
             _log.info("Stopped while waiting; the batch in hand is read again.", action="batch_abandoned")
         except Defect as defect:
@@ -192,6 +193,8 @@ class Worker:
                     await self._steps.process(records)
                     self._size.took(len(records), self._clock.monotonic() - taken_at)
                     settle(len(records))
+                else:
+                    await self._steps.committing.commit()
                 epochs = self._steps.planning.epochs
                 await self._survey.look(epochs, all_is_processed=not self._held_back)
                 await self._chores.do()
@@ -225,7 +228,8 @@ class Worker:
             records, self._held_back = self._held_back, []
             return records
         began = self._clock.monotonic()
-        fetched = await self._ports.log.fetch(self._options.fetch_timeout_s, self._size.records)
+        timeout_s = min(self._options.fetch_timeout_s, self._steps.committing.due_in_s())
+        fetched = await self._ports.log.fetch(timeout_s, self._size.records)
         if fetched:
             self._instruments.step_took(Step.FETCH, self._clock.monotonic() - began)
         return fetched
@@ -384,7 +388,7 @@ class Worker:
     async def _on_revoked(self, partitions: frozenset[TopicPartition]) -> None:
         """Finish the batch in hand, commit included, within the budget; then forget what goes."""
         self._assignment.leave(partitions)
-        drained = await self._drained()
+        drained = await self._drained(partitions)
         self._assignment.drop(partitions)
         self._went = True
         if drained:
@@ -405,14 +409,25 @@ class Worker:
             drained=drained,
         )
 
-    async def _drained(self) -> bool:
-        """Wait until no batch is in hand; tell whether that came within the budget."""
+    async def _drained(self, partitions: frozenset[TopicPartition]) -> bool:
+        """Wait until no batch is in hand and all is committed; tell whether that came within the budget."""
         try:
             async with asyncio.timeout(self._options.drain_budget_s):
                 async with self._turn_in_hand:
+                    await self._commit_before_leaving(partitions)
                     return True
         except TimeoutError:
             return False
+
+    async def _commit_before_leaving(self, partitions: frozenset[TopicPartition]) -> None:
+        """Commit what is done; where a part does not answer at once, the next owner reads it again."""
+        self._in_hand = partitions
+        try:
+            await self._steps.committing.commit()
+        except (Abandoned, Behind, Stopping) as reason:
+            _log.warning(f"What was done last is not committed: {reason}", action="commit_abandoned")
+        finally:
+            self._in_hand = frozenset()
 
 
 def _names(partitions: frozenset[TopicPartition]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.domain.state import EvseState
-from service.processing.assignment import Assignment
+from service.processing.assignment import Assignment, Progress
 from service.processing.ports import Checkpoint, Position, Record, StoredEvse, TopicPartition
 from service.processing.states import Held, States, new_position, position_of
 
@@ -40,11 +40,11 @@ def test_a_leaving_partition_is_owned_until_it_is_dropped() -> None:
     assert assignment.is_leaving([P1, P0])
     assert not assignment.is_leaving([P1])
     before = assignment.progress()
-    assert set(assignment.checkpoints({P0: 3}, before)) == {P0}
+    assert assignment.are_kept([P0], before)
     assignment.drop([P0])
     assert assignment.owned == {P1}
     assert assignment.is_leaving([P0])
-    assert assignment.checkpoints({P0: 3}, before) == {}
+    assert not assignment.are_kept([P0], before)
 
 
 def test_records_of_partitions_that_went_are_left_out() -> None:
@@ -67,7 +67,7 @@ def test_a_partition_that_came_back_is_new() -> None:
     assert assignment.assign([P0]) == {P0}
     assert assignment.unrestored() == {0: [P0]}
     assert assignment.progress()[P0].run.in_a_row == 0
-    assert assignment.checkpoints({P0: 7}, before) == {}
+    assert not assignment.are_kept([P0], before)
 
 
 def test_a_restored_partition_goes_on_counting_rejections() -> None:
@@ -83,16 +83,12 @@ def test_a_restored_partition_goes_on_counting_rejections() -> None:
 
 def test_a_checkpoint_says_what_is_done_and_what_was_counted() -> None:
     """Records read again do not undo what was counted beyond them, nor are they done for it."""
-    assignment = Assignment()
-    assignment.assign([P0])
-    progress = assignment.progress()
-    progress[P0].restore(Checkpoint(10, 1))
+    progress = Progress()
+    progress.restore(Checkpoint(10, 1))
 
-    assert assignment.checkpoints({P0: 7}, progress) == {P0: Checkpoint(7, 1, counted_until=10)}
-    progress[P0].run.passed(10)
-    ingest = {P0.partition: b"[]"}
-    expected = Checkpoint(11, 0, b"[]", counted_until=11)
-    assert assignment.checkpoints({P0: 11}, progress, ingest.__getitem__) == {P0: expected}
+    assert progress.checkpoint(7) == Checkpoint(7, 1, counted_until=10)
+    progress.run.passed(10)
+    assert progress.checkpoint(11, b"[]") == Checkpoint(11, 0, b"[]", counted_until=11)
 
 
 def test_a_number_is_restored_as_a_whole() -> None:

@@ -65,9 +65,10 @@ class Fault:
     batch: int = 4
 
 
-def told(batch: int) -> Driver:
-    """Give a driver before which the story lies, to be read in batches of so many records."""
-    driver = Driver(partitions=2, options=with_options(max_batch_records=batch))
+def told(batch: int, commit_every_s: float = 0.0) -> Driver:
+    """Give a driver before which the story lies, to be read in batches of so many records, each committed."""
+    options = with_options(max_batch_records=batch, commit_every_s=commit_every_s)
+    driver = Driver(partitions=2, options=options)
     for value in STORY:
         driver.write(value)
     return driver
@@ -145,10 +146,10 @@ FAULTS = st.lists(st.builds(Fault, st.integers(0, 25), st.sampled_from(When), BA
 
 
 @settings(max_examples=150)
-@given(batch=BATCHES, faults=FAULTS)
-def test_crash_upon_crash_changes_nothing(batch: int, faults: list[Fault]) -> None:
-    """Dying again while recovering from a death, in batches that are cut anew each time."""
-    driver = told(batch)
+@given(batch=BATCHES, faults=FAULTS, commit_every_s=st.sampled_from((0.0, 0.1)))
+def test_crash_upon_crash_changes_nothing(batch: int, faults: list[Fault], commit_every_s: float) -> None:
+    """Dying again while recovering from a death, in batches cut anew each time, not all of them committed."""
+    driver = told(batch, commit_every_s)
     settle_through_crashes(driver, faults)
 
     expected = outcome(undisturbed(len(STORY)))
