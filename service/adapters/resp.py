@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
-_SHORT = 4096
-_HEADS = [b"\r\n$%d\r\n" % size for size in range(_SHORT)]
+_SHORT: Final = 4096
+_HEADS: Final = [b"\r\n$%d\r\n" % size for size in range(_SHORT)]
 """What stands between the last argument and one of this size."""
 
 

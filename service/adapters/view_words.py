@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from schemas.view import Keys
 from schemas.vocabulary import Status
@@ -17,12 +17,12 @@ from service.adapters.view_limits import on_the_map, pruning_day
 from service.processing.ports import Checkpoint, Mark, Position, Seen, Standing, StoredEvse, ViewWrite
 
 # One call blocks the server for everybody while it runs: a few milliseconds at these sizes (measured).
-MOST_EVSES_A_CALL = 200
-_MOST_BYTES_A_CALL = 2_000_000
+MOST_EVSES_A_CALL: Final = 200
+_MOST_BYTES_A_CALL: Final = 2_000_000
 
 Argument = bytes | str | int | float
 
-CHECKPOINT_FIELDS = (
+CHECKPOINT_FIELDS: Final = (
     "epoch",
     "next_offset",
     "rejections_in_a_row",
@@ -30,7 +30,7 @@ CHECKPOINT_FIELDS = (
     "mark",
     "counted_until",
 )
-_ONLINE = ("true", "false", "null")
+_ONLINE: Final = ("true", "false", "null")
 
 
 def calls(writes: Sequence[ViewWrite]) -> Iterator[list[ViewWrite]]:
@@ -99,7 +99,7 @@ def save_arguments(keys: Keys, writes: Sequence[ViewWrite]) -> tuple[list[str], 
     return names, values
 
 
-_NO_CHANGES = ",".join("0" * 9)
+_NO_CHANGES: Final = ",".join("0" * 9)
 """The nine counts of a write that closes and declares nothing, as nearly all are."""
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from typing import Final
 
 from service.domain.timeline import Timeline
 
-SPACING = 256
+SPACING: Final = 256
 """So many items apart they are made; from one to the next but one it is always more."""
 
-SOON = 32
+SOON: Final = 32
 """Where late items go in they are made so many items apart: to fold fewer takes no longer than to copy."""
 
 

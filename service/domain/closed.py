@@ -13,12 +13,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from struct import Struct
+from typing import Final
 
 from schemas.vocabulary import TimeClass
 from service.domain.time import DAY, Micros
 from service.domain.track import Buckets, Cause, Span
 
-_AMOUNT = Struct("<BIB")
+_AMOUNT: Final = Struct("<BIB")
 """A bucket, and the low and the high bits of its amount: 40 together, of which a day takes 37."""
 
 
@@ -128,8 +129,8 @@ def _unpacked(amounts: bytes) -> Iterator[tuple[int, int]]:
     return ((bucket, low | high << 32) for bucket, low, high in _AMOUNT.iter_unpack(amounts))
 
 
-_CLASSES = tuple(TimeClass)
-_PLACES = {time_class: place for place, time_class in enumerate(_CLASSES)}
+_CLASSES: Final = tuple(TimeClass)
+_PLACES: Final = {time_class: place for place, time_class in enumerate(_CLASSES)}
 
 Classes = dict[TimeClass, Micros]
 """Microseconds by class."""
@@ -183,7 +184,7 @@ def _named(amounts: Buckets) -> Classes:
     return {_CLASSES[place]: amount for place, amount in amounts.items()}
 
 
-_LONG = 4096
+_LONG: Final = 4096
 """Bytes from which on a list grows in place. Shorter ones, as nearly all are, have nothing in reserve."""
 
 Bytes = bytes | bytearray
@@ -202,10 +203,10 @@ def _copied(kept: Bytes) -> Bytes:
     return bytearray(kept) if isinstance(kept, bytearray) else kept
 
 
-_MONTH: Micros = 32 * DAY
-_CAUSE = Struct("<QI")
+_MONTH: Final[Micros] = 32 * DAY
+_CAUSE: Final = Struct("<QI")
 """One more than the position of an event, which may be -1, and than the length of its id; 0: it has none."""
-_LENGTH = Struct("<I")
+_LENGTH: Final = Struct("<I")
 
 
 @dataclass(slots=True)
@@ -279,7 +280,7 @@ def _decoded(table: Bytes, start: int, length: int) -> str:
     return table[start : start + length].decode("utf-8", "surrogatepass")
 
 
-_REST = Struct("<BIII")
+_REST: Final = Struct("<BIII")
 """A span's bucket, and the places of its error code and of the events at its ends."""
 
 Part = tuple[Micros, Micros, int]

@@ -18,30 +18,31 @@ any other, online false               down
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from schemas.vocabulary import OPERATIONAL, OUT_OF_SERVICE, ExclusionReason, Status, TimeClass
 
 Pair = tuple[Status | None, bool | None]
 """(status, online); status None is 'nothing heard yet', online None 'not supported'."""
 
-PAIRS: tuple[Pair, ...] = tuple(
+PAIRS: Final[tuple[Pair, ...]] = tuple(
     (status, online) for status in (None, *Status) for online in (None, True, False)
 )
 """Every pair there is; its index is the bucket that time is stored under."""
 
-BUCKET: dict[Pair, int] = {pair: index for index, pair in enumerate(PAIRS)}
+BUCKET: Final[dict[Pair, int]] = {pair: index for index, pair in enumerate(PAIRS)}
 
-_MOST_COUNTERS = 8
+_MOST_COUNTERS: Final = 8
 
-UNHEARD = BUCKET[None, None]
+UNHEARD: Final = BUCKET[None, None]
 """The bucket of time in which nothing was heard. It is never stored: it is what is left of a window."""
 
-PLAINLY_UP: tuple[bool, ...] = tuple(
+PLAINLY_UP: Final[tuple[bool, ...]] = tuple(
     status in OPERATIONAL and online is not False for status, online in PAIRS
 )
 """Buckets that every definition counts as up, so that history keeps only the spans of the others."""
 
-PORT_ORDER = (
+PORT_ORDER: Final = (
     TimeClass.UP,
     TimeClass.DOWN,
     TimeClass.EXCLUDED,
@@ -107,10 +108,12 @@ def _observed(status: Status | None, online: bool | None) -> TimeClass:
     return TimeClass.UP if status in OPERATIONAL else TimeClass.DOWN
 
 
-OBSERVED = Definition("observed", tuple(_observed(*pair) for pair in PAIRS), frozenset(ExclusionReason))
+OBSERVED: Final = Definition(
+    "observed", tuple(_observed(*pair) for pair in PAIRS), frozenset(ExclusionReason)
+)
 """The default, behind the published field `uptime`: what was not seen is in no denominator."""
 
-DEFINITIONS: dict[str, Definition] = {definition.name: definition for definition in (OBSERVED,)}
+DEFINITIONS: Final[dict[str, Definition]] = {definition.name: definition for definition in (OBSERVED,)}
 """Every definition that can be asked for by name."""
 
 

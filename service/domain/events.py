@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 from schemas.vocabulary import ExclusionReason, Status
 from service.domain.time import Micros
 
-SILENCE = "silence"
+SILENCE: Final = "silence"
 """The reason of a word about reachability that is the worker's own: nothing was heard for too long."""
 
 

@@ -9,7 +9,7 @@ This module knows neither clock nor transport; the clock rules (promise P3) were
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.vocabulary import Status, Verdict
 from service.domain import events, in_order, recent
@@ -41,7 +41,7 @@ class _Change(NamedTuple):
     steps: tuple[Step, ...] = ()
 
 
-_REFRESHED = _Change(Verdict.REFRESHED)
+_REFRESHED: Final = _Change(Verdict.REFRESHED)
 
 
 def fold(state: EvseState, event: events.Event, rules: Rules, *, cap: Micros | None = None) -> Folded:
@@ -121,7 +121,7 @@ def _published(tracks: _Contents, taken_out: Collection[str]) -> _Contents:
     return {uid: content[1:3] if uid in taken_out else content for uid, content in tracks.items()}
 
 
-_LATENESS_APPLIES = frozenset(
+_LATENESS_APPLIES: Final = frozenset(
     {events.StatusReported, events.OnlineReported, events.ChargerNoted, events.HeartbeatReceived}
 )
 
@@ -382,7 +382,7 @@ def _take_gap(
     return _Change(Verdict.APPLIED, publish=True) if state.declarations.observe_gap(gap) else _REFRESHED
 
 
-_HANDLERS: dict[type[events.Event], Callable[[EvseState, Any, Micros | None, _Contents], _Change]] = {
+_HANDLERS: Final[dict[type[events.Event], Callable[[EvseState, Any, Micros | None, _Contents], _Change]]] = {
     events.StatusReported: _take_status,
     events.OnlineReported: _take_online,
     events.ChargerNoted: _take_note,

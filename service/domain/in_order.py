@@ -9,6 +9,8 @@ and takes the long way (`fold`), which alone says what holds. A property test ho
 
 from __future__ import annotations
 
+from typing import Final
+
 from schemas.vocabulary import Status, Verdict
 from service.domain.events import (
     SILENCE,
@@ -26,7 +28,7 @@ from service.domain.time import MINUTE, Micros
 from service.domain.timeline import HEARTBEAT_POSITION, Item, ItemKind, OnlineWord
 from service.domain.track import Key, Report, Track
 
-_REFRESHED = Folded(Verdict.REFRESHED)
+_REFRESHED: Final = Folded(Verdict.REFRESHED)
 _STATUS, _ONLINE, _SIGN = ItemKind.STATUS, ItemKind.ONLINE, ItemKind.SIGN
 
 
@@ -150,7 +152,7 @@ def _take_heartbeat(state: EvseState, event: HeartbeatReceived, rules: Rules) ->
     return _REFRESHED
 
 
-_WORDS = {online: OnlineWord(online) for online in (True, False)}
+_WORDS: Final = {online: OnlineWord(online) for online in (True, False)}
 
 
 def _is_named(state: EvseState, uid: str, key: Key) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.vocabulary import ExclusionReason
 from service.domain.intervals import Interval, merge
@@ -19,10 +19,10 @@ from service.domain.track import Key
 Document = Mapping[str, Any]
 """Fields as published."""
 
-FOREVER: Micros = 1 << 62
+FOREVER: Final[Micros] = 1 << 62
 """The end of what is open."""
 
-SUPERSEDED_KEPT = 3
+SUPERSEDED_KEPT: Final = 3
 """How many superseded versions of one thing outlive the horizon: a removal dated back may bring them back."""
 
 

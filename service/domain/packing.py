@@ -8,7 +8,7 @@ too: it is folded again from the base and the recent items.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.vocabulary import ExclusionReason, Status, TimeClass
 from service.domain import recent
@@ -29,7 +29,7 @@ from service.domain.timeline import (
 )
 from service.domain.track import Buckets, Cause, Key, Report, Span, Track, total_of
 
-VERSION = 3
+VERSION: Final = 3
 """Stands first in every packed state; another version is refused."""
 
 Plain = Any
@@ -151,7 +151,7 @@ def edge_of(plain: Plain) -> Edge:
     return Edge(times[4], since, times[0], counts[0])
 
 
-_SEGMENT = 3
+_SEGMENT: Final = 3
 """Where a packed track has its current segment."""
 
 

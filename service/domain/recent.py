@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.vocabulary import Status
 from service.domain.state import EvseState
@@ -48,7 +48,7 @@ class Placed(NamedTuple):
     out_of_order: bool
 
 
-_IN_PLACE = Placed((), frozenset(), out_of_order=False)
+_IN_PLACE: Final = Placed((), frozenset(), out_of_order=False)
 """Taken in order, and no status changed."""
 
 

@@ -16,31 +16,31 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.vocabulary import OUT_OF_SERVICE, Status
 from service.domain.definitions import OBSERVED, PAIRS
 from service.domain.time import DAY, HOUR, SECOND, Micros
 
-HALF_LIFE_S = 30 * 86_400.0
-_RATE = math.log(2) / HALF_LIFE_S
-_PRIOR_S = 86_400.0
-_PRIOR_AVAILABILITY = 0.97
-_MINIMUM_OBSERVED: Micros = DAY
+HALF_LIFE_S: Final = 30 * 86_400.0
+_RATE: Final = math.log(2) / HALF_LIFE_S
+_PRIOR_S: Final = 86_400.0
+_PRIOR_AVAILABILITY: Final = 0.97
+_MINIMUM_OBSERVED: Final[Micros] = DAY
 
-ONSET_AFTER: Micros = 60 * SECOND
+ONSET_AFTER: Final[Micros] = 60 * SECOND
 """An offline span counts as an outage's onset if it is longer than this."""
 
-SUCCESS_AFTER: Micros = 300 * SECOND
+SUCCESS_AFTER: Final[Micros] = 300 * SECOND
 """An attempt that charged at least this long succeeded."""
 
-STALE_ATTEMPT: Micros = 24 * HOUR
+STALE_ATTEMPT: Final[Micros] = 24 * HOUR
 """An attempt that never charged and was open longer than this says nothing."""
 
-_UNSEEN = OUT_OF_SERVICE | {Status.UNKNOWN, None}
-COUNTS_OBSERVED: tuple[bool, ...] = tuple(status not in _UNSEEN for status, _ in PAIRS)
+_UNSEEN: Final = OUT_OF_SERVICE | {Status.UNKNOWN, None}
+COUNTS_OBSERVED: Final[tuple[bool, ...]] = tuple(status not in _UNSEEN for status, _ in PAIRS)
 """Buckets whose time is observed time of A (online or not)."""
-COUNTS_UP: tuple[bool, ...] = tuple(time_class == "up" for time_class in OBSERVED.classes)
+COUNTS_UP: Final[tuple[bool, ...]] = tuple(time_class == "up" for time_class in OBSERVED.classes)
 """Buckets whose time is up time of A and R."""
 
 
@@ -112,11 +112,11 @@ class Outcome:
     failure: float
 
 
-SUCCEEDED = Outcome("succeeded", 1.0, 0.0)
-FAILED = Outcome("failed", 0.0, 1.0)
-ABANDONED = Outcome("abandoned", 0.0, 0.5)
-UNTOLD = Outcome("unknown", 0.0, 0.0)
-OUTCOMES = (SUCCEEDED, FAILED, ABANDONED, UNTOLD)
+SUCCEEDED: Final = Outcome("succeeded", 1.0, 0.0)
+FAILED: Final = Outcome("failed", 0.0, 1.0)
+ABANDONED: Final = Outcome("abandoned", 0.0, 0.5)
+UNTOLD: Final = Outcome("unknown", 0.0, 0.0)
+OUTCOMES: Final = (SUCCEEDED, FAILED, ABANDONED, UNTOLD)
 
 
 def outcome_of(charged: Micros, open_for: Micros, closed_by: Status) -> Outcome:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.vocabulary import OPERATIONAL, Status
 from service.domain import recent
@@ -25,12 +25,12 @@ from service.domain.time import DAY, Micros, day_of
 from service.domain.timeline import NAMELESS, Item, ItemKind, Note, OnlineWord
 from service.domain.track import COUNTERS, FIRST_COUNTER, NEVER, Buckets, Report, Span, Track
 
-_UP = BUCKET[Status.AVAILABLE, True]
+_UP: Final = BUCKET[Status.AVAILABLE, True]
 
-LAST_SNAPSHOT = "snapshot:"
+LAST_SNAPSHOT: Final = "snapshot:"
 """Begins the id that stands for an event of which only the last snapshot told; its revision follows."""
 
-_NO_POSITION = -1
+_NO_POSITION: Final = -1
 """The place in the log of what the last snapshot said: not known, and before that of any record."""
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from service.domain.definitions import OBSERVED, Definition
 from service.domain.time import CLOCK_TOLERANCE, DAY, HOUR, MINUTE, Micros
 
-SETTLING: Micros = CLOCK_TOLERANCE + MINUTE
+SETTLING: Final[Micros] = CLOCK_TOLERANCE + MINUTE
 """
 How far behind the horizon history is closed for good.
 
@@ -15,14 +16,14 @@ An event that applies at the horizon may have been received up to the clock tole
 heartbeat counts from the start of its minute: until then a sign of life may still end an offline span.
 """
 
-KEPT_DAYS = 400
+KEPT_DAYS: Final = 400
 """Closed days, spans, exclusions and gaps are kept this long."""
 
-WINDOW_DAYS = 30
+WINDOW_DAYS: Final = 30
 """The published window starts at midnight UTC of this many days before `as_of`."""
 
 
-MOST_CONNECTORS = 100
+MOST_CONNECTORS: Final = 100
 """
 So many connectors an EVSE gets by being spoken of, or by one inventory.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from schemas.vocabulary import TimeClass
 from service.domain.checkpoints import Checkpoints
@@ -21,13 +21,13 @@ from service.domain.time import Micros
 from service.domain.timeline import NAMELESS, Item, Minutes, Timeline
 from service.domain.track import NEVER, Key, Span, Told
 
-PORT = ""
+PORT: Final = ""
 """Under this uid stand the closed days of the EVSE as a port."""
 
-LAST_UPDATED_STEP: Micros = 1000
+LAST_UPDATED_STEP: Final[Micros] = 1000
 """By so much at least `last_updated` moves when content does (contract 2.3)."""
 
-_SUMS_KEPT = 6
+_SUMS_KEPT: Final = 6
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ Everything here is a function of a state and `as_of`; nothing is changed and no 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.vocabulary import OUT_OF_SERVICE, Status, TimeClass
 from service.domain.definitions import OBSERVED, PAIRS, UNHEARD, Weighting
@@ -42,7 +42,7 @@ from service.domain.windows import (
     summed,
 )
 
-_IN_USE_FIRST: tuple[tuple[frozenset[Status], Status], ...] = (
+_IN_USE_FIRST: Final[tuple[tuple[frozenset[Status], Status], ...]] = (
     (frozenset({Status.PREPARING, Status.CHARGING, Status.FINISHING}), Status.CHARGING),
     (frozenset({Status.RESERVED}), Status.RESERVED),
     (frozenset({Status.AVAILABLE}), Status.AVAILABLE),
@@ -50,7 +50,7 @@ _IN_USE_FIRST: tuple[tuple[frozenset[Status], Status], ...] = (
     (frozenset({Status.OUTOFORDER}), Status.OUTOFORDER),
 )
 
-STATUS_RULES: dict[str, tuple[tuple[frozenset[Status], Status], ...]] = {"in_use_first": _IN_USE_FIRST}
+STATUS_RULES: Final[dict[str, tuple[tuple[frozenset[Status], Status], ...]]] = {"in_use_first": _IN_USE_FIRST}
 """Named orders by which an EVSE gets one status from its connectors: the first that any of them has."""
 
 
@@ -109,9 +109,9 @@ def _part(bucket: int) -> int:
     return {TimeClass.UP: _UP, TimeClass.OUT_OF_SERVICE: _OUT}.get(time_class, _REST)
 
 
-_COUNTERS = range(_FIRST_COUNTER, _FIRST_COUNTER + len(OUTCOMES) + 1)
+_COUNTERS: Final = range(_FIRST_COUNTER, _FIRST_COUNTER + len(OUTCOMES) + 1)
 """Where the counters of a day go: attempts by outcome, and onsets."""
-_PARTS = Weighting(tuple(map(_part, range(len(PAIRS)))) + tuple(_COUNTERS), _COUNTERS.stop)
+_PARTS: Final = Weighting(tuple(map(_part, range(len(PAIRS)))) + tuple(_COUNTERS), _COUNTERS.stop)
 
 
 def reliability(state: EvseState, uid: str, as_of: Micros) -> Reliability:
@@ -233,7 +233,7 @@ class Summary(NamedTuple):
     connectors: tuple[ConnectorSummary, ...]
 
 
-_PUBLISHED = (OBSERVED,)
+_PUBLISHED: Final = (OBSERVED,)
 
 
 def summarize(state: EvseState, as_of: Micros, rules: Rules, period: Interval | None = None) -> Summary:

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 
 Micros = int
 """Microseconds since 1970-01-01T00:00:00Z, or a span of microseconds."""
 
-SECOND: Micros = 1_000_000
-MINUTE: Micros = 60 * SECOND
-HOUR: Micros = 3_600 * SECOND
-DAY: Micros = 86_400 * SECOND
+SECOND: Final[Micros] = 1_000_000
+MINUTE: Final[Micros] = 60 * SECOND
+HOUR: Final[Micros] = 3_600 * SECOND
+DAY: Final[Micros] = 86_400 * SECOND
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
-EARLIEST: Micros = 1_262_304_000 * SECOND
+EARLIEST: Final[Micros] = 1_262_304_000 * SECOND
 """2010-01-01: a clock that shows less was never set (promise P3)."""
 
-CLOCK_TOLERANCE: Micros = 5 * MINUTE
+CLOCK_TOLERANCE: Final[Micros] = 5 * MINUTE
 """How far a charger's clock may be ahead of receipt before it is not believed (promise P3)."""
 
 

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.vocabulary import Status, TimeClass
 from service.domain.definitions import OBSERVED, first_of
@@ -20,10 +20,10 @@ from service.domain.rules import KEPT_DAYS
 from service.domain.time import DAY, Micros
 from service.domain.track import NEVER, Key, Report, Track
 
-NAMELESS = "\x1f"
+NAMELESS: Final = "\x1f"
 """Under this uid stands what held for all connectors; no real uid has control characters."""
 
-HEARTBEAT_POSITION = -1
+HEARTBEAT_POSITION: Final = -1
 """A heartbeat counts at the start of its minute before anything else of that instant."""
 
 
@@ -338,7 +338,7 @@ def _apply_sign(timeline: Timeline, item: Item, _minutes: Minutes) -> None:
         timeline.hear(item.key, item.event_id)
 
 
-_APPLY: dict[ItemKind, Callable[[Timeline, Item, Minutes], None]] = {
+_APPLY: Final[dict[ItemKind, Callable[[Timeline, Item, Minutes], None]]] = {
     ItemKind.STATUS: _apply_status,
     ItemKind.ONLINE: _apply_online,
     ItemKind.NOTE: _apply_note,

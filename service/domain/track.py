@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.vocabulary import OPERATIONAL, Status
 from service.domain.definitions import BUCKET, PAIRS, PLAINLY_UP, UNHEARD
@@ -20,22 +20,24 @@ from service.domain.time import DAY, Micros
 Buckets = dict[int, int]
 """Microseconds by bucket of `definitions.PAIRS`; beyond them the counters below."""
 
-FIRST_COUNTER = len(PAIRS)
-COUNTERS: dict[str, int] = {outcome.name: FIRST_COUNTER + index for index, outcome in enumerate(OUTCOMES)}
+FIRST_COUNTER: Final = len(PAIRS)
+COUNTERS: Final[dict[str, int]] = {
+    outcome.name: FIRST_COUNTER + index for index, outcome in enumerate(OUTCOMES)
+}
 """Where a day counts its closed attempts, by outcome."""
-OUTAGES = FIRST_COUNTER + len(OUTCOMES)
+OUTAGES: Final = FIRST_COUNTER + len(OUTCOMES)
 """Where a day counts its onsets of outages."""
 
 Key = tuple[Micros, int]
 """(time, position): the order of everything that happens to an EVSE."""
 
-NEVER: Key = (-1, -1)
+NEVER: Final[Key] = (-1, -1)
 
-BEFORE_ALL = 1 << 62
+BEFORE_ALL: Final = 1 << 62
 """Taken from the position of an item that truly applied earlier than it takes effect: it goes first."""
 
-_ATTEMPT = frozenset({Status.PREPARING, Status.CHARGING})
-_SUSPENDED = frozenset({"SuspendedEV", "SuspendedEVSE"})
+_ATTEMPT: Final = frozenset({Status.PREPARING, Status.CHARGING})
+_SUSPENDED: Final = frozenset({"SuspendedEV", "SuspendedEVSE"})
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from schemas.vocabulary import TimeClass
 from service.domain.closed import Part
@@ -24,7 +24,7 @@ from service.domain.state import EvseState
 from service.domain.time import DAY, HOUR, Micros
 from service.domain.track import Span, total_of
 
-MINIMUM_COUNTED: Micros = HOUR
+MINIMUM_COUNTED: Final[Micros] = HOUR
 """`uptime` is null until this much of a window was up, down or excluded (settled reading 11)."""
 
 

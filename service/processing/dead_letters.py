@@ -10,21 +10,22 @@ import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from service.domain.time import Micros, rfc3339
 from service.processing.ports import Headers, Message, Record, TopicPartition, Unusable
 from service.processing.rejection import Rejection
 
-KEPT_BYTES = 65_536
+KEPT_BYTES: Final = 65_536
 """Of a record that does not fit, so much of the value (and at most so much of the key) is kept."""
 
-_OVERHEAD_BYTES = 1_024
+_OVERHEAD_BYTES: Final = 1_024
 """Room for the broker's own framing of a record and its batch."""
 
-_PER_HEADER_BYTES = 10
+_PER_HEADER_BYTES: Final = 10
 """Framing of one header at most: two lengths as variable-length integers."""
 
-_WORD_CHARACTERS = 2_000
+_WORD_CHARACTERS: Final = 2_000
 """Of what a `dl_` header says, at most so much."""
 
 
@@ -147,7 +148,7 @@ def _problem_of(span: OffsetRange, end: int | None, ends: Mapping[TopicPartition
     return f"topic {span.topic} has no partition {span.partition}, only {numbers[0]} to {numbers[-1]}"
 
 
-NOTHING = Allowance()
+NOTHING: Final = Allowance()
 """What is let become dead letters unless an operator says so."""
 
 

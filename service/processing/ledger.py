@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -76,7 +76,7 @@ def evse_of(key: bytes | None) -> str | None:
     return words[1] if len(words) > 1 and words[0] in _OF_EVSES else None
 
 
-_OF_EVSES = frozenset({Kind.DAY, Kind.OUTAGE, Kind.EXCLUSION, Kind.GAP, Kind.REMOVAL, Kind.BASE})
+_OF_EVSES: Final = frozenset({Kind.DAY, Kind.OUTAGE, Kind.EXCLUSION, Kind.GAP, Kind.REMOVAL, Kind.BASE})
 
 
 def parsed_key(key: bytes | None) -> list[str]:
@@ -182,7 +182,7 @@ def no_mark(topic: str) -> Entry:
     return [Kind.MARK, topic], None
 
 
-_FIRST_DAY = date(1970, 1, 1).toordinal()
+_FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 
 
 def read_mark(value: bytes) -> LedgerMark:

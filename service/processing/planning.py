@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from schemas.vocabulary import Verdict
 from service.domain.events import EvseRemoved
@@ -23,17 +24,17 @@ from service.processing.ports import ClosedHistory, Epochs, Message, Position, R
 from service.processing.sifting import Item
 from service.processing.states import Held
 
-TOPIC_SHIFT = 48
-EPOCH_SHIFT = 56
+TOPIC_SHIFT: Final = 48
+EPOCH_SHIFT: Final = 56
 """
 An event's position is `epoch << 56 | topic index << 48 | offset`: ties go to the later log, the later topic,
 then the later offset.
 """
 
-_TOLD = frozenset({Verdict.CORRECTED, Verdict.LATE})
+_TOLD: Final = frozenset({Verdict.CORRECTED, Verdict.LATE})
 """Verdicts that are kept beside history where the event changed it; `applied` goes without saying."""
 
-_VERDICTS_KEPT = 64
+_VERDICTS_KEPT: Final = 64
 """So many of them go with the state, and so into the bases; the view has all of the history it keeps."""
 
 

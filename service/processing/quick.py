@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -22,9 +22,9 @@ from service.domain import events as domain
 from service.domain.time import Micros, micros_from
 from service.processing.clocks import apply_clock_rules
 
-STATUSES = {status.value: status for status in Status}
-_SOME_MINUTE = "2026-01-05T00:00:"
-_TO_MINUTE = len(_SOME_MINUTE)
+STATUSES: Final = {status.value: status for status in Status}
+_SOME_MINUTE: Final = "2026-01-05T00:00:"
+_TO_MINUTE: Final = len(_SOME_MINUTE)
 
 _known_uid = lru_cache(maxsize=65_536)(is_uid)
 """Uids come again and again; ids of events do not."""
@@ -117,7 +117,7 @@ def _heartbeat(document: dict[str, Any], common: _Common) -> domain.Event | None
     return domain.HeartbeatReceived(*common, interval)
 
 
-_MAKE = {
+_MAKE: Final = {
     EventType.CONNECTOR_STATUS.value: _status,
     EventType.CONNECTOR_ONLINE.value: _online,
     EventType.EVSE_HEARTBEAT.value: _heartbeat,

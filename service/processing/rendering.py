@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -34,9 +34,9 @@ from service.processing.wording import (
     recent_history,
 )
 
-_EPOCH = date(1970, 1, 1)
+_EPOCH: Final = date(1970, 1, 1)
 
-_DAYS_AGAIN = 40
+_DAYS_AGAIN: Final = 40
 """So many of the port's last closed days are told again: a connector that is named late changes them."""
 
 

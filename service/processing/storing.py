@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -38,9 +38,9 @@ from service.processing.wording import BUCKET_NAMES, COUNTER_NAMES
 
 __all__ = ["UnknownVersion", "edge_of", "pack_state", "read_days", "read_span", "restore"]
 
-_EPOCH = date(1970, 1, 1)
-_NUMBER_OF_BUCKET = {name: number for number, name in enumerate(BUCKET_NAMES)}
-_NUMBER_OF_COUNTER = {name: number for number, name in COUNTER_NAMES.items()}
+_EPOCH: Final = date(1970, 1, 1)
+_NUMBER_OF_BUCKET: Final = {name: number for number, name in enumerate(BUCKET_NAMES)}
+_NUMBER_OF_COUNTER: Final = {name: number for number, name in COUNTER_NAMES.items()}
 
 
 def pack_state(state: EvseState) -> bytes:
@@ -88,7 +88,7 @@ def pack_state(state: EvseState) -> bytes:
     )
 
 
-_CUT = orjson.Fragment(b"\0")
+_CUT: Final = orjson.Fragment(b"\0")
 
 
 def _newest(ids: dict[int, Micros], count: int) -> list[tuple[int, Micros]]:

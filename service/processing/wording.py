@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -22,19 +22,21 @@ from service.domain.time import DAY, SECOND, Micros, rfc3339
 from service.domain.track import COUNTERS, FIRST_COUNTER, OUTAGES, Buckets, Cause, Span, Track
 from service.processing.trimming import trimmed
 
-_EPOCH = date(1970, 1, 1)
+_EPOCH: Final = date(1970, 1, 1)
 
-ONLINE = {None: "null", True: "true", False: "false"}
+ONLINE: Final = {None: "null", True: "true", False: "false"}
 
-BUCKET_NAMES: tuple[str, ...] = tuple(f"{status or NOT_HEARD}/{ONLINE[online]}" for status, online in PAIRS)
+BUCKET_NAMES: Final[tuple[str, ...]] = tuple(
+    f"{status or NOT_HEARD}/{ONLINE[online]}" for status, online in PAIRS
+)
 """How a day names its buckets: `AVAILABLE/true`."""
 
-COUNTER_NAMES: dict[int, str] = {number: f"attempts.{name}" for name, number in COUNTERS.items()} | {
+COUNTER_NAMES: Final[dict[int, str]] = {number: f"attempts.{name}" for name, number in COUNTERS.items()} | {
     OUTAGES: "outages"
 }
 """How a day names what it counts."""
 
-_NAMES = (*BUCKET_NAMES, *(COUNTER_NAMES[number] for number in sorted(COUNTER_NAMES)))
+_NAMES: Final = (*BUCKET_NAMES, *(COUNTER_NAMES[number] for number in sorted(COUNTER_NAMES)))
 """By the number under which a day keeps it."""
 
 
