@@ -45,7 +45,7 @@ class Event:
     source: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class StatusReported(Event):
     """`connector.status`."""
 
@@ -55,8 +55,28 @@ class StatusReported(Event):
     error_code: str | None = None
     vendor_error_code: str | None = None
 
+    def __init__(  # noqa: PLR0913, PLR0917 - the fields
+        self,
+        event_id: str,
+        evse_uid: str,
+        position: int,
+        at: Micros,
+        seen: Micros,
+        clock_corrected: bool = False,
+        source: str | None = None,
+        connector_uid: str = "",
+        status: Status = Status.UNKNOWN,
+        raw_status: str | None = None,
+        error_code: str | None = None,
+        vendor_error_code: str | None = None,
+    ) -> None:
+        self.event_id, self.evse_uid, self.position = event_id, evse_uid, position
+        self.at, self.seen, self.clock_corrected, self.source = at, seen, clock_corrected, source
+        self.connector_uid, self.status, self.raw_status = connector_uid, status, raw_status
+        self.error_code, self.vendor_error_code = error_code, vendor_error_code
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, init=False)
 class OnlineReported(Event):
     """`connector.online`; `connector_uid` None means every connector; `last_seen_at` only with `silence`."""
 
@@ -65,6 +85,26 @@ class OnlineReported(Event):
     reason: str | None = None
     silence: bool = False
     last_seen_at: Micros | None = None
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the fields
+        self,
+        event_id: str,
+        evse_uid: str,
+        position: int,
+        at: Micros,
+        seen: Micros,
+        clock_corrected: bool = False,
+        source: str | None = None,
+        connector_uid: str | None = None,
+        online: bool | None = None,
+        reason: str | None = None,
+        silence: bool = False,
+        last_seen_at: Micros | None = None,
+    ) -> None:
+        self.event_id, self.evse_uid, self.position = event_id, evse_uid, position
+        self.at, self.seen, self.clock_corrected, self.source = at, seen, clock_corrected, source
+        self.connector_uid, self.online, self.reason = connector_uid, online, reason
+        self.silence, self.last_seen_at = silence, last_seen_at
 
 
 @dataclass(slots=True)
@@ -77,11 +117,26 @@ class ChargerNoted(Event):
     vendor_error_code: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class HeartbeatReceived(Event):
     """`evse.heartbeat`; the interval is in seconds."""
 
     heartbeat_interval_s: int | None = None
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the fields
+        self,
+        event_id: str,
+        evse_uid: str,
+        position: int,
+        at: Micros,
+        seen: Micros,
+        clock_corrected: bool = False,
+        source: str | None = None,
+        heartbeat_interval_s: int | None = None,
+    ) -> None:
+        self.event_id, self.evse_uid, self.position = event_id, evse_uid, position
+        self.at, self.seen, self.clock_corrected, self.source = at, seen, clock_corrected, source
+        self.heartbeat_interval_s = heartbeat_interval_s
 
 
 @dataclass(slots=True)

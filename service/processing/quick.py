@@ -92,10 +92,15 @@ def _status(document: dict[str, Any], common: _Common) -> domain.Event | None:
     get: _Get = document.get
     connector_uid, status = get("connector_uid"), get("status")
     known = STATUSES.get(status) if type(status) is str else None
-    words = (get("raw_status"), get("error_code"), get("vendor_error_code"))
-    if known is None or not _is_known_uid(connector_uid) or not all(map(_is_text, words)):
+    raw, error, vendor_error = get("raw_status"), get("error_code"), get("vendor_error_code")
+    if known is None or not _is_known_uid(connector_uid):
         return None
-    return domain.StatusReported(*common, connector_uid, known, *words)
+    if not (_is_text(raw) and _is_text(error) and _is_text(vendor_error)):
+        return None
+    event_id, uid, position, at, seen, corrected, source = common
+    return domain.StatusReported(
+        event_id, uid, position, at, seen, corrected, source, connector_uid, known, raw, error, vendor_error
+    )
 
 
 def _online(document: dict[str, Any], common: _Common) -> domain.Event | None:
@@ -107,14 +112,18 @@ def _online(document: dict[str, Any], common: _Common) -> domain.Event | None:
         return None
     if reason == domain.SILENCE or get("last_seen_at") is not None:
         return None
-    return domain.OnlineReported(*common, connector_uid, online, reason)
+    event_id, uid, position, at, seen, corrected, source = common
+    return domain.OnlineReported(
+        event_id, uid, position, at, seen, corrected, source, connector_uid, online, reason
+    )
 
 
 def _heartbeat(document: dict[str, Any], common: _Common) -> domain.Event | None:
     interval = document.get("heartbeat_interval_s")
     if interval is not None and not (type(interval) is int and 0 < interval <= LONGEST_INTERVAL_S):
         return None
-    return domain.HeartbeatReceived(*common, interval)
+    event_id, uid, position, at, seen, corrected, source = common
+    return domain.HeartbeatReceived(event_id, uid, position, at, seen, corrected, source, interval)
 
 
 _MAKE: Final = {
