@@ -307,12 +307,13 @@ class Spans:
     def add(self, spans: Iterable[Span]) -> None:
         """Add later ones."""
         starts, ends, rest = array("q"), array("q"), list[bytes]()
-        for start, end, bucket, error_code, began_by, ended_by in spans:
-            starts.append(start)
+        for span in spans:
+            end = span.end
+            starts.append(span.start)
             ends.append(end)
-            error = self.words.put_error(end, error_code)
-            began, ended = self.words.put_cause(end, began_by), self.words.put_cause(end, ended_by)
-            rest.append(_REST.pack(bucket, error, began, ended))
+            error = self.words.put_error(end, span.error_code)
+            began, ended = self.words.put_cause(end, span.began_by), self.words.put_cause(end, span.ended_by)
+            rest.append(_REST.pack(span.bucket, error, began, ended))
         self.starts = _grown(self.starts, starts.tobytes())
         self.ends = _grown(self.ends, ends.tobytes())
         self.rest = _grown(self.rest, b"".join(rest))
@@ -346,8 +347,8 @@ class Spans:
         start, end = _times(self.starts)[place], _times(self.ends)[place]
         bucket, error, began, ended = _REST.unpack_from(self.rest, (place % len(self)) * _REST.size)
         words = self.words
-        causes = (words.cause(end, began), words.cause(end, ended))
-        return Span(start, end, bucket, words.error(end, error), *causes)
+        began_by, ended_by = words.cause(end, began), words.cause(end, ended)
+        return Span(start, end, bucket, words.error(end, error), began_by, ended_by)
 
 
 def _times(packed: Bytes) -> memoryview[int]:

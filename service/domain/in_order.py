@@ -29,7 +29,10 @@ from service.domain.timeline import HEARTBEAT_POSITION, Item, ItemKind, OnlineWo
 from service.domain.track import Key, Report, Track
 
 _REFRESHED: Final = Folded(Verdict.REFRESHED)
-_STATUS, _ONLINE, _SIGN = ItemKind.STATUS, ItemKind.ONLINE, ItemKind.SIGN
+_STATUS: Final = ItemKind.STATUS
+_ONLINE: Final = ItemKind.ONLINE
+_SIGN: Final = ItemKind.SIGN
+_APPLIED: Final = Verdict.APPLIED
 
 
 def take(state: EvseState, event: Event, rules: Rules) -> Folded | None:
@@ -66,9 +69,9 @@ def _take_status(state: EvseState, event: StatusReported, rules: Rules) -> Folde
         return _REFRESHED
     state.step_revision((uid,))
     if before is event.status:
-        return Folded(Verdict.APPLIED, publish=True, moved=True)
+        return Folded(_APPLIED, publish=True, moved=True)
     step = _transition(event, uid, before, since, event.status)
-    return Folded(Verdict.APPLIED, publish=True, moved=True, transitions=(step,))
+    return Folded(_APPLIED, publish=True, moved=True, transitions=(step,))
 
 
 def _take_online(state: EvseState, event: OnlineReported, rules: Rules) -> Folded | None:
@@ -129,7 +132,7 @@ def _turn(state: EvseState, event: StatusReported | OnlineReported, effect: Item
         for name, track, content, since in before
         if name == uid and track.status is not None and track.status is not content[0]
     )
-    return Folded(Verdict.APPLIED, publish=True, moved=True, transitions=steps)
+    return Folded(_APPLIED, publish=True, moved=True, transitions=steps)
 
 
 def _take_heartbeat(state: EvseState, event: HeartbeatReceived, rules: Rules) -> Folded | None:
@@ -210,4 +213,4 @@ def _transition(
     event: Event, uid: str, before: Status | None, since: Micros | None, after: Status
 ) -> Transition:
     lasted = None if since is None else event.at - since
-    return Transition(uid, before, after, event.at, lasted, Verdict.APPLIED, event.event_id, event.position)
+    return Transition(uid, before, after, event.at, lasted, _APPLIED, event.event_id, event.position)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from schemas.vocabulary import Status, Verdict
 from service.domain.time import Micros
 
 
-class Transition(NamedTuple):
+@dataclass(slots=True, init=False)
+class Transition:
     """A change of a connector's status; `lasted` is how long the status before it did, in microseconds."""
 
     connector_uid: str
@@ -20,8 +21,24 @@ class Transition(NamedTuple):
     event_id: str
     position: int
 
+    def __init__(  # noqa: PLR0913, PLR0917 - the fields
+        self,
+        connector_uid: str,
+        from_status: Status | None,
+        to_status: Status,
+        at: Micros,
+        lasted: Micros | None,
+        verdict: Verdict,
+        event_id: str,
+        position: int,
+    ) -> None:
+        self.connector_uid, self.from_status, self.to_status = connector_uid, from_status, to_status
+        self.at, self.lasted, self.verdict = at, lasted, verdict
+        self.event_id, self.position = event_id, position
 
-class Folded(NamedTuple):
+
+@dataclass(slots=True, init=False)
+class Folded:
     """
     What came of an event.
 
@@ -30,7 +47,18 @@ class Folded(NamedTuple):
     """
 
     verdict: Verdict
-    publish: bool = False
-    moved: bool = False
-    transitions: tuple[Transition, ...] = ()
-    removed_now: bool = False
+    publish: bool
+    moved: bool
+    transitions: tuple[Transition, ...]
+    removed_now: bool
+
+    def __init__(
+        self,
+        verdict: Verdict,
+        publish: bool = False,
+        moved: bool = False,
+        transitions: tuple[Transition, ...] = (),
+        removed_now: bool = False,
+    ) -> None:
+        self.verdict, self.publish, self.moved = verdict, publish, moved
+        self.transitions, self.removed_now = transitions, removed_now

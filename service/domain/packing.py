@@ -19,6 +19,7 @@ from service.domain.state import PORT, EvseState, Former, History
 from service.domain.time import Micros
 from service.domain.timeline import (
     NAMELESS,
+    Body,
     Item,
     ItemKind,
     Minutes,
@@ -75,9 +76,21 @@ def pack_head(state: EvseState) -> Plain:
 def pack_items(items: Iterable[Item]) -> Plain:
     """Give recent items: plain tuples, which whatever writes JSON takes at the speed of C."""
     return [
-        (time, position, kind, event_id, connector_uid, tuple(body) if isinstance(body, tuple) else body)
-        for time, position, kind, event_id, connector_uid, body in items
+        (each.time, each.position, each.kind, each.event_id, each.connector_uid, _pack_body(each.body))
+        for each in items
     ]
+
+
+def _pack_body(body: Body) -> Plain:
+    if isinstance(body, Report):
+        return _pack_report(body)
+    if isinstance(body, dict):
+        return {uid: _pack_report(report) for uid, report in body.items()}
+    return None if body is None else tuple(body)
+
+
+def _pack_report(report: Report) -> Plain:
+    return (report.status, report.raw_status, report.error_code, report.vendor_error_code)
 
 
 def pack_tail(state: EvseState) -> Plain:
@@ -156,22 +169,26 @@ _SEGMENT: Final = 3
 
 
 def _pack_track(track: Track) -> Plain:
-    sums = track.sums
+    sums, began_by = track.sums, _pack_cause(track.began_by)
     return [
         [track.status, track.raw_status, track.error_code, track.vendor_error_code, track.status_since],
         track.status_key,
         [track.online, track.online_since, track.online_key, track.online_turned],
-        [track.bucket, track.since, track.since_key, _plain(track.began_by), track.began_error, track.poured],
+        [track.bucket, track.since, track.since_key, began_by, track.began_error, track.poured],
         [track.attempt_from, track.charging_from],
         [sums.at, sums.observed, sums.up, sums.onsets, sums.successes, sums.failures],
         [[day, [list(pair) for pair in buckets.items()]] for day, buckets in track.days.items()],
-        [[*span[:4], _plain(span.began_by), _plain(span.ended_by)] for span in track.spans],
+        [_pack_span(span) for span in track.spans],
     ]
 
 
-def _plain(values: tuple[Any, ...] | None) -> Plain:
-    """Give a named tuple as a list: what packs it must not need to know its type."""
-    return None if values is None else list(values)
+def _pack_span(span: Span) -> Plain:
+    ends = (_pack_cause(span.began_by), _pack_cause(span.ended_by))
+    return [span.start, span.end, span.bucket, span.error_code, *ends]
+
+
+def _pack_cause(cause: Cause | None) -> Plain:
+    return None if cause is None else [cause.event_id, cause.position]
 
 
 def _unpack_track(plain: Plain) -> Track:
@@ -213,7 +230,7 @@ def pack_timeline(timeline: Timeline) -> Plain:
             port.poured,
             [[day, _words(classes)] for day, classes in port.days.items()],
         ],
-        None if note is None else [list(note.report), note.at],
+        None if note is None else [_pack_report(note.report), note.at],
         [timeline.removed, timeline.last_sign, timeline.sign_before, timeline.is_offline],
     ]
 

@@ -20,6 +20,8 @@ from service.domain.timeline import (
     ItemKind,
     OnlineWord,
     Timeline,
+    key_of,
+    order_of,
 )
 from service.domain.track import Key, Report
 
@@ -85,7 +87,7 @@ def place_heartbeat(state: EvseState, minute: Micros) -> Placed:
     if state.minutes.starts[-1] != minute:
         state.packed.minutes.forget()
     key = (minute, HEARTBEAT_POSITION)
-    first = bisect_left(state.recent, key)
+    first = bisect_left(state.recent, key, key=key_of)
     state.checkpoints.forget_after(first)
     if not _sign_is_next(state.tip, key):
         return fold_again(state, set(), first)
@@ -166,7 +168,7 @@ def repeats_in_place(state: EvseState, item: Item) -> bool:
 
 
 def _status_repeats(state: EvseState, item: Item) -> bool:
-    recent, place = state.recent, bisect_left(state.recent, item)
+    recent, place = state.recent, bisect_left(state.recent, order_of(item), key=order_of)
     first, timeline = _known_before(state, place)
     for index in range(place - 1, first - 1, -1):
         earlier = recent[index]
@@ -182,7 +184,7 @@ def _status_repeats(state: EvseState, item: Item) -> bool:
 
 def _link_repeats(state: EvseState, item: Item) -> bool:
     """Tell it of a word about the link: nothing lies between that says otherwise or ends being offline."""
-    recent, place = state.recent, bisect_left(state.recent, item)
+    recent, place = state.recent, bisect_left(state.recent, order_of(item), key=order_of)
     first, _ = _known_before(state, place)
     is_offline = isinstance(item.body, OnlineWord) and item.body.online is False
     for index in range(place - 1, first - 1, -1):
@@ -230,10 +232,10 @@ def _insert(state: EvseState, item: Item) -> int:
     """Put an item among the recent ones, and say where; checkpoints behind it hold no more."""
     recent = state.recent
     place = len(recent)
-    if not recent or item > recent[-1]:
+    if not recent or order_of(item) > order_of(recent[-1]):
         recent.append(item)
     else:
-        place = bisect_left(recent, item)
+        place = bisect_left(recent, order_of(item), key=order_of)
         recent.insert(place, item)
         state.packed.recent.forget()
         state.checkpoints.forget_after(place)
@@ -244,7 +246,7 @@ def _insert(state: EvseState, item: Item) -> int:
 def _insert_repeat(state: EvseState, item: Item) -> None:
     """Put a report that repeats into its place; of what follows it changes the newest report's key alone."""
     recent = state.recent
-    place = bisect_left(recent, item)
+    place = bisect_left(recent, order_of(item), key=order_of)
     recent.insert(place, item)
     state.packed.recent.forget()
     state.reports += 1

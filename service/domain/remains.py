@@ -8,7 +8,7 @@ nothing is claimed but the last published word, under a gap that whoever calls h
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
@@ -22,7 +22,7 @@ from service.domain.reliability import ONSET_AFTER, OUTCOMES, Sums, faded
 from service.domain.rules import KEPT_DAYS, SETTLING, Rules
 from service.domain.state import PORT, EvseState, History
 from service.domain.time import DAY, Micros, day_of
-from service.domain.timeline import NAMELESS, Item, ItemKind, Note, OnlineWord
+from service.domain.timeline import NAMELESS, Item, ItemKind, Note, OnlineWord, order_of
 from service.domain.track import COUNTERS, FIRST_COUNTER, NEVER, Buckets, Report, Span, Track
 
 _UP: Final = BUCKET[Status.AVAILABLE, True]
@@ -152,7 +152,7 @@ def catch_up(state: EvseState, word: LastWord) -> None:
         key = declarations.inventories[-1].key if declarations.inventories else NEVER
         declarations.upsert(Inventory((key[0], key[1] + 1), word.evse, word.connectors))
     declarations.restore_inventories(declarations.inventories, declarations.named_before | word.taken_out)
-    recent.place(state, sorted(_items(state, word)), refold=True)
+    recent.place(state, sorted(_items(state, word), key=order_of), refold=True)
     if word.note is not None and word.note.at < state.closed:
         state.base.note = state.tip.note = word.note
         state.base_changed()
@@ -181,7 +181,7 @@ def _items(state: EvseState, word: LastWord) -> Iterator[Item]:
     said_by = f"{LAST_SNAPSHOT}{word.revision}"
     for uid, said in word.said.items():
         track = state.tip.tracks[uid]
-        if said.report is not None and (*said.report[:3], said.status_since) != (
+        if said.report is not None and (*said.report.published, said.status_since) != (
             track.status,
             track.raw_status,
             track.error_code,
@@ -200,7 +200,7 @@ def _items(state: EvseState, word: LastWord) -> Iterator[Item]:
 def _is_note(one: Note | None, other: Note) -> bool:
     if one is None:
         return False
-    return one.at == other.at and one.report[:3] == other.report[:3]
+    return one.at == other.at and one.report.published == other.report.published
 
 
 def _remove(state: EvseState, removed_at: Micros) -> None:
@@ -228,7 +228,7 @@ def _of_connector(
     elif said is not None and said.report is not None and spans and spans[-1].end == edge:
         last = spans[-1]
         if last.ended_by is None and PAIRS[last.bucket] == (said.report.status, said.online):
-            spans[-1] = last._replace(error_code=said.report.error_code)
+            spans[-1] = replace(last, error_code=said.report.error_code)
     track.sums = _sums(days, spans, edge, offline=track.online is False)
     return days, spans, track
 
@@ -237,7 +237,8 @@ def _speak(track: Track, said: Said, edge: Micros) -> None:
     """Let a track be what was last published, as far as it was so at `edge` already."""
     report, since, online_since = said.report, said.status_since, said.online_since
     if report is not None and since is not None and since <= edge:
-        track.status, track.raw_status, track.error_code, track.vendor_error_code = report
+        track.status, track.raw_status = report.status, report.raw_status
+        track.error_code, track.vendor_error_code = report.error_code, report.vendor_error_code
         track.status_since, track.status_key = since, (since, _NO_POSITION)
     if online_since is not None and online_since <= edge:
         track.online, track.online_since = said.online, online_since
@@ -256,7 +257,8 @@ def settled(days: Mapping[int, Buckets], spans: Iterable[Span], edge: Micros) ->
     """
     if not days:
         return None
-    kept = [_cut(span, edge) for span in sorted(spans, key=lambda span: span[:2]) if span.start < edge]
+    ordered = sorted(spans, key=lambda span: span.part)
+    kept = [_cut(span, edge) for span in ordered if span.start < edge]
     first, last = min(days), day_of(edge)
     is_pruned = first <= last - KEPT_DAYS
     if any(a.end > b.start for a, b in pairwise(kept)) or (not is_pruned and (not kept or kept[0].start)):
@@ -289,7 +291,7 @@ def _uncovered(days: Mapping[int, Buckets], spans: list[Span], first: int, last:
 
 
 def _cut(span: Span, edge: Micros) -> Span:
-    return span if span.end <= edge else span._replace(end=edge, ended_by=None)
+    return span if span.end <= edge else replace(span, end=edge, ended_by=None)
 
 
 def _overlap(span: Span, day: int) -> Micros:

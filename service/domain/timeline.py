@@ -23,6 +23,8 @@ from service.domain.track import NEVER, Key, Report, Track
 NAMELESS: Final = "\x1f"
 """Under this uid stands what held for all connectors; no real uid has control characters."""
 
+_UNOBSERVED: Final = TimeClass.UNOBSERVED
+
 HEARTBEAT_POSITION: Final = -1
 """A heartbeat counts at the start of its minute before anything else of that instant."""
 
@@ -45,9 +47,14 @@ class OnlineWord(NamedTuple):
     last_seen_at: Micros | None = None
 
 
-class Item(NamedTuple):
+Body = Report | OnlineWord | dict[str, Report] | None
+"""What an item says, by its kind."""
+
+
+@dataclass(slots=True, init=False)
+class Item:
     """
-    One step of the history; ordered by its first three fields, which are never equal for two items.
+    One step of the history; `order_of` is never equal for two items.
 
     `connector_uid` None is every connector. `body` by kind: STATUS and NOTE a `Report`; ONLINE an
     `OnlineWord`; INVENTORY {connector_uid: Report}; else None.
@@ -57,13 +64,35 @@ class Item(NamedTuple):
     position: int
     kind: ItemKind
     event_id: str
-    connector_uid: str | None = None
-    body: Report | OnlineWord | dict[str, Report] | None = None
+    connector_uid: str | None
+    body: Body
+
+    def __init__(
+        self,
+        time: Micros,
+        position: int,
+        kind: ItemKind,
+        event_id: str,
+        connector_uid: str | None = None,
+        body: Body = None,
+    ) -> None:
+        self.time, self.position, self.kind = time, position, kind
+        self.event_id, self.connector_uid, self.body = event_id, connector_uid, body
 
     @property
     def key(self) -> Key:
         """(time, position)."""
         return (self.time, self.position)
+
+
+def key_of(item: Item) -> Key:
+    """Give the key of an item, for a search among items."""
+    return (item.time, item.position)
+
+
+def order_of(item: Item) -> tuple[Micros, int, ItemKind]:
+    """Give what items are ordered by, for a search among items."""
+    return (item.time, item.position, item.kind)
 
 
 class Note(NamedTuple):
@@ -102,7 +131,7 @@ class PortTrack:
         if until <= start:
             return
         self.poured = until
-        if self.time_class is TimeClass.UNOBSERVED:
+        if self.time_class is _UNOBSERVED:
             return
         # A clock in the year 9999 would else cost three million days, to be forgotten at once.
         start = max(start, (until // DAY - KEPT_DAYS) * DAY)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 from schemas.vocabulary import OPERATIONAL, Status
 from service.domain.definitions import BUCKET, PAIRS, PLAINLY_UP, UNHEARD
@@ -36,7 +36,10 @@ NEVER: Final[Key] = (-1, -1)
 BEFORE_ALL: Final = 1 << 62
 """Taken from the position of an item that truly applied earlier than it takes effect: it goes first."""
 
-_ATTEMPT: Final = frozenset({Status.PREPARING, Status.CHARGING})
+_PREPARING: Final = Status.PREPARING
+_CHARGING: Final = Status.CHARGING
+_OUTOFORDER: Final = Status.OUTOFORDER
+_ATTEMPT: Final = frozenset({_PREPARING, _CHARGING})
 _SUSPENDED: Final = frozenset({"SuspendedEV", "SuspendedEVSE"})
 
 
@@ -64,14 +67,19 @@ class Told:
         self.text = bytearray()
 
 
-class Cause(NamedTuple):
+@dataclass(slots=True, init=False)
+class Cause:
     """The event at an end of a span; `event_id` None is a heartbeat, whose ids are not kept."""
 
     event_id: str | None
     position: int
 
+    def __init__(self, event_id: str | None, position: int) -> None:
+        self.event_id, self.position = event_id, position
 
-class Span(NamedTuple):
+
+@dataclass(slots=True, init=False)
+class Span:
     """A closed time in which the connector was not plainly up; `start` 0 is 'since ever'."""
 
     start: Micros
@@ -81,14 +89,47 @@ class Span(NamedTuple):
     began_by: Cause | None
     ended_by: Cause | None
 
+    def __init__(
+        self,
+        start: Micros,
+        end: Micros,
+        bucket: int,
+        error_code: str | None,
+        began_by: Cause | None,
+        ended_by: Cause | None,
+    ) -> None:
+        self.start, self.end, self.bucket = start, end, bucket
+        self.error_code, self.began_by, self.ended_by = error_code, began_by, ended_by
 
-class Report(NamedTuple):
+    @property
+    def part(self) -> tuple[Micros, Micros, int]:
+        """(start, end, bucket)."""
+        return (self.start, self.end, self.bucket)
+
+
+@dataclass(slots=True, init=False)
+class Report:
     """What a status report claims."""
 
     status: Status
-    raw_status: str | None = None
-    error_code: str | None = None
-    vendor_error_code: str | None = None
+    raw_status: str | None
+    error_code: str | None
+    vendor_error_code: str | None
+
+    def __init__(
+        self,
+        status: Status,
+        raw_status: str | None = None,
+        error_code: str | None = None,
+        vendor_error_code: str | None = None,
+    ) -> None:
+        self.status, self.raw_status = status, raw_status
+        self.error_code, self.vendor_error_code = error_code, vendor_error_code
+
+    @property
+    def published(self) -> tuple[Status, str | None, str | None]:
+        """What of it stands in a snapshot: (status, raw_status, error_code)."""
+        return (self.status, self.raw_status, self.error_code)
 
 
 def total_of(days: Iterable[Buckets]) -> Buckets:
@@ -282,11 +323,7 @@ class Track:
         if report.status is not self.status:
             self._turn(key, event_id, report.status, self.online)
             self.status_since = key[0]
-        if (
-            report.status is Status.CHARGING
-            and self.charging_from is None
-            and report.raw_status not in _SUSPENDED
-        ):
+        if report.status is _CHARGING and self.charging_from is None and report.raw_status not in _SUSPENDED:
             self.charging_from = key[0]
 
     def _turn(self, key: Key, event_id: str | None, status: Status | None, online: bool | None) -> None:
@@ -300,7 +337,7 @@ class Track:
             self.sums.advance(at, self.bucket)
         if status is not self.status:
             self._step_attempt(at, status)
-            if status is Status.OUTOFORDER and self.status in OPERATIONAL:
+            if status is _OUTOFORDER and self.status in OPERATIONAL:
                 self.sums.onsets += 1.0
                 self.count(at, OUTAGES)
             self.status = status
@@ -323,7 +360,7 @@ class Track:
         """Close the open attempt and open the next as the status changes (domain rule: attempts)."""
         if status is None:  # never: a status, once known, is never unknown to the fold again
             return
-        continues = self.status is Status.PREPARING and status is Status.CHARGING
+        continues = self.status is _PREPARING and status is _CHARGING
         if self.attempt_from is not None and not continues:
             charged = at - self.charging_from if self.charging_from is not None else 0
             outcome = outcome_of(charged, at - self.attempt_from, status)

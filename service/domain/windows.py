@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Final
 
 from schemas.vocabulary import TimeClass
 from service.domain.closed import Part
@@ -24,11 +24,16 @@ from service.domain.state import EvseState
 from service.domain.time import DAY, HOUR, Micros
 from service.domain.track import Span, total_of
 
+_UP: Final = TimeClass.UP
+_DOWN: Final = TimeClass.DOWN
+_OUT: Final = TimeClass.OUT_OF_SERVICE
+
 MINIMUM_COUNTED: Final[Micros] = HOUR
 """`uptime` is null until this much of a window was up, down or excluded (settled reading 11)."""
 
 
-class Window(NamedTuple):
+@dataclass(slots=True, init=False)
+class Window:
     """
     One period under one definition, in microseconds.
 
@@ -43,6 +48,19 @@ class Window(NamedTuple):
     down: Micros
     excluded: Micros
     unobserved: Micros
+
+    def __init__(
+        self,
+        definition: str,
+        start: Micros,
+        end: Micros,
+        up: Micros,
+        down: Micros,
+        excluded: Micros,
+        unobserved: Micros,
+    ) -> None:
+        self.definition, self.start, self.end = definition, start, end
+        self.up, self.down, self.excluded, self.unobserved = up, down, excluded, unobserved
 
     @property
     def uptime(self) -> float | None:
@@ -59,14 +77,20 @@ class Window(NamedTuple):
         return counted / total if total else None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Amounts:
     """Microseconds by class; what is in none of them is unobserved."""
 
-    up: Micros = 0
-    down: Micros = 0
-    excluded: Micros = 0
-    out_of_service: Micros = 0
+    up: Micros
+    down: Micros
+    excluded: Micros
+    out_of_service: Micros
+
+    def __init__(
+        self, up: Micros = 0, down: Micros = 0, excluded: Micros = 0, out_of_service: Micros = 0
+    ) -> None:
+        self.up, self.down = up, down
+        self.excluded, self.out_of_service = excluded, out_of_service
 
     def add(self, time_class: TimeClass, amount: Micros) -> None:
         """Add to a class; unobserved is not kept."""
@@ -108,10 +132,10 @@ def parts_of(state: EvseState, uid: str, until: Micros, period: Interval) -> lis
     """Give start, end and bucket of those spans of a connector up to `until` that overlap a period."""
     track = state.tip.tracks[uid]
     parts = state.history[uid].spans.parts(*period)
-    parts += [span[:3] for span in overlapping(track.spans, *period)]
+    parts += [span.part for span in overlapping(track.spans, *period)]
     open_span = track.open_span(until)
     if open_span is not None:
-        parts += [span[:3] for span in overlapping([open_span], *period)]
+        parts += [span.part for span in overlapping([open_span], *period)]
     return parts
 
 
@@ -154,8 +178,7 @@ def port_window(
             amounts.add(after, amount)
         return amounts.window(definition.name, wanted)
     totals = _port_totals(state, seen).get
-    amounts.up, amounts.down = totals(TimeClass.UP, 0), totals(TimeClass.DOWN, 0)
-    amounts.excluded, amounts.out_of_service = 0, totals(TimeClass.OUT_OF_SERVICE, 0)
+    amounts.up, amounts.down, amounts.out_of_service = totals(_UP, 0), totals(_DOWN, 0), totals(_OUT, 0)
     if not state.declarations.takes_time_out:
         return amounts.window(definition.name, wanted)
     declared = state.declarations.all_standing().values()

@@ -15,6 +15,7 @@ from service.domain.packing import pack
 from service.domain.rules import SETTLING
 from service.domain.state import EvseState, Packed
 from service.domain.time import SECOND
+from service.domain.timeline import order_of
 from service.domain.track import Told, total_of
 from service.processing.rendering import document
 from service.processing.storing import pack_state
@@ -60,7 +61,7 @@ def test_the_horizon_never_goes_back(log: list[Json], lateness_s: int) -> None:
         assert state.closed <= max(0, state.horizon - SETTLING)
         assert all(item.time >= state.closed for item in state.recent)
         assert all(minute >= state.closed for minute in state.minutes.starts)
-        assert state.recent == sorted(state.recent)
+        assert state.recent == sorted(state.recent, key=order_of)
         marks = now
 
 

@@ -114,9 +114,9 @@ def test_spans_are_what_was_put_in(
 
     assert list(packed) == spans
     assert list(beside) == other
-    assert packed.parts() == [span[:3] for span in spans]
+    assert packed.parts() == [span.part for span in spans]
     start, end = day * DAY, (day + lasts) * DAY
-    inside = [span[:3] for span in spans if span.start < end and span.end > start]
+    inside = [span.part for span in spans if span.start < end and span.end > start]
     assert packed.parts(start, end) == inside
 
     assert packed.forget_before(start) == [span for span in spans if span.end < start]
@@ -171,6 +171,6 @@ def test_what_has_become_long_grows_in_place_and_its_copy_stands_apart() -> None
     assert all(one is other for one, other in zip((spans.starts, spans.ends, spans.rest), kept, strict=False))
     assert list(spans) == told
     assert list(copied) == told[:1_000]
-    assert spans.parts(1_100 * HOUR) == [span[:3] for span in told[1_100:]]
+    assert spans.parts(1_100 * HOUR) == [span.part for span in told[1_100:]]
     assert spans.forget_before(1_050 * HOUR) == told[:1_050]
     assert list(spans) == told[1_050:]

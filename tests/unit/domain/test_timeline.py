@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.vocabulary import TimeClass
 from service.domain.time import DAY, HOUR, MINUTE
-from service.domain.timeline import HEARTBEAT_POSITION, Item, ItemKind, Minutes, PortTrack, Timeline
+from service.domain.timeline import HEARTBEAT_POSITION, Item, ItemKind, Minutes, PortTrack, Timeline, order_of
 from tests.unit.domain.told import MONDAY, Evse
 
 DAY_ONE = MONDAY // DAY
@@ -51,7 +51,7 @@ def test_items_are_ordered_by_time_then_position_then_kind() -> None:
     sign = Item(10, 1, ItemKind.SIGN, "a")
     later = Item(10, 2, ItemKind.ONLINE, "b")
 
-    assert sorted([later, sign, effect]) == [effect, sign, later]
+    assert sorted([later, sign, effect], key=order_of) == [effect, sign, later]
     assert effect.key > (10, HEARTBEAT_POSITION)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from schemas.vocabulary import ExclusionReason, TimeClass
@@ -34,8 +36,8 @@ def window(up: int = 0, down: int = 0, excluded: int = 0, unobserved: int = 0) -
         (window(excluded=2), None, 1.0),
         (window(unobserved=2), None, 0.0),
         (window(), None, None),
-        (window(up=1)._replace(up=HOUR - 1), None, 1.0),
-        (window(up=1)._replace(up=HOUR - 1, excluded=1), 1.0, 1.0),
+        (replace(window(up=1), up=HOUR - 1), None, 1.0),
+        (replace(window(up=1), up=HOUR - 1, excluded=1), 1.0, 1.0),
     ],
 )
 def test_uptime_and_coverage(of: Window, uptime: float | None, coverage: float | None) -> None:
