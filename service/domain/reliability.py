@@ -37,6 +37,8 @@ SUCCESS_AFTER: Final[Micros] = 300 * SECOND
 STALE_ATTEMPT: Final[Micros] = 24 * HOUR
 """An attempt that never charged and was open longer than this says nothing."""
 
+_OUTOFORDER: Final = Status.OUTOFORDER
+_FREE: Final = frozenset({Status.AVAILABLE, Status.FINISHING})
 _UNSEEN: Final = OUT_OF_SERVICE | {Status.UNKNOWN, None}
 COUNTS_OBSERVED: Final[tuple[bool, ...]] = tuple(status not in _UNSEEN for status, _ in PAIRS)
 """Buckets whose time is observed time of A (online or not)."""
@@ -126,18 +128,19 @@ def outcome_of(charged: Micros, open_for: Micros, closed_by: Status) -> Outcome:
     `charged` is the time since the first real charging, 0 if there was none; a charger that was suspended
     from the start has not charged.
     """
-    if closed_by is Status.OUTOFORDER:
+    if closed_by is _OUTOFORDER:
         return FAILED
     if charged >= SUCCESS_AFTER:
         return SUCCEEDED
     if charged > 0:
         return FAILED
-    if open_for <= STALE_ATTEMPT and closed_by in {Status.AVAILABLE, Status.FINISHING}:
+    if open_for <= STALE_ATTEMPT and closed_by in _FREE:
         return ABANDONED
     return UNTOLD
 
 
-class Reliability(NamedTuple):
+@dataclass(slots=True, init=False)
+class Reliability:
     """
     The published reliability of one connector with its terms.
 
@@ -152,6 +155,20 @@ class Reliability(NamedTuple):
     observed: Micros
     attempts: dict[str, int]
     outages: int
+
+    def __init__(
+        self,
+        value: float | None,
+        availability: float,
+        continuity: float,
+        success: float,
+        observed: Micros,
+        attempts: dict[str, int],
+        outages: int,
+    ) -> None:
+        self.value, self.availability, self.continuity = value, availability, continuity
+        self.success, self.observed = success, observed
+        self.attempts, self.outages = attempts, outages
 
 
 def rate(sums: Sums, observed: Micros, attempts: dict[str, int], outages: int) -> Reliability:

@@ -7,7 +7,8 @@ Everything here is a function of a state and `as_of`; nothing is changed and no 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from schemas.vocabulary import OUT_OF_SERVICE, Status, TimeClass
 from service.domain.definitions import OBSERVED, PAIRS, UNHEARD, Weighting
@@ -98,7 +99,12 @@ def rolled_up_online(tracks: Iterable[Track]) -> bool | None:
     return True if is_online else None
 
 
-_UP, _DOWN, _DOWN_UNSEEN, _OUT, _REST, _FIRST_COUNTER = range(6)
+_UP: Final = 0
+_DOWN: Final = 1
+_DOWN_UNSEEN: Final = 2
+_OUT: Final = 3
+_REST: Final = 4
+_FIRST_COUNTER: Final = 5
 
 
 def _part(bucket: int) -> int:
@@ -211,7 +217,8 @@ def _left_out(state: EvseState, uid: str, period: Interval) -> LeftOut:
     return LeftOut(observed, up, length)
 
 
-class ConnectorSummary(NamedTuple):
+@dataclass(slots=True, init=False)
+class ConnectorSummary:
     """One connector at a time: its track, windows by definition and reliability."""
 
     uid: str
@@ -222,8 +229,21 @@ class ConnectorSummary(NamedTuple):
     uptime: float | None
     """Uptime of the published window `observed`, whatever other windows were asked for."""
 
+    def __init__(
+        self,
+        uid: str,
+        track: Track,
+        published: bool,
+        windows: tuple[Window, ...],
+        reliability: Reliability,
+        uptime: float | None,
+    ) -> None:
+        self.uid, self.track, self.published = uid, track, published
+        self.windows, self.reliability, self.uptime = windows, reliability, uptime
 
-class Summary(NamedTuple):
+
+@dataclass(slots=True, init=False)
+class Summary:
     """One EVSE at a time."""
 
     as_of: Micros
@@ -231,6 +251,17 @@ class Summary(NamedTuple):
     online: bool | None
     windows: tuple[Window, ...]
     connectors: tuple[ConnectorSummary, ...]
+
+    def __init__(
+        self,
+        as_of: Micros,
+        status: Status,
+        online: bool | None,
+        windows: tuple[Window, ...],
+        connectors: tuple[ConnectorSummary, ...],
+    ) -> None:
+        self.as_of, self.status, self.online = as_of, status, online
+        self.windows, self.connectors = windows, connectors
 
 
 _PUBLISHED: Final = (OBSERVED,)

@@ -54,9 +54,10 @@ def pack_vitals(known: Vitals) -> str:
     >>> pack_vitals(Vitals(1_767_571_200_000_000, 300, "gateway-a", watched=True))
     '[1767571200000000,300,"gateway-a",1,0]'
     """
-    seen = "null" if known.last_seen_at is None else known.last_seen_at
-    interval = "null" if known.heartbeat_interval_s is None else known.heartbeat_interval_s
-    return f"[{seen},{interval},{_quoted(known.source)},{known.watched:d},{known.horizon}]"
+    seen = "null" if known.last_seen_at is None else str(known.last_seen_at)
+    interval = "null" if known.heartbeat_interval_s is None else str(known.heartbeat_interval_s)
+    watched = "1" if known.watched else "0"
+    return f"[{seen},{interval},{_quoted(known.source)},{watched},{known.horizon}]"
 
 
 @lru_cache(maxsize=256)

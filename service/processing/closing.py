@@ -91,7 +91,9 @@ class Closing:
         base = Base(held.position, storing.pack_state(held.state))
         kept = [] if held.acknowledged else self._topics.kept_from(uid, number, held.pending)
         messages = [*kept, self._topics.entry(number, ledger.base_entry(uid, base))]
-        return Plan(uid, held, (), messages=messages)
+        plan = Plan(uid, held, ())
+        plan.messages = messages
+        return plan
 
     def marked(
         self, number: int, marks: Mapping[TopicPartition, LedgerMark], epochs: Epochs

@@ -118,12 +118,16 @@ _SPECVERSION: Final = ("ce_specversion", b"1.0")
 _CONTENT_TYPE: Final = ("content-type", b"application/json")
 
 
-class Described(NamedTuple):
+@dataclass(slots=True, init=False)
+class Described:
     """One transition as it is published: its id, its time as RFC 3339, and its JSON."""
 
     id: str
     at: str
     value: bytes
+
+    def __init__(self, id: str, at: str, value: bytes) -> None:  # noqa: A002 - the field
+        self.id, self.at, self.value = id, at, value
 
 
 def described(uid: str, record: Record, transitions: Sequence[Transition]) -> list[Described]:

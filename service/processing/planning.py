@@ -82,7 +82,7 @@ class Planning:
         return epoch << EPOCH_SHIFT | self.inputs.index(record.topic) << TOPIC_SHIFT | record.offset
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Plan:
     """
     What one EVSE's records ask for.
@@ -94,11 +94,16 @@ class Plan:
     uid: str
     held: Held
     items: Sequence[Item]
-    write: ViewWrite | None = None
-    rendered: rendering.RenderedEvse | None = None
-    folded: list[tuple[Item, Folded]] = field(default_factory=list)
-    repeated: int = 0
-    messages: list[Message] = field(default_factory=list)
+    write: ViewWrite | None
+    rendered: rendering.RenderedEvse | None
+    folded: list[tuple[Item, Folded]]
+    repeated: int
+    messages: list[Message]
+
+    def __init__(self, uid: str, held: Held, items: Sequence[Item]) -> None:
+        self.uid, self.held, self.items = uid, held, items
+        self.write = self.rendered = None
+        self.folded, self.repeated, self.messages = [], 0, []
 
     def saved(self) -> None:
         """Take over what the store now holds."""

@@ -8,7 +8,7 @@ Redis.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
 
@@ -148,26 +148,35 @@ def _time(micros: Micros | None) -> str | None:
     return None if micros is None else rfc3339(micros)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class RenderedEvse:
     """Everything a save writes of an EVSE, besides the packed state; the names are those of `ViewWrite`."""
 
     snapshot: bytes
     fields: dict[str, bytes]
-    closed_days: Mapping[str, bytes] = field(default_factory=dict)
-    closed_outages: Sequence[tuple[int, bytes]] = ()
-    exclusions: Mapping[str, bytes | None] = field(default_factory=dict)
-    gaps: Sequence[tuple[int, bytes]] = ()
-    ledger: Sequence[Entry] = ()
-    drop_days: Sequence[str] = ()
-    drop_outages: Sequence[bytes] = ()
-    drop_gaps: Sequence[bytes] = ()
-    keep_from_us: Micros = 0
-    status: str = ""
-    online: str = "null"
-    last_updated_ms: int = 0
-    coordinates: tuple[float, float] | None = None
-    removed: bool = False
+    closed_days: Mapping[str, bytes]
+    closed_outages: Sequence[tuple[int, bytes]]
+    exclusions: Mapping[str, bytes | None]
+    gaps: Sequence[tuple[int, bytes]]
+    ledger: Sequence[Entry]
+    drop_days: Sequence[str]
+    drop_outages: Sequence[bytes]
+    drop_gaps: Sequence[bytes]
+    keep_from_us: Micros
+    status: str
+    online: str
+    last_updated_ms: int
+    coordinates: tuple[float, float] | None
+    removed: bool
+
+    def __init__(self, snapshot: bytes, fields: dict[str, bytes]) -> None:
+        """Write nothing that was closed."""
+        self.snapshot, self.fields = snapshot, fields
+        self.closed_days, self.exclusions = {}, {}
+        self.closed_outages = self.gaps = self.ledger = ()
+        self.drop_days = self.drop_outages = self.drop_gaps = ()
+        self.keep_from_us, self.last_updated_ms, self.removed = 0, 0, False
+        self.status, self.online, self.coordinates = "", "null", None
 
     def mark_saved(self, state: EvseState) -> None:
         """Tell the state that what it had closed is written."""

@@ -23,6 +23,7 @@ from service.domain.track import COUNTERS, FIRST_COUNTER, OUTAGES, Buckets, Caus
 from service.processing.trimming import trimmed
 
 _EPOCH: Final = date(1970, 1, 1)
+_UNOBSERVED: Final = TimeClass.UNOBSERVED
 
 ONLINE: Final = {None: "null", True: "true", False: "false"}
 
@@ -98,7 +99,7 @@ def recent_history(state: EvseState, as_of: Micros) -> bytes:
             "outages": orjson.Fragment(_outages(uid, track, as_of)),
         }
     port = state.tip.port
-    name = None if port.time_class is TimeClass.UNOBSERVED else port.time_class.value
+    name = None if port.time_class is _UNOBSERVED else str(port.time_class)
     days = _days(port.days, port_day_json, port.told_days, name, port.poured, as_of)
     recent = {"from": rfc3339(max(state.closed, 0)), "connectors": connectors, "port": {"days": days}}
     return orjson.dumps(recent)
