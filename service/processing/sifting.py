@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from schemas.vocabulary import RejectionReason
 from service.domain.events import Event
@@ -19,11 +18,15 @@ from service.processing.ports import Record, TopicPartition
 from service.processing.rejection import Rejection
 
 
-class Item(NamedTuple):
+@dataclass(slots=True, init=False)
+class Item:
     """A record and the event it holds."""
 
     record: Record
     event: Event
+
+    def __init__(self, record: Record, event: Event) -> None:
+        self.record, self.event = record, event
 
 
 @dataclass(frozen=True, slots=True)
