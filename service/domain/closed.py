@@ -1,7 +1,7 @@
 """
 Closed history as bytes: days and spans that no event changes any more, unpacked where they are asked for.
 
-As dictionaries and named tuples they would take ten times as much, and after a year they are most of what a
+As dictionaries and objects they would take ten times as much, and after a year they are most of what a
 worker holds of an EVSE. This module knows neither connectors nor when history is closed.
 """
 

@@ -34,7 +34,7 @@ VERSION: Final = 3
 """Stands first in every packed state; another version is refused."""
 
 Plain = Any
-"""What JSON can hold, where a named tuple stands for the list of its values."""
+"""What JSON can hold, where a tuple stands for a list."""
 
 
 class UnknownVersion(ValueError):

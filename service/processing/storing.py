@@ -103,14 +103,8 @@ def _add(told: Told, count: int, new: bytes) -> None:
 
 
 def _json(plain: Any) -> bytes:
-    return orjson.dumps(plain, default=_listed)
-
-
-def _listed(value: object) -> list[object]:
-    """Give a named tuple as a list, which is all that the packing asks of the encoder."""
-    if isinstance(value, tuple):
-        return list(value)
-    raise TypeError(f"a state holds no {type(value).__name__}")
+    # What is no plain value would else be written with the names of its fields, and not be read again.
+    return orjson.dumps(plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def restore(stored: StoredEvse) -> EvseState:
