@@ -77,8 +77,8 @@ class Committing:
         }
         if done:
             await self._commit(done)
+            self._committed_at = self._ports.clock.monotonic()
         self._done = {}
-        self._committed_at = self._ports.clock.monotonic()
 
     async def _commit(self, done: Mapping[TopicPartition, _Done]) -> None:
         checkpoints = {
