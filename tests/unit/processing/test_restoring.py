@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from service.adapters.memory import MemoryPublisher
 from service.adapters.memory_view import MemoryView
+from service.processing import closed_records, shown
 from service.processing.ledger import epoch_entry, packed_key
 from service.processing.ports import (
     Behind,
@@ -237,8 +238,15 @@ def cut_before_the_mark(driver: Driver) -> None:
         driver.broker.cut(place, checkpoint.mark.next_offset)
 
 
-def test_bases_and_log_restore_the_state_exactly() -> None:
+@pytest.mark.parametrize("most_bytes", [closed_records.MOST_BYTES, 0], ids=["in memory", "staged"])
+@pytest.mark.parametrize("is_shown", [True, False], ids=["shown", "rendered"])
+def test_bases_and_log_restore_the_state_exactly(
+    monkeypatch: pytest.MonkeyPatch, most_bytes: int, *, is_shown: bool
+) -> None:
     """The log no longer reaches back to the beginning, and the view is lost: nothing is missing."""
+    monkeypatch.setattr(closed_records, "MOST_BYTES", most_bytes)
+    if not is_shown:
+        monkeypatch.setattr(shown, "pack", lambda *_: b"")
     driver = of_a_week()
     one_day(driver, DAYS)
     driver.pipe(status_reported("CHARGING", "05:00", day=DAYS + 1))
