@@ -69,6 +69,8 @@ class LedgerBase(_Record):
     """The log is read on behind it."""
     state: str
     """Private: packed and compressed; its form changes without notice."""
+    shown: str = ""
+    """Private likewise: what the view shows of it, so that a restored view need not be rendered anew."""
     holds_from: Count = 0
     """In older generations than this one the EVSE lives in another partition, and its base stands there."""
 

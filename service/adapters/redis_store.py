@@ -197,7 +197,10 @@ class RedisStore(ABC):
         new = {(write.partition, write.uid) for write in writes} - self._members
         if not new:
             return
-        await self._keep([call("sadd", self._keys.members(number), uid) for number, uid in sorted(new)])
+        here: dict[int, list[str]] = {}
+        for number, uid in sorted(new):
+            here.setdefault(number, []).append(uid)
+        await self._keep([call("sadd", self._keys.members(number), *uids) for number, uids in here.items()])
         self._members |= new
 
     async def _index(self, writes: Sequence[ViewWrite]) -> None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from service.domain.rules import Rules
 from service.domain.time import DAY, Micros
-from service.processing import ledger, storing
+from service.processing import ledger, shown
 from service.processing.ledger import Base, LedgerMark
 from service.processing.outputs import Topics
-from service.processing.planning import Plan
+from service.processing.planning import Plan, rewrite
 from service.processing.ports import Epochs, Mark, Message, Position, TopicPartition
 from service.processing.states import Held
 
@@ -33,8 +34,9 @@ class _Sweep:
 class Closing:
     """Decides which bases are due; told what was written, it gives the mark."""
 
-    def __init__(self, topics: Topics) -> None:
+    def __init__(self, topics: Topics, rules: Rules | None = None) -> None:
         self._topics = topics
+        self._rules = rules or Rules()
         self._sweeps: dict[int, _Sweep] = {}
 
     def is_due(
@@ -88,7 +90,8 @@ class Closing:
     def base(self, uid: str, held: Held) -> Plan:
         """Plan to write the base of one EVSE, after what may be unwritten of its last save."""
         number = held.state.partition or 0
-        base = Base(held.position, storing.pack_state(held.state))
+        whole = rewrite(uid, held, self._rules, replace=True)
+        base = Base(held.position, whole.state, shown=shown.pack(whole, self._rules))
         kept = [] if held.acknowledged else self._topics.kept_from(uid, number, held.pending)
         messages = [*kept, self._topics.entry(number, ledger.base_entry(uid, base))]
         plan = Plan(uid, held, ())

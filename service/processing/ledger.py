@@ -85,7 +85,10 @@ def parsed_key(key: bytes | None) -> list[str]:
         words = orjson.loads(key or b"")
     except orjson.JSONDecodeError:
         return []
-    return words if isinstance(words, list) and words and all(isinstance(word, str) for word in words) else []
+    return words if isinstance(words, list) and set(map(type, words)) == _TEXT else []
+
+
+_TEXT = {str}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +97,15 @@ class Base:
     The whole state of one EVSE, packed, and the position up to which the log is in it.
 
     `holds_from`: in older generations than this one the EVSE lives in another partition. `topics`: its events
-    came from these input topics, where they are others now.
+    came from these input topics, where they are others now. `shown`: what the view shows of it, packed by
+    `shown.pack`; empty where that has to be rendered.
     """
 
     position: Position
     state: bytes
     holds_from: int = 0
     topics: tuple[str, ...] = ()
+    shown: bytes = b""
 
 
 def base_entry(uid: str, base: Base) -> Entry:
@@ -114,6 +119,7 @@ def base_entry(uid: str, base: Base) -> Entry:
             "as_of_us": position.as_of_us,
         },
         "state": base64.b64encode(zlib.compress(base.state, 1)).decode(),
+        "shown": base64.b64encode(base.shown).decode(),
     }
 
 
@@ -123,7 +129,8 @@ def read_base(value: bytes) -> Base:
     at = plain["position"]
     position = Position(at["epoch"], tuple(at["offsets"]), at["as_of_us"])
     state = zlib.decompress(base64.b64decode(plain["state"]))
-    return Base(position, state, plain.get("holds_from", 0), tuple(plain.get("topics", ())))
+    shown = base64.b64decode(plain.get("shown", ""))
+    return Base(position, state, plain.get("holds_from", 0), tuple(plain.get("topics", ())), shown)
 
 
 def holds_from(value: bytes) -> int:

@@ -8,7 +8,7 @@ forgotten.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.vocabulary import Verdict
@@ -275,25 +275,39 @@ def resend(uid: str, held: Held, planning: Planning, what: Resend = Resend.LAST_
     return made
 
 
-def rewrite(
-    uid: str, held: Held, planning: Planning, *, staged: str = "", history: ClosedHistory | None = None
-) -> ViewWrite:
+def rewrite(uid: str, held: Held, rules: Rules, *, replace: bool = False) -> ViewWrite:
     """
     Plan to write an EVSE as it is held, with nothing new.
 
-    `staged`: in place of all that is stored of it, with the `history` that was staged under this token.
+    `replace`: in place of all that is stored of it, with all but its closed history (`with_history`).
     Raises `Defect` where our own code fails.
     """
     try:
-        rendered = rendering.document(held.state, held.position.as_of_us, planning.rules)
+        rendered = rendering.document(held.state, held.position.as_of_us, rules)
         whole = write(uid, held, rendered, held.position, held.pending)
+        if replace:
+            whole.replace, whole.previous = True, None
+            whole.exclusions, whole.gaps = rendering.all_declared(held.state)
+            whole.verdicts = _verdict_words(held.state.verdicts)
     except Exception as error:  # as in `plan`
         raise Defect(uid, None) from error
-    if not staged:
+    return whole
+
+
+def with_history(whole: ViewWrite, history: ClosedHistory | None, staged: str = "") -> ViewWrite:
+    """
+    Let a write that replaces, and that nobody has seen yet, bring closed history, and give it.
+
+    `staged`: it takes over what was staged under this token, which is that history.
+    """
+    if history is None:
         return whole
-    amount = (0, 0) if history is None else (len(history.closed_days), len(history.closed_outages))
-    verdicts = _verdict_words(held.state.verdicts)
-    return replace(whole, replace=True, staged=staged, staged_amount=amount, verdicts=verdicts)
+    if staged:
+        whole.staged = staged
+        whole.staged_amount = (len(history.closed_days), len(history.closed_outages))
+    else:
+        whole.closed_days, whole.closed_outages = history.closed_days, history.closed_outages
+    return whole
 
 
 def write(

@@ -1,14 +1,15 @@
 """
 From the ledger of one partition back to the view: bases with their closed history, an EVSE at a time.
 
-The ledger may be far larger than memory: it is read twice, first the bases, then the history, which is staged
-in the view until the state takes it over. This module decides nothing about where to read on.
+One reading is enough where the closed history fits in memory: it is written with the state. The ledger may
+be far larger than that: then it is read once more, and the history is staged in the view until the state
+takes it over. This module decides nothing about where to read on.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -21,14 +22,23 @@ from service.domain.packing import Edge
 from service.domain.remains import LastWord, catch_up
 from service.domain.state import Former
 from service.domain.time import DAY, micros_of_text
-from service.processing import ledger, storing
+from service.processing import ledger, shown, storing
+from service.processing.closed_records import ClosedRecords
 from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Part
 from service.processing.ledger import Base, Kind, LedgerMark
 from service.processing.options import Ports
 from service.processing.outputs import unpacked
-from service.processing.planning import Planning, rewrite
-from service.processing.ports import ClosedHistory, Epochs, Record, SaveOutcome, StoredEvse
+from service.processing.planning import Planning, rewrite, with_history
+from service.processing.ports import (
+    ClosedHistory,
+    Epochs,
+    Record,
+    SaveOutcome,
+    StoredEvse,
+    ViewStore,
+    ViewWrite,
+)
 from service.processing.retry import Retrying
 from service.processing.states import Held, rebased
 
@@ -36,18 +46,18 @@ Each = TypeVar("Each")
 
 _log = structlog.get_logger()
 
-_EVSES_AT_ONCE = 100
-_RECORDS_STAGED_AT_ONCE = 5_000
-
+_EVSES_AT_ONCE = 400
 _CLOSED = frozenset({Kind.DAY, Kind.OUTAGE})
+_OF_NO_EVSE = frozenset({Kind.MARK, Kind.EPOCH, Kind.SKIP})
 _CLOSED_WORDS = ([Kind.DAY], [Kind.OUTAGE])
 
 
 @dataclass(slots=True)
 class Book:
-    """What the ledger of a partition holds, but for the closed history."""
+    """What the ledger of a partition holds, and the closed history as far as it fits in memory."""
 
     bases: dict[str, Base] = field(default_factory=dict)
+    closed: ClosedRecords = field(default_factory=ClosedRecords)
     edges: dict[str, Edge] = field(default_factory=dict)
     marks: dict[str, LedgerMark] = field(default_factory=dict)
     epochs: Epochs = field(default_factory=Epochs)
@@ -66,12 +76,10 @@ class Book:
         if not words:
             return
         kind, value = words[0], record.value
-        self.has_history |= value is not None and kind not in {Kind.MARK, Kind.EPOCH, Kind.SKIP}
-        if kind in {Kind.DAY, Kind.OUTAGE} and record.key is not None:
-            if value is None:
-                self.dead.add(record.key)
-            else:
-                self.dead.discard(record.key)
+        if value is not None and kind not in _OF_NO_EVSE:
+            self.has_history = True
+        if kind in _CLOSED:
+            self._take_closed(words, record)
         elif kind == Kind.BASE:
             self._take_base(words[1], value)
         elif kind == Kind.MARK:
@@ -85,6 +93,13 @@ class Book:
             epochs = ledger.read_epochs(value)
             if epochs.generation >= self.epochs.generation:
                 self.epochs = epochs
+
+    def _take_closed(self, words: list[str], record: Record) -> None:
+        self.closed.take(words, record.value)
+        if record.value is None:
+            self.dead.add(record.key or b"")
+        elif self.dead:
+            self.dead.discard(record.key or b"")
 
     def _take_base(self, uid: str, value: bytes | None) -> None:
         if value is None:  # it lives in another partition now
@@ -155,6 +170,38 @@ class Book:
         return ClosedHistory(words[1], {}, ((micros_of_text(words[4]), record.value),))
 
 
+class _InMemory:
+    """Closed history of bases as it was read with them."""
+
+    token = ""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+
+    async def of(self, uids: Sequence[str]) -> dict[str, ClosedHistory]:
+        """Give that of some EVSEs, once."""
+        edges, closed = self._book.edges, self._book.closed
+        found = {uid: closed.pop(uid, edges[uid]) for uid in uids}
+        return {uid: history for uid, history in found.items() if history is not None}
+
+
+class _Staged:
+    """Closed history of bases as it was staged in the view under a token, of those EVSEs that have any."""
+
+    def __init__(self, store: ViewStore, retrying: Retrying, token: str, uids: Container[str]) -> None:
+        self._store = store
+        self._retrying = retrying
+        self.token = token
+        self._uids = uids
+
+    async def of(self, uids: Sequence[str]) -> dict[str, ClosedHistory]:
+        """Give that of some EVSEs."""
+        some = [uid for uid in uids if uid in self._uids]
+        if not some:
+            return {}
+        return await self._retrying(Part.STORE, partial(self._store.staged, self.token, some))
+
+
 class Rebuilding:
     """Reads the ledger and writes the view; every call to a part outside is made again until it answers."""
 
@@ -191,20 +238,29 @@ class Rebuilding:
         written: dict[str, SaveOutcome] = {}
         if not book.bases:
             return written
-        token, store = uuid.uuid4().hex, self._ports.store
-        with_history = await self._retrying(Part.LOG, lambda: self._stage(number, book, token))
+        histories = await self._histories(number, book)
         for uids in _pieces(sorted(book.bases), _EVSES_AT_ONCE):
-            some = [uid for uid in uids if uid in with_history]
-            staged = await self._retrying(Part.STORE, partial(store.staged, token, some)) if some else {}
-            writes = []
-            for uid in uids:
-                history = staged.get(uid)
-                held = _held(book.bases[uid], number, history, planning, word(uid))
-                writes.append(rewrite(uid, held, planning, staged=token, history=history))
-            outcomes = await self._retrying(Part.STORE, partial(store.save, writes))
+            found = await histories.of(uids)
+            writes = [
+                with_history(
+                    _restored(uid, book.bases[uid], number, found.get(uid), planning, word(uid)),
+                    found.get(uid),
+                    histories.token,
+                )
+                for uid in uids
+            ]
+            outcomes = await self._retrying(Part.STORE, partial(self._ports.store.save, writes))
             written |= zip(uids, outcomes, strict=True)
             await self._hold()
         return written
+
+    async def _histories(self, number: int, book: Book) -> _InMemory | _Staged:
+        """Give the closed history that the bases have; stage it where it is too large to be held."""
+        if book.closed.is_whole:
+            return _InMemory(book)
+        token = uuid.uuid4().hex
+        uids = await self._retrying(Part.LOG, lambda: self._stage(number, book, token))
+        return _Staged(self._ports.store, self._retrying, token, uids)
 
     async def delist_others(self, number: int, book: Book) -> None:
         """Take those out of the view's list of a partition of whom its ledger knows nothing."""
@@ -218,7 +274,8 @@ class Rebuilding:
         uids: set[str] = set()
         async for records in self._ports.ledger.read(number):
             found = (history for record in records if (history := book.history_of(record)) is not None)
-            for histories in _pieces(found, _RECORDS_STAGED_AT_ONCE):
+            histories = _by_evse(found)
+            if histories:
                 await self._retrying(Part.STORE, partial(self._ports.store.stage, token, histories))
                 uids.update(each.uid for each in histories)
             await self._hold()
@@ -250,7 +307,8 @@ class Rebuilding:
                     as_of = max(now, held.position.as_of_us + 1)
                     held.position = held.position._replace(as_of_us=as_of)
                     held.pending = stored[uid].pending
-                    writes.append(rewrite(uid, held, planning, staged=token, history=history))
+                    write = rewrite(uid, held, planning.rules, replace=True)
+                    writes.append(with_history(write, history, token))
                 await self._retrying(Part.STORE, partial(store.save, writes))
             _log.warning(
                 "History was gone from the view (days, outages, exclusions or gaps); it is put back.",
@@ -266,7 +324,7 @@ class Rebuilding:
         """Stage the closed days and spans of the EVSEs of `book`: from the ledger where some are gone."""
         torn = {uid: base for uid, base in book.bases.items() if not stored[uid].is_whole}
         if torn:
-            lost = Book(bases=torn)
+            lost = Book(bases=torn, closed=ClosedRecords(0))
             await self._retrying(Part.LOG, partial(self._take_dead, number, lost))
             lost.find_edges()
             await self._retrying(Part.LOG, partial(self._stage, number, lost, token))
@@ -293,7 +351,7 @@ class Rebuilding:
                     position = rebased(each.position, planning.epochs, planning.inputs)
                     held = Held(storing.restore(each), position, each.pending)
                     # One that is gone by then has left its closed history with what went.
-                    writes.append(replace(rewrite(uid, held, planning), previous=each.position))
+                    writes.append(replace(rewrite(uid, held, planning.rules), previous=each.position))
             await self._retrying(Part.STORE, partial(store.save, writes))
             await self._hold()
 
@@ -322,6 +380,34 @@ def _pieces(items: Iterable[Each], size: int) -> Iterator[list[Each]]:
         yield piece
 
 
+def _by_evse(histories: Iterable[ClosedHistory]) -> list[ClosedHistory]:
+    """Put together what is of the same EVSE."""
+    days: dict[str, dict[str, bytes]] = {}
+    outages: dict[str, list[tuple[int, bytes]]] = {}
+    for each in histories:
+        days.setdefault(each.uid, {}).update(each.closed_days)
+        outages.setdefault(each.uid, []).extend(each.closed_outages)
+    return [ClosedHistory(uid, days[uid], outages[uid]) for uid in days]
+
+
+def _restored(
+    uid: str,
+    base: Base,
+    number: int,
+    history: ClosedHistory | None,
+    planning: Planning,
+    word: LastWord | None,
+) -> ViewWrite:
+    """Give the write of a base, less its closed history: as it was shown, or rendered anew."""
+    if word is None:
+        position = rebased(base.position, planning.epochs, planning.inputs)
+        as_shown = shown.unpack(uid, number, base, position, planning.rules)
+        if as_shown is not None:
+            return as_shown
+    held = _held(base, number, history, planning, word)
+    return rewrite(uid, held, planning.rules, replace=True)
+
+
 def _held(
     base: Base, number: int, history: ClosedHistory | None, planning: Planning, word: LastWord | None
 ) -> Held:
@@ -332,8 +418,6 @@ def _held(
     if state.partition is not None and (state.partition != number or base.topics):
         state.former.append(Former(base.position.epoch, state.partition, base.topics))
     state.partition = number
-    state.unsaved.exclusions = set(state.declarations.exclusions)
-    state.unsaved.gaps = list(state.declarations.gaps)
     position = rebased(base.position, planning.epochs, planning.inputs)
     if word is not None and word.revision > state.revision:
         catch_up(state, word)

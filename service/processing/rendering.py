@@ -7,7 +7,7 @@ Redis.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final
@@ -17,6 +17,7 @@ import orjson
 from schemas.view import PORT, day_field
 from schemas.vocabulary import Status
 from service.domain.horizon import keep_from
+from service.domain.inventory import Gap
 from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.domain.summary import ConnectorSummary, Summary, summarize
@@ -220,12 +221,27 @@ def _add_closed(rendered: RenderedEvse, state: EvseState) -> None:
     rendered.closed_outages = [
         (span.end, orjson.dumps(outage_json(uid, span))) for uid, span in unsaved.spans
     ]
-    standing = {each: state.declarations.standing(each) for each in sorted(unsaved.exclusions)}
-    rendered.exclusions = {key: one and orjson.dumps(exclusion_json(one)) for key, one in standing.items()}
-    rendered.gaps = [(gap.until, orjson.dumps(gap_json(gap))) for gap in unsaved.gaps]
+    rendered.exclusions = _exclusions(state, unsaved.exclusions)
+    rendered.gaps = _gaps(unsaved.gaps)
     rendered.drop_outages = [orjson.dumps(outage_json(uid, span)) for uid, span in unsaved.dropped_spans]
     rendered.drop_gaps = [orjson.dumps(gap_json(gap)) for gap in unsaved.dropped_gaps]
     rendered.ledger = list(_entries(rendered, state))
+
+
+def all_declared(
+    state: EvseState,
+) -> tuple[Mapping[str, bytes | None], Sequence[tuple[int, bytes]]]:
+    """Give all exclusions and gaps of an EVSE as a save writes them, whatever the view has of them."""
+    return _exclusions(state, state.declarations.exclusions), _gaps(state.declarations.gaps)
+
+
+def _exclusions(state: EvseState, ids: Iterable[str]) -> dict[str, bytes | None]:
+    standing = {each: state.declarations.standing(each) for each in sorted(ids)}
+    return {key: one and orjson.dumps(exclusion_json(one)) for key, one in standing.items()}
+
+
+def _gaps(gaps: Iterable[Gap]) -> list[tuple[int, bytes]]:
+    return [(gap.until, orjson.dumps(gap_json(gap))) for gap in gaps]
 
 
 def _day(state: EvseState, uid: str, day: int) -> dict[str, float]:

@@ -48,9 +48,9 @@ _REFERENCE = Source(
 )
 _SIZES = Source(
     ".venv/bin/python -m tests.benchmarks.sizes",
-    "3211059acf",
+    "4f4174ef8e",
     "2 cores of an Intel Xeon, CPython 3.11.7, Valkey 9.1.2",
-    "3211059acf-sizes.json",
+    "4f4174ef8e-sizes.json",
 )
 _FLAT = Source(
     ".venv/bin/python -m tests.benchmarks.flat", "7571dfb", "2 cores; its description was not kept"
@@ -69,23 +69,23 @@ INPUT_LINK = Constant("input_link", "a word about the link in the input topic", 
 INPUT_HEARTBEAT = Constant("input_heartbeat", "a heartbeat in the input topic", "B", _SIZES, 220.0)
 SNAPSHOT = Constant("snapshot", "a snapshot", "B", _SIZES, 1_120.0, 1_111.0)
 TRANSITION = Constant("transition", "a transition", "B", _SIZES, 505.31)
-BASE = Constant("base", "a base in the ledger", "B", _SIZES, 1_239.4, 124.55)
-BASE_STATUS = Constant("base_status", "a recent report in a base", "B", _SIZES, 53.685)
-BASE_HEARTBEAT = Constant("base_heartbeat", "a recent heartbeat in a base", "B", _SIZES, 4.58)
+BASE = Constant("base", "a base in the ledger", "B", _SIZES, 2_089.5, 262.14)
+BASE_STATUS = Constant("base_status", "a recent report in a base", "B", _SIZES, 54.848)
+BASE_HEARTBEAT = Constant("base_heartbeat", "a recent heartbeat in a base", "B", _SIZES, 4.6784)
 LEDGER_DAY = Constant("ledger_day", "a closed day of an EVSE in the ledger", "B", _SIZES, 135.84, 170.96)
 LEDGER_FLAP = Constant("ledger_flap", "a closed offline span in the ledger", "B", _SIZES, 767.63, 384.67)
 
-REDIS_EVSE = Constant("redis_evse", "an EVSE without history in Redis", "B", _SIZES, 3_773.9, 2_499.4)
-REDIS_STATUS = Constant("redis_status", "a recent report in Redis", "B", _SIZES, 216.57)
-REDIS_HEARTBEAT = Constant("redis_heartbeat", "a recent heartbeat in Redis", "B", _SIZES, 18.27)
-REDIS_DAY = Constant("redis_day", "a closed day of an EVSE in Redis", "B", _SIZES, 112.59, 186.07)
-REDIS_FLAP = Constant("redis_flap", "a closed offline span in Redis", "B", _SIZES, 761.46, 375.63)
+REDIS_EVSE = Constant("redis_evse", "an EVSE without history in Redis", "B", _SIZES, 3_798.1, 2_501.3)
+REDIS_STATUS = Constant("redis_status", "a recent report in Redis", "B", _SIZES, 214.59)
+REDIS_HEARTBEAT = Constant("redis_heartbeat", "a recent heartbeat in Redis", "B", _SIZES, 17.114)
+REDIS_DAY = Constant("redis_day", "a closed day of an EVSE in Redis", "B", _SIZES, 113.58, 185.36)
+REDIS_FLAP = Constant("redis_flap", "a closed offline span in Redis", "B", _SIZES, 758.97, 377.05)
 SAVED = Constant("saved", "what a save sends to Redis", "B", _SIZES, 2_360.8, 2_498.4)
 SAVED_STATUS = Constant("saved_status", "a recent report in what a save sends", "B", _SIZES, 214.36)
 SAVED_HEARTBEAT = Constant("saved_heartbeat", "a recent heartbeat in what a save sends", "B", _SIZES, 17.02)
 
-STATE = Constant("memory_evse", "an EVSE without history in a worker", "B", _SIZES, 13_591.0, 6_570.4)
-STATE_STATUS = Constant("memory_status", "a recent report in a worker", "B", _SIZES, 832.73)
-STATE_HEARTBEAT = Constant("memory_heartbeat", "a recent heartbeat in a worker", "B", _SIZES, 58.914)
-STATE_DAY = Constant("memory_day", "a closed day of an EVSE in a worker", "B", _SIZES, 30.058, 45.066)
-STATE_FLAP = Constant("memory_flap", "a closed offline span in a worker", "B", _SIZES, 197.16, 37.323)
+STATE = Constant("memory_evse", "an EVSE without history in a worker", "B", _SIZES, 13_577.0, 6_457.0)
+STATE_STATUS = Constant("memory_status", "a recent report in a worker", "B", _SIZES, 770.29)
+STATE_HEARTBEAT = Constant("memory_heartbeat", "a recent heartbeat in a worker", "B", _SIZES, 58.201)
+STATE_DAY = Constant("memory_day", "a closed day of an EVSE in a worker", "B", _SIZES, 29.709, 45.656)
+STATE_FLAP = Constant("memory_flap", "a closed offline span in a worker", "B", _SIZES, 211.08, 37.088)

@@ -28,7 +28,8 @@ from service.adapters.redis_connection import RedisSettings
 from service.domain.rules import KEPT_DAYS, Rules
 from service.domain.state import EvseState
 from service.domain.time import SECOND
-from service.processing import ledger, storing
+from service.processing import ledger
+from service.processing.closing import Closing
 from service.processing.decoding import decode
 from service.processing.outputs import Topics
 from service.processing.planning import Planning, grouped, plan
@@ -105,10 +106,8 @@ class Scales:
             held = await self._live_all(life, weight)
             weight.redis = _used(client) - before
         for each in held:
-            base = ledger.Base(each.position, storing.pack_state(each.state))
-            weight.add(
-                "base", framed(self._planning.topics.entry(0, ledger.base_entry(each.state.uid, base)))
-            )
+            made = Closing(self._planning.topics).base(each.state.uid, each)
+            weight.add("base", framed(made.messages[-1]))
         return weight
 
     async def _live_all(self, life: Life, weight: Weight) -> list[Held]:

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.adapters.memory import MemoryPublisher
-from service.adapters.memory_view import MemoryView
+from service.adapters.memory_view import MemoryView, MemoryViewStore
+from service.processing import closed_records, rebuilding, shown
 from service.processing.ledger import epoch_entry, packed_key
 from service.processing.ports import (
     Behind,
@@ -237,8 +238,15 @@ def cut_before_the_mark(driver: Driver) -> None:
         driver.broker.cut(place, checkpoint.mark.next_offset)
 
 
-def test_bases_and_log_restore_the_state_exactly() -> None:
+@pytest.mark.parametrize("most_bytes", [closed_records.MOST_BYTES, 0], ids=["in memory", "staged"])
+@pytest.mark.parametrize("is_shown", [True, False], ids=["shown", "rendered"])
+def test_bases_and_log_restore_the_state_exactly(
+    monkeypatch: pytest.MonkeyPatch, most_bytes: int, *, is_shown: bool
+) -> None:
     """The log no longer reaches back to the beginning, and the view is lost: nothing is missing."""
+    monkeypatch.setattr(closed_records, "MOST_BYTES", most_bytes)
+    if not is_shown:
+        monkeypatch.setattr(shown, "pack", lambda *_: b"")
     driver = of_a_week()
     one_day(driver, DAYS)
     driver.pipe(status_reported("CHARGING", "05:00", day=DAYS + 1))
@@ -253,6 +261,28 @@ def test_bases_and_log_restore_the_state_exactly() -> None:
     expected.advance(timedelta(seconds=10))
     assert sum(driver.instruments.restorations[-2:]) == 2
     assert visible(driver) == visible(expected)
+
+
+def test_history_that_fits_in_memory_is_staged_nowhere_and_nothing_is_rendered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The bases say what the view shows of them, and each brings its days and outages in its one write."""
+    driver = of_a_week()
+    driver.advance(timedelta(seconds=10))
+    expected = visible(driver)
+    cut_before_the_mark(driver)
+    lose(driver)
+    for owner, name in ((rebuilding, "rewrite"), (MemoryViewStore, "stage")):
+        monkeypatch.setattr(owner, name, _never)
+    driver.advance(timedelta(seconds=10))
+    driver.settle()
+
+    assert sum(driver.instruments.restorations[-2:]) == 2
+    assert visible(driver) == expected
+
+
+def _never(*_: object, **__: object) -> None:
+    raise AssertionError("it was not needed")
 
 
 def test_what_is_restored_goes_on_as_if_nothing_had_been() -> None:
