@@ -53,7 +53,8 @@ class Chores:
         look_at = partial(steps.load, heard=False)
         self._fleet = Fleet(ports, options, steps.planning.rules, look_at, owned, retrying, instruments)
         self._tick = SlowTick(options.tick_interval_s, options.tick_share, now)
-        self._closing = Closing(Topics.with_prefix(options.topic_prefix, options.source))
+        topics = Topics.with_prefix(options.topic_prefix, options.source)
+        self._closing = Closing(topics, steps.planning.rules)
         self._resending: dict[int, list[str]] = {}
         self._share = options.tick_share
         self._watch_at = now

@@ -34,9 +34,9 @@ class _Sweep:
 class Closing:
     """Decides which bases are due; told what was written, it gives the mark."""
 
-    def __init__(self, topics: Topics, rules: Rules | None = None) -> None:
+    def __init__(self, topics: Topics, rules: Rules) -> None:
         self._topics = topics
-        self._rules = rules or Rules()
+        self._rules = rules
         self._sweeps: dict[int, _Sweep] = {}
 
     def is_due(

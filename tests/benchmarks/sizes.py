@@ -106,7 +106,7 @@ class Scales:
             held = await self._live_all(life, weight)
             weight.redis = _used(client) - before
         for each in held:
-            made = Closing(self._planning.topics).base(each.state.uid, each)
+            made = Closing(self._planning.topics, self._planning.rules).base(each.state.uid, each)
             weight.add("base", framed(made.messages[-1]))
         return weight
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 
 import orjson
 import pytest
@@ -22,6 +23,7 @@ from service.processing.planning import rewrite
 from service.processing.ports import Position, StoredEvse, ViewWrite
 from service.processing.rendering import all_entries
 from service.processing.states import Held
+from tests.builders import online_reported, status_reported
 from tests.oracle.drawn_events import DAY_S, Nastiness
 from tests.oracle.strategies import logs
 from tests.property.folding import Json, decoded, rules, tries
@@ -79,6 +81,19 @@ def test_what_goes_with_a_base_is_what_would_be_rendered_anew(log: list[Json], l
 
 
 STATE = lived([], rules())
+
+
+def test_another_rendering_is_another_version() -> None:
+    """Else bases of before would show a restored view in the old way: raise `shown._VERSION` with this."""
+    told = [
+        status_reported("AVAILABLE", "06:00"),
+        online_reported(False, "07:00"),
+        status_reported("CHARGING", "08:00", error_code="GroundFailure"),
+    ]
+    whole = rewrite("e1", Held(lived(told, rules()), Position(0, (7,), 0)), rules(), replace=True)
+    said = b"\0".join((*whole.document.values(), whole.vitals))
+
+    assert (shown._VERSION, sha256(said).hexdigest()[:16]) == (1, "23e35d0b8440854d")
 
 
 @pytest.mark.parametrize("partition", [0, 2])
