@@ -48,7 +48,11 @@ RECEIPT_DELAY = histogram(
     "receipt_delay_seconds", "From the receipt of an event to the acks of its outputs.", _DELAY_SECONDS
 )
 STEPS = histogram("step_seconds", "One step of a batch, waiting included.", _WORK_SECONDS, step=Step)
-BATCHES = histogram("batch_seconds", "One batch from fetch to commit.", _WORK_SECONDS)
+BATCHES = histogram(
+    "batch_seconds",
+    "One batch from fetch to its acknowledged outputs, and to its commit if due.",
+    _WORK_SECONDS,
+)
 BATCH_RECORDS = histogram("batch_records", "Records in a batch.", _COUNTS)
 BATCH_EVSES = histogram("batch_evses", "EVSEs that a batch touched.", _COUNTS)
 ABANDONED = counter("batches_abandoned_total", "Batches given up because a partition went meanwhile.")
