@@ -108,7 +108,8 @@ class Worker:
             await self.start()
             while not self._stopping:
                 await self.turn()
-            await self._steps.committing.commit()
+            async with self._turn_in_hand:
+                await self._commit_before_leaving(self._assignment.owned)
         except Stopping:
             _log.info("Stopped while waiting; the batch in hand is read again.", action="batch_abandoned")
         except Defect as defect:

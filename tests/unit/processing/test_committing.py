@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from service.processing.ports import TopicPartition, Unavailable
+import pytest
+
+from service.processing.ports import Behind, TopicPartition, Unavailable
 from tests.builders import status_reported
 from tests.driver import Driver, with_options
 from tests.faults import When
@@ -69,3 +71,22 @@ def test_a_partition_goes_although_what_waits_cannot_be_committed() -> None:
 
     assert driver.committed() == {0: 4}
     assert driver.transitions()[: len(before)] == before
+
+
+@pytest.mark.parametrize("loss", [Behind("the view has gone back"), Unavailable("no answer")])
+def test_a_worker_that_is_told_to_stop_ends_although_what_waits_cannot_be_committed(
+    loss: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In order, as its end is no bug: the next one reads it again."""
+
+    async def has_started() -> None:
+        pass
+
+    driver = with_two_done()
+    monkeypatch.setattr(driver.worker, "start", has_started)
+    driver.worker.stop()
+    driver.faults.arm_next("store.save_checkpoints", When.BEFORE, loss)
+
+    driver.run(driver.worker.run())
+
+    assert driver.committed() == {0: 2}
