@@ -50,6 +50,7 @@ _METADATA_MS = 10_000
 _SIGNED = r"evse-status generation (\d+)"
 _RESEND = {"resend": Resend.LAST_WORDS, "resend-history": Resend.HISTORY}
 _LEDGER, _SNAPSHOTS, _SINCE, _BEGIN = "ledger ", "snapshots ", "log since ", "log from "
+_UNTIL = "done until "
 # Seconds that a poll is given beyond its own timeout to come back by itself.
 _GRACE = 0.2
 
@@ -354,7 +355,7 @@ def commit_from(said: Any) -> Commit | None:
     words = said.metadata.split(",")
     signed = re.fullmatch(_SIGNED, words[0])
     resend = max((_RESEND.get(word, Resend.NOTHING) for word in words), default=Resend.NOTHING)
-    ledger, since, begin = (_told(words, name) for name in (_LEDGER, _SINCE, _BEGIN))
+    ledger, since, begin, until = (_told(words, name) for name in (_LEDGER, _SINCE, _BEGIN, _UNTIL))
     return Commit(
         said.offset,
         int(signed[1]) if signed else None,
@@ -363,6 +364,7 @@ def commit_from(said: Any) -> Commit | None:
         None if since is None else int(since),
         int(begin or 0),
         _told(words, _SNAPSHOTS) or "",
+        int(until or 0),
     )
 
 
@@ -378,8 +380,9 @@ def _signature(commit: Commit) -> str:
     ]
     if commit.since is not None:
         words.append(f"{_SINCE}{commit.since}")
-    if commit.begin:
-        words.append(f"{_BEGIN}{commit.begin}")
+    words += [
+        f"{name}{offset}" for name, offset in ((_BEGIN, commit.begin), (_UNTIL, commit.until)) if offset
+    ]
     return ",".join(words)
 
 

@@ -48,7 +48,8 @@ class Progress:
     def commit(self, next_offset: int) -> Commit:
         """Give what is committed when everything before `next_offset` is in the view and written."""
         written = (self.ledger, self.since, self.begin, self.snapshots)
-        return Commit(next_offset, self.epoch, self.resend, *written)
+        until = self.until if self.resend else 0
+        return Commit(next_offset, self.epoch, self.resend, *written, until)
 
     def checkpoint(self, next_offset: int, ingest: bytes = b"") -> Checkpoint:
         """

@@ -121,7 +121,8 @@ class Commit:
     """
     What a group has committed of a partition; `generation` of the view it was for, None: not by a worker.
 
-    `resend`: what has to be sent again of all that the view holds of the partition. `ledger` and `snapshots`
+    `resend`: what has to be sent again of all that the view holds of the partition, once all before `until`,
+    which had been done before, is done again: not before then is everybody known. `ledger` and `snapshots`
     are the ids of these topics that the worker wrote to, empty where brokers tell none. `since` is the
     generation in which the log began (`Epochs.since`), None where that was not said, and `begin` the offset
     at which it did (`Epochs.begins`).
@@ -134,6 +135,7 @@ class Commit:
     since: int | None = None
     begin: int = 0
     snapshots: str = ""
+    until: int = 0
 
     def is_beyond(self, generation: int) -> bool:
         """Tell whether a worker committed in a newer generation than this one, which others know."""

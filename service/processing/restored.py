@@ -50,6 +50,7 @@ def commit_at(place: TopicPartition, at: int, restored: Restored, epochs: Epochs
         epochs.of(place.topic),
         epochs.begin(place),
         topics.snapshots,
+        restored.until.get(place, 0) if restored.resend else 0,
     )
 
 
@@ -84,8 +85,10 @@ def is_history_due(bearings: Mapping[TopicPartition, Bearings]) -> bool:
 
 
 def done_before(bearings: Mapping[TopicPartition, Bearings]) -> dict[TopicPartition, int]:
-    """Give how far each log had been processed; of a new log nothing was."""
-    return {
-        place: 0 if each.is_new else max(each.known or 0, each.committed or 0)
-        for place, each in bearings.items()
-    }
+    """Give how far each log was processed, by view, group or who owned it before; of a new one nothing."""
+    return {place: 0 if each.is_new else _done_before(each) for place, each in bearings.items()}
+
+
+def _done_before(each: Bearings) -> int:
+    until = 0 if each.commit is None else each.commit.until
+    return max(each.known or 0, each.committed or 0, until)

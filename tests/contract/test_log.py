@@ -115,7 +115,7 @@ async def test_what_a_commit_says_beside_the_offset_comes_back(world: World) -> 
     one, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
     await member.until_assigned(one, other)
     commits = {
-        one: Commit(0, 3, Resend.HISTORY, "2f0c", 2, 17, "a1b2"),
+        one: Commit(0, 3, Resend.HISTORY, "2f0c", 2, 17, "a1b2", 42),
         other: Commit(0, 0, Resend.LAST_WORDS),
     }
 

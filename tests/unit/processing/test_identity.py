@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 import orjson
@@ -140,6 +141,28 @@ def test_a_view_lost_while_a_topic_is_written_anew_is_sent_when_it_is_back(call:
     come_back(driver)
 
     assert told() == before
+
+
+def lose_a_node(driver: Driver) -> None:
+    """Lose what a node of a cluster had: who lives in the partition and how far it is, and not the EVSEs."""
+    view = driver.server.view
+    view.members.clear()
+    view.checkpoints.clear()
+    view.trails.clear()
+
+
+@pytest.mark.parametrize("when", [When.BEFORE, When.AFTER])
+@pytest.mark.parametrize("call", range(24))
+def test_a_crash_before_all_is_read_again_sends_the_history_of_all(call: int, when: When) -> None:
+    """Only who has been read of is known to live in the partition; the next worker waits as long."""
+    driver = full()
+    before = kept(driver)
+    driver.options = replace(driver.options, max_batch_records=10)
+    driver.broker.recreate("evse.ledger")
+    lose_a_node(driver)
+    crash_and_come_back(driver, call, when)
+
+    assert kept(driver) == before
 
 
 def test_bases_are_written_anew_though_an_owner_before_says_that_they_stand() -> None:
