@@ -95,3 +95,5 @@ class Committing:
                 kept = {each.partition for each in self._ports.log.assignment()}
                 self._owned.states.keep_partitions(kept)
                 _log.warning(str(lost), action="ownership_lost")
+                return
+        _log.debug("What was done is committed.", action="committed", partitions=len(done))

@@ -126,5 +126,5 @@ async def worker(*options: str, settings: Settings) -> AsyncIterator[Running]:
 async def until_committed(running: Running, kafka: Kafka, group: str, ends: dict[int, int]) -> None:
     """Read what a worker says until its group has committed these next offsets."""
     while await committed(kafka, group) != ends:
-        # The commit comes before the line, so the line of the last batch finds all of it.
-        await running.logs("batch_processed")
+        # The commit comes before the line, so the last line finds all of it.
+        await running.logs("committed")

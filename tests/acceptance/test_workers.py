@@ -49,7 +49,7 @@ async def until_shared(running: Running) -> None:
 async def until_committed(running: Running, kafka: Kafka, group: str, each: int) -> None:
     """Read what is said until both partitions are committed up to this offset."""
     while await committed(kafka, group) != dict.fromkeys(range(PARTITIONS), each):
-        await running.logs("batch_processed")
+        await running.logs("committed")
 
 
 async def test_two_workers_share_the_work_and_one_that_is_killed_comes_back(
