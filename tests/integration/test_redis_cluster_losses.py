@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from schemas.view import Keys
+from service.adapters.redis_cluster import RedisClusterViewStore
 from service.processing.ports import Behind, Checkpoint, SaveOutcome
 from tests.contract.stores import position, write
 from tests.integration.clustered import (
@@ -100,17 +101,24 @@ async def test_nothing_is_saved_that_goes_on_from_a_state_that_came_back(replica
         assert {position(1)} == {stored.position for stored in (await store.load(uids)).values()}
 
 
+async def lose_what_just_came(cluster: LocalCluster, store: RedisClusterViewStore, most: int) -> list[str]:
+    """Save all, move some to a node whose replica lags, and let that take over; give who was moved."""
+    source, target = cluster.primaries[:2]
+    await saved(store, 1)
+    await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
+    cluster.catch_up(target)
+    cluster.lag(target)
+    moved = living_at(cluster, source)[:most]
+    for uid in moved:
+        cluster.move(slot_with(uid), target)
+    await asyncio.to_thread(cluster.fail_over, target)
+    return moved
+
+
 async def test_evses_that_had_just_come_to_a_node_that_fails_are_missed(replicated: LocalCluster) -> None:
     """A replica took over that has all the node was told and lacks what moved there; the ledger has it."""
-    source, target = replicated.primaries[:2]
     async with started(replicated) as store:
-        await saved(store, 1)
-        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
-        replicated.catch_up(target)
-        replicated.lag(target)
-        for uid in living_at(replicated, source)[:3]:
-            replicated.move(slot_with(uid), target)
-        await asyncio.to_thread(replicated.fail_over, target)
+        await lose_what_just_came(replicated, store, 3)
 
         with pytest.raises(Behind):
             await answered(store.ping)
@@ -124,15 +132,8 @@ async def test_an_evse_that_had_just_come_to_a_node_that_fails_is_not_taken_for_
     replicated: LocalCluster,
 ) -> None:
     """It would be begun anew and saved, and what the ledger brings back would take that for further."""
-    source, target = replicated.primaries[:2]
     async with started(replicated) as store:
-        await saved(store, 1)
-        await store.save_checkpoints({PLACE: Checkpoint(1, 0)})
-        replicated.catch_up(target)
-        replicated.lag(target)
-        uid = living_at(replicated, source)[0]
-        replicated.move(slot_with(uid), target)
-        await asyncio.to_thread(replicated.fail_over, target)
+        [uid] = await lose_what_just_came(replicated, store, 1)
 
         with pytest.raises(Behind):
             await answered(lambda: store.load([uid]))
