@@ -1,19 +1,24 @@
 """
 Closed days and spans as the ledger of a partition has them, held in memory as long as they are few enough.
 
-A ledger may be far larger than memory: where it holds more, nothing is held, and whoever asks stages them.
+A ledger may be far larger than memory: where it holds more, nothing is held, and they are staged in the view.
+Whoever writes bases asks `InMemory` or `Staged` for theirs.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 
 from schemas.view import PORT
 from service.domain.packing import Edge
 from service.domain.time import Micros, micros_of_text
+from service.processing.instruments import Part
 from service.processing.ledger import Kind
-from service.processing.ports import ClosedHistory
+from service.processing.ports import ClosedHistory, ViewStore
+from service.processing.retry import Retrying
 
 MOST_BYTES = 256 * 2**20
 """What is held of one partition at most, with what Python needs for it."""
@@ -74,6 +79,38 @@ class ClosedRecords:
         days = _days_before(records.days, edge)
         spans = _spans_before(records.spans, edge)
         return ClosedHistory(uid, days, spans) if days or spans else None
+
+
+class InMemory:
+    """Closed history of bases as it was read with them."""
+
+    token = ""
+
+    def __init__(self, edges: Mapping[str, Edge], closed: ClosedRecords) -> None:
+        self._edges = edges
+        self._closed = closed
+
+    async def of(self, uids: Sequence[str]) -> dict[str, ClosedHistory]:
+        """Give that of some EVSEs, once."""
+        found = {uid: self._closed.pop(uid, self._edges[uid]) for uid in uids}
+        return {uid: history for uid, history in found.items() if history is not None}
+
+
+class Staged:
+    """Closed history of bases as it was staged in the view under a token, of those EVSEs that have any."""
+
+    def __init__(self, store: ViewStore, retrying: Retrying, token: str, uids: Container[str]) -> None:
+        self._store = store
+        self._retrying = retrying
+        self.token = token
+        self._uids = uids
+
+    async def of(self, uids: Sequence[str]) -> dict[str, ClosedHistory]:
+        """Give that of some EVSEs."""
+        some = [uid for uid in uids if uid in self._uids]
+        if not some:
+            return {}
+        return await self._retrying(Part.STORE, partial(self._store.staged, self.token, some))
 
 
 def _days_before(days: dict[str, bytes], edge: Edge) -> dict[str, bytes]:

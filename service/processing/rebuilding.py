@@ -9,7 +9,7 @@ takes it over. This module decides nothing about where to read on.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
@@ -23,7 +23,7 @@ from service.domain.remains import LastWord, catch_up
 from service.domain.state import Former
 from service.domain.time import DAY, micros_of_text
 from service.processing import ledger, shown, storing
-from service.processing.closed_records import ClosedRecords
+from service.processing.closed_records import ClosedRecords, InMemory, Staged
 from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Part
 from service.processing.ledger import Base, Kind, LedgerMark
@@ -36,7 +36,6 @@ from service.processing.ports import (
     Record,
     SaveOutcome,
     StoredEvse,
-    ViewStore,
     ViewWrite,
 )
 from service.processing.retry import Retrying
@@ -170,38 +169,6 @@ class Book:
         return ClosedHistory(words[1], {}, ((micros_of_text(words[4]), record.value),))
 
 
-class _InMemory:
-    """Closed history of bases as it was read with them."""
-
-    token = ""
-
-    def __init__(self, book: Book) -> None:
-        self._book = book
-
-    async def of(self, uids: Sequence[str]) -> dict[str, ClosedHistory]:
-        """Give that of some EVSEs, once."""
-        edges, closed = self._book.edges, self._book.closed
-        found = {uid: closed.pop(uid, edges[uid]) for uid in uids}
-        return {uid: history for uid, history in found.items() if history is not None}
-
-
-class _Staged:
-    """Closed history of bases as it was staged in the view under a token, of those EVSEs that have any."""
-
-    def __init__(self, store: ViewStore, retrying: Retrying, token: str, uids: Container[str]) -> None:
-        self._store = store
-        self._retrying = retrying
-        self.token = token
-        self._uids = uids
-
-    async def of(self, uids: Sequence[str]) -> dict[str, ClosedHistory]:
-        """Give that of some EVSEs."""
-        some = [uid for uid in uids if uid in self._uids]
-        if not some:
-            return {}
-        return await self._retrying(Part.STORE, partial(self._store.staged, self.token, some))
-
-
 class Rebuilding:
     """Reads the ledger and writes the view; every call to a part outside is made again until it answers."""
 
@@ -254,13 +221,13 @@ class Rebuilding:
             await self._hold()
         return written
 
-    async def _histories(self, number: int, book: Book) -> _InMemory | _Staged:
+    async def _histories(self, number: int, book: Book) -> InMemory | Staged:
         """Give the closed history that the bases have; stage it where it is too large to be held."""
         if book.closed.is_whole:
-            return _InMemory(book)
+            return InMemory(book.edges, book.closed)
         token = uuid.uuid4().hex
         uids = await self._retrying(Part.LOG, lambda: self._stage(number, book, token))
-        return _Staged(self._ports.store, self._retrying, token, uids)
+        return Staged(self._ports.store, self._retrying, token, uids)
 
     async def delist_others(self, number: int, book: Book) -> None:
         """Take those out of the view's list of a partition of whom its ledger knows nothing."""
