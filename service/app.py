@@ -43,10 +43,11 @@ from service.processing.dead_letters import NOTHING, Allowance, Skips
 from service.processing.health import Witness
 from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
-from service.processing.ports import Clock, Epochs, Unavailable, Unusable, ViewStore
+from service.processing.ports import Clock, Unavailable, Unusable, ViewStore
 from service.processing.probing import Probe, keep_asking, stop_asking
 from service.processing.retry import Outages
 from service.processing.tracing import NoTracing, Tracing
+from service.processing.values import Epochs
 from service.processing.worker import Worker
 from service.reading import redis_settings
 from service.settings import Settings, micros_of

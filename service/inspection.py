@@ -14,17 +14,9 @@ from typing import NamedTuple, Protocol
 from service.processing.bearings import Bearings, forgotten
 from service.processing.identity import another, others, refuse_count, refuse_topics
 from service.processing.ledger import Kind, LedgerMark, parsed_key, read_epochs, read_mark
-from service.processing.ports import (
-    Checkpoint,
-    Commit,
-    Epochs,
-    LedgerReader,
-    Record,
-    TopicPartition,
-    Unusable,
-    ViewStore,
-)
+from service.processing.ports import LedgerReader, Unusable, ViewStore
 from service.processing.refusing import lost_generation
+from service.processing.values import Checkpoint, Commit, Epochs, Record, TopicPartition
 
 
 class GroupLook(Protocol):

@@ -16,17 +16,8 @@ from service.processing import ledger
 from service.processing.identity import another, others, refuse_topics
 from service.processing.ledger import Kind, LedgerMark
 from service.processing.outputs import Topics
-from service.processing.ports import (
-    Checkpoint,
-    Commit,
-    Epochs,
-    LedgerReader,
-    Record,
-    Resend,
-    TopicPartition,
-    Unusable,
-    ViewStore,
-)
+from service.processing.ports import LedgerReader, Unusable, ViewStore
+from service.processing.values import Checkpoint, Commit, Epochs, Record, Resend, TopicPartition
 
 Partitioner = Callable[[bytes, int], int]
 """Gives the partition, of so many, of a key."""

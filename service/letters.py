@@ -14,7 +14,7 @@ from schemas.fields import parse_time
 from schemas.vocabulary import RejectionReason
 from service.domain.time import Micros, micros_from
 from service.processing.dead_letters import OffsetRange
-from service.processing.ports import Epochs, Message, Record, TopicPartition
+from service.processing.values import Epochs, Message, Record, TopicPartition
 
 _PREFIX = "dl_"
 _PREVIEW_BYTES = 400

@@ -13,13 +13,8 @@ from dataclasses import dataclass
 from service.inspection import GroupLook
 from service.processing.ledger import epoch_entry
 from service.processing.outputs import Topics
-from service.processing.ports import (
-    Checkpoint,
-    Epochs,
-    Publisher,
-    TopicPartition,
-    ViewStore,
-)
+from service.processing.ports import Publisher, ViewStore
+from service.processing.values import Checkpoint, Epochs, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)

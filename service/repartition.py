@@ -21,18 +21,8 @@ from service.layouts import Layouts, Prospect, Told, told_by
 from service.processing import ledger
 from service.processing.ingest import Ingest
 from service.processing.ledger import LedgerMark
-from service.processing.ports import (
-    Clock,
-    Epochs,
-    Mark,
-    Message,
-    Publisher,
-    Record,
-    TopicPartition,
-    Unavailable,
-    Unusable,
-    ViewStore,
-)
+from service.processing.ports import Clock, Publisher, Unavailable, Unusable, ViewStore
+from service.processing.values import Epochs, Mark, Message, Record, TopicPartition
 from service.processing.watching import spread
 
 Result = TypeVar("Result")

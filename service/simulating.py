@@ -18,7 +18,8 @@ from service.adapters.kafka_partitioner import PARTITIONERS
 from service.app import kafka_publisher, kafka_reader
 from service.domain.time import datetime_from, micros_from
 from service.life import Life, stop_at_signals
-from service.processing.ports import Message, Publisher, Unavailable, Unusable
+from service.processing.ports import Publisher, Unavailable, Unusable
+from service.processing.values import Message
 from service.settings import Settings
 from service.simulation import Fleet
 

@@ -21,9 +21,10 @@ from service.adapters.memory_view import MemoryServer, MemoryViewStore
 from service.domain.rules import Rules
 from service.processing.narrowing import NarrowedLog
 from service.processing.options import Options, Ports
-from service.processing.ports import Clock, Headers, Record, TopicPartition
+from service.processing.ports import Clock
 from service.processing.silence import SilenceRules
 from service.processing.tracing import NoTracing, Tracing
+from service.processing.values import Headers, Record, TopicPartition
 from service.processing.worker import Worker
 from tests.faults import Faults, FaultyLog, FaultyPublisher, FaultyStore
 from tests.recording import RecordingInstruments

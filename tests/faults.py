@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from service.adapters.memory import Callback, MemoryLog, MemoryPublisher
 from service.adapters.memory_view import MemoryViewStore
-from service.processing.ports import (
+from service.processing.values import (
     Checkpoint,
     ClosedHistory,
     Commit,

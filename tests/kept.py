@@ -12,9 +12,9 @@ from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.processing.outputs import Topics
 from service.processing.planning import Planning, plan
-from service.processing.ports import Record, SaveOutcome
 from service.processing.sifting import Item
 from service.processing.states import Held, new_position
+from service.processing.values import Record, SaveOutcome
 from tests.evidence import PARTITION
 
 TOPIC = "evse.events"

@@ -9,8 +9,9 @@ from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
 from service.domain.events import Event
 from service.domain.time import Micros
 from service.processing.instruments import Online, OutputKind, Part, Step, UptimeBand
-from service.processing.ports import ErrorKind, TopicPartition
+from service.processing.ports import ErrorKind
 from service.processing.silence import Withheld
+from service.processing.values import TopicPartition
 
 
 class RecordingInstruments:

@@ -10,7 +10,7 @@ from service.adapters.memory import MemoryBroker, MemoryLedger
 from service.adapters.memory_view import MemoryViewStore
 from service.layouts import Layouts, Outlook, Partitioner, Producers, Prospect, Side
 from service.processing.outputs import Topics
-from service.processing.ports import Commit, Epochs, Resend, TopicPartition
+from service.processing.values import Commit, Epochs, Resend, TopicPartition
 from service.repartition import Repartition
 from tests.driver import GROUP, Driver
 from tests.faults import Crash, FaultyPublisher, FaultyStore

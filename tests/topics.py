@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import NodeNotReadyError
 
 from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
-from service.processing.ports import Headers, Record
+from service.processing.values import Headers, Record
 from tests.builders import Json
 from tests.services import Kafka
 

@@ -32,7 +32,8 @@ from service.adapters.kafka_instance import Instance
 from service.adapters.kafka_records import record_from
 from service.adapters.kafka_topic_ids import topic_ids
 from service.processing.dead_letters import OffsetRange
-from service.processing.ports import Commit, OwnershipLost, Record, Resend, TopicPartition
+from service.processing.ports import OwnershipLost
+from service.processing.values import Commit, Record, Resend, TopicPartition
 
 Callback = Callable[[frozenset[TopicPartition]], Awaitable[None]]
 

@@ -18,7 +18,7 @@ from service.adapters.kafka import commit_from
 from service.adapters.kafka_errors import Patience, patience_to_start, translated
 from service.adapters.kafka_reader import KafkaReaderSettings, pieces
 from service.adapters.kafka_topic_ids import topic_ids
-from service.processing.ports import Commit, TopicPartition
+from service.processing.values import Commit, TopicPartition
 
 
 class KafkaGroup:

@@ -13,7 +13,7 @@ from aiokafka import TopicPartition as KafkaPartition
 
 from service.adapters.kafka_errors import Patience, translated
 from service.adapters.kafka_reader import KafkaReaderSettings, pieces
-from service.processing.ports import Record
+from service.processing.values import Record
 
 
 class KafkaLedger:

@@ -38,7 +38,8 @@ from service.adapters.kafka_errors import (
     port_error,
     translated,
 )
-from service.processing.ports import ErrorKind, Message, TooLarge, TopicPartition, Unavailable, Unusable
+from service.processing.ports import ErrorKind, TooLarge, Unavailable, Unusable
+from service.processing.values import Message, TopicPartition
 
 _MICROS_PER_MILLI = 1_000
 

@@ -17,7 +17,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from service.adapters.kafka_decoding import decode_tolerantly
 from service.adapters.kafka_errors import Patience, patience_to_start, translated
 from service.adapters.kafka_records import record_from
-from service.processing.ports import ErrorKind, Record, Unavailable, Unusable
+from service.processing.ports import ErrorKind, Unavailable, Unusable
+from service.processing.values import Record
 
 _POLL_MS = 500
 _MAX_RECORDS = 1_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.processing.ports import Record
+from service.processing.values import Record
 
 _MICROS_PER_MILLI = 1_000
 

@@ -13,18 +13,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import suppress
 
 from service.adapters.clock import ManualClock
-from service.processing.ports import (
-    Clock,
-    Commit,
-    Headers,
-    Message,
-    OwnershipLost,
-    Record,
-    TooLarge,
-    TopicPartition,
-    Unavailable,
-    Unusable,
-)
+from service.processing.ports import Clock, OwnershipLost, TooLarge, Unavailable, Unusable
+from service.processing.values import Commit, Headers, Message, Record, TopicPartition
 
 Callback = Callable[[frozenset[TopicPartition]], Awaitable[None]]
 

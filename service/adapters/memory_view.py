@@ -13,20 +13,17 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 from service.adapters.view_limits import on_the_map, pruning_day
-from service.processing.ports import (
-    Behind,
+from service.processing.ports import Behind, Hole, Unavailable, Unusable
+from service.processing.values import (
     Checkpoint,
     ClosedHistory,
     Epochs,
-    Hole,
     Position,
     SaveOutcome,
     Seen,
     Standing,
     StoredEvse,
     TopicPartition,
-    Unavailable,
-    Unusable,
     ViewWrite,
 )
 

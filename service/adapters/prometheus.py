@@ -29,8 +29,9 @@ from service.adapters.prometheus_tally import Tally
 from service.domain.events import Event
 from service.domain.time import SECOND, Micros
 from service.processing.instruments import Online, OutputKind, Part, Step, UptimeBand
-from service.processing.ports import ErrorKind, TopicPartition
+from service.processing.ports import ErrorKind
 from service.processing.silence import Withheld
+from service.processing.values import TopicPartition
 
 _WORK_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _DELAY_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 172_800)

@@ -33,7 +33,7 @@ from service.adapters.view_words import (
     save_arguments,
     stored_from,
 )
-from service.processing.ports import Checkpoint, StoredEvse, TopicPartition, ViewWrite
+from service.processing.values import Checkpoint, StoredEvse, TopicPartition, ViewWrite
 
 _TRAIL_KEPT_S = 30 * 86_400
 

@@ -30,7 +30,8 @@ from service.adapters.view_words import (
     save_arguments,
     stored_from,
 )
-from service.processing.ports import Checkpoint, ErrorKind, StoredEvse, TopicPartition, Unavailable, ViewWrite
+from service.processing.ports import ErrorKind, Unavailable
+from service.processing.values import Checkpoint, StoredEvse, TopicPartition, ViewWrite
 
 _NO_TRAIL = ("", "")
 _ATTEMPTS = 5

@@ -15,7 +15,7 @@ from typing import Any
 
 from service.adapters.redis_topology import Node, Topology
 from service.adapters.view_words import CHECKPOINT_FIELDS, checkpoint_from
-from service.processing.ports import Checkpoint
+from service.processing.values import Checkpoint
 
 COPY_FIELDS = [*CHECKPOINT_FIELDS, "tags", "slots"]
 _OF_EACH = len(COPY_FIELDS) - 1

@@ -16,12 +16,11 @@ from schemas.view import Keys
 from service.adapters.redis_calls import Call, call
 from service.adapters.redis_connection import RedisSettings
 from service.adapters.view_words import seen_from, standing_from
-from service.processing.ports import (
-    Behind,
+from service.processing.ports import Behind, Hole
+from service.processing.values import (
     Checkpoint,
     ClosedHistory,
     Epochs,
-    Hole,
     SaveOutcome,
     Seen,
     Standing,

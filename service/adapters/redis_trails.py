@@ -22,7 +22,7 @@ from service.adapters.redis_calls import call, script_call
 from service.adapters.redis_nodes import RUN, End, run_of
 from service.adapters.redis_topology import Node, Topology, slot_of
 from service.adapters.view_words import checkpoint_values
-from service.processing.ports import Checkpoint, TopicPartition
+from service.processing.values import Checkpoint, TopicPartition
 
 _LOST, _STEPPED = -1, 1
 _TAGS = 4096

@@ -34,7 +34,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Part, Step
-from service.processing.ports import Clock, Headers, Record, Unusable
+from service.processing.ports import Clock, Unusable
+from service.processing.values import Headers, Record
 
 _log = structlog.get_logger()
 

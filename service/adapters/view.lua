@@ -26,7 +26,7 @@
 --         is; or, one number for all, -1: the trail is older than what was acknowledged, so that writes the writer was
 --         told of are gone. Of what is behind nothing is written.
 --
--- The guard is service.processing.ports.Position.judge, word for word: a contract test holds the two together.
+-- The guard is service.processing.values.Position.judge, word for word: a contract test holds the two together.
 -- Numbers are doubles: exact for offsets and microseconds below 2^53, that is until the year 2255.
 -- `#!lua` makes the server refuse the whole run, instead of its second half, when it is out of memory.
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from schemas.view import Keys
 from schemas.vocabulary import Status
 from service.adapters.view_limits import on_the_map, pruning_day
-from service.processing.ports import Checkpoint, Mark, Position, Seen, Standing, StoredEvse, ViewWrite
+from service.processing.values import Checkpoint, Mark, Position, Seen, Standing, StoredEvse, ViewWrite
 
 # One call blocks the server for everybody while it runs: a few milliseconds at these sizes (measured).
 MOST_EVSES_A_CALL: Final = 200

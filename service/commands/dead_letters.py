@@ -19,7 +19,8 @@ from service.domain.time import rfc3339
 from service.letters import Homes, Letter, Selection, Sorted, TopicReader, sort_out
 from service.processing.dead_letters import OffsetRange
 from service.processing.identity import refuse_topics
-from service.processing.ports import Message, PortError
+from service.processing.ports import PortError
+from service.processing.values import Message
 from service.settings import Settings, load_settings
 
 commands = typer.Typer(

@@ -17,7 +17,8 @@ import orjson
 
 from service.demo.parts import EmbeddedBroker
 from service.domain.time import Micros, datetime_from, micros_from
-from service.processing.ports import Clock, TopicPartition, ViewStore
+from service.processing.ports import Clock, ViewStore
+from service.processing.values import TopicPartition
 from service.simulation import Fleet
 
 _AHEAD = 2_000

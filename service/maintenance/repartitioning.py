@@ -21,7 +21,8 @@ from service.processing.instruments import NoInstruments
 from service.processing.narrowing import NarrowedLog
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
-from service.processing.ports import Clock, Epochs, Publisher, Resend, Unusable, ViewStore
+from service.processing.ports import Clock, Publisher, Unusable, ViewStore
+from service.processing.values import Epochs, Resend
 from service.processing.worker import Worker
 from service.rebuild import Rebuild
 from service.repartition import Repartition

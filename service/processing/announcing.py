@@ -12,9 +12,10 @@ from service.processing.instruments import Part
 from service.processing.ledger import LedgerMark
 from service.processing.options import Ports
 from service.processing.outputs import Topics
-from service.processing.ports import Epochs, OwnershipLost, TopicPartition
+from service.processing.ports import OwnershipLost
 from service.processing.restored import Restored, commit_at
 from service.processing.retry import Retrying
+from service.processing.values import Epochs, TopicPartition
 
 _log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.processing.dead_letters import RejectionRun
-from service.processing.ports import Checkpoint, Commit, Mark, Record, Resend, TopicPartition
+from service.processing.values import Checkpoint, Commit, Mark, Record, Resend, TopicPartition
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.processing.ports import Checkpoint, Commit, Epochs, TopicPartition, Unusable
+from service.processing.ports import Unusable
+from service.processing.values import Checkpoint, Commit, Epochs, TopicPartition
 
 
 @dataclass(frozen=True, slots=True)

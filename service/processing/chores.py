@@ -18,10 +18,11 @@ from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.owned import Owned
-from service.processing.ports import Checkpoint, Hole, Mark, OwnershipLost, Resend, TopicPartition
+from service.processing.ports import Hole, OwnershipLost
 from service.processing.retry import Retrying
 from service.processing.steps import Steps
 from service.processing.tick import SlowTick
+from service.processing.values import Checkpoint, Mark, Resend, TopicPartition
 
 _log = structlog.get_logger()
 

@@ -17,8 +17,9 @@ from service.domain.packing import Edge
 from service.domain.time import Micros, micros_of_text
 from service.processing.instruments import Part
 from service.processing.ledger import Kind
-from service.processing.ports import ClosedHistory, ViewStore
+from service.processing.ports import ViewStore
 from service.processing.retry import Retrying
+from service.processing.values import ClosedHistory
 
 MOST_BYTES = 256 * 2**20
 """What is held of one partition at most, with what Python needs for it."""

@@ -16,8 +16,8 @@ from service.processing import ledger, shown
 from service.processing.ledger import Base, LedgerMark
 from service.processing.outputs import Topics
 from service.processing.planning import Plan, rewrite
-from service.processing.ports import Epochs, Mark, Message, Position, TopicPartition
 from service.processing.states import Held
+from service.processing.values import Epochs, Mark, Message, Position, TopicPartition
 
 
 @dataclass(slots=True)

@@ -18,9 +18,10 @@ from service.processing.assignment import Progress
 from service.processing.instruments import Part, Step
 from service.processing.options import Options, Ports
 from service.processing.owned import Owned
-from service.processing.ports import OwnershipLost, TopicPartition
+from service.processing.ports import OwnershipLost
 from service.processing.retry import Retrying
 from service.processing.timing import Timing
+from service.processing.values import TopicPartition
 
 _log = structlog.get_logger()
 

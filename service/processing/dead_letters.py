@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from service.domain.time import Micros, rfc3339
-from service.processing.ports import Headers, Message, Record, TopicPartition, Unusable
+from service.processing.ports import Unusable
 from service.processing.rejection import Rejection
+from service.processing.values import Headers, Message, Record, TopicPartition
 
 KEPT_BYTES: Final = 65_536
 """Of a record that does not fit, so much of the value (and at most so much of the key) is kept."""

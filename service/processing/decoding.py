@@ -24,9 +24,9 @@ from service.domain.rules import MOST_CONNECTORS
 from service.domain.time import Micros, micros_from
 from service.processing.clocks import apply_clock_rules
 from service.processing.envelope import Document, open_envelope, our_name, reconcile
-from service.processing.ports import Headers
 from service.processing.quick import STATUSES, quickly
 from service.processing.rejection import Rejected, Rejection
+from service.processing.values import Headers
 
 __all__ = ["MAX_BYTES", "Rejection", "Warn", "decode"]
 

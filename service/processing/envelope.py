@@ -18,8 +18,8 @@ import orjson
 from schemas.errors import describe
 from schemas.fields import parse_time
 from schemas.vocabulary import EventType, RejectionReason
-from service.processing.ports import Headers
 from service.processing.rejection import Rejected
+from service.processing.values import Headers
 
 Document = dict[str, Any]
 Claim = tuple[str, str, object]

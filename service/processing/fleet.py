@@ -17,8 +17,9 @@ from service.domain.windows import Window, port_window
 from service.processing.instruments import Instruments, Online, Part, UptimeBand
 from service.processing.options import Options, Ports
 from service.processing.owned import Owned
-from service.processing.ports import Standing, Unavailable
+from service.processing.ports import Unavailable
 from service.processing.retry import Retrying
+from service.processing.values import Standing
 
 _STANDINGS_SHARE = 2_000
 _WINDOWS_SHARE = 400

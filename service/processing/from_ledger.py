@@ -22,13 +22,13 @@ from service.processing.instruments import Instruments, Part
 from service.processing.ledger import LedgerMark
 from service.processing.options import Options, Ports
 from service.processing.planning import Planning
-from service.processing.ports import Checkpoint, Epochs, Mark, SaveOutcome, TopicPartition
 from service.processing.rebuilding import Book, Rebuilding
 from service.processing.refusing import Refusing, Renewed
 from service.processing.remnants import Remnants
 from service.processing.restored import Restored, done_before, is_history_due, resend_due
 from service.processing.retry import Retrying
 from service.processing.skipping import Skipping
+from service.processing.values import Checkpoint, Epochs, Mark, SaveOutcome, TopicPartition
 from service.processing.watching import with_losses
 
 _log = structlog.get_logger()

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from service.processing.instruments import Part
-from service.processing.ports import Clock, TopicPartition
+from service.processing.ports import Clock
+from service.processing.values import TopicPartition
 
 
 class Stuck(Exception):

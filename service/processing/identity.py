@@ -15,8 +15,9 @@ from service.processing.bearings import Bearings
 from service.processing.instruments import Part
 from service.processing.options import Ports
 from service.processing.outputs import Topics
-from service.processing.ports import Epochs, Unusable
+from service.processing.ports import Unusable
 from service.processing.retry import Retrying
+from service.processing.values import Epochs
 
 _LOOKS = 3
 _BETWEEN_LOOKS_S = 2.0

@@ -14,8 +14,9 @@ from typing import Protocol
 from schemas.vocabulary import RejectionReason, Status, TimeClass, Verdict
 from service.domain.events import Event
 from service.domain.time import Micros
-from service.processing.ports import ErrorKind, TopicPartition
+from service.processing.ports import ErrorKind
 from service.processing.silence import Withheld
+from service.processing.values import TopicPartition
 
 
 class Step(StrEnum):

@@ -19,7 +19,7 @@ import orjson
 from schemas.view import parse_day_field
 from service.domain.time import Micros, rfc3339
 from service.processing.dead_letters import OffsetRange
-from service.processing.ports import Epochs, Mark, Position
+from service.processing.values import Epochs, Mark, Position
 
 Entry = tuple[list[str], Any]
 """One record: its key, and its value as plain JSON or None for a tombstone."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-from service.processing.ports import Commit, Log, Record, TopicPartition
+from service.processing.ports import Log
+from service.processing.values import Commit, Record, TopicPartition
 
 Callback = Callable[[frozenset[TopicPartition]], Awaitable[None]]
 

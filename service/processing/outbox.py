@@ -9,9 +9,10 @@ from service.processing.dead_letters import dead_letter
 from service.processing.instruments import Instruments, Part
 from service.processing.options import Ports
 from service.processing.outputs import Topics
-from service.processing.ports import Message, TooLarge
+from service.processing.ports import TooLarge
 from service.processing.retry import Retrying
 from service.processing.sifting import Rejected
+from service.processing.values import Message
 
 
 class Outbox:

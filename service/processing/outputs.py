@@ -19,8 +19,8 @@ from service.domain.outcomes import Transition
 from service.domain.time import SECOND, Micros, rfc3339
 from service.processing.instruments import OutputKind
 from service.processing.ledger import Entry, packed_key
-from service.processing.ports import Headers, Message, Position, Record
 from service.processing.trimming import trimmed
+from service.processing.values import Headers, Message, Position, Record
 
 
 @dataclass(frozen=True, slots=True)

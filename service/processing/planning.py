@@ -20,9 +20,9 @@ from service.domain.time import Micros
 from service.domain.vitals import pack_vitals, vitals
 from service.processing import ledger, rendering, storing
 from service.processing.outputs import Kept, Topics, described, unpacked
-from service.processing.ports import ClosedHistory, Epochs, Message, Position, Record, Resend, ViewWrite
 from service.processing.sifting import Item
 from service.processing.states import Held
+from service.processing.values import ClosedHistory, Epochs, Message, Position, Record, Resend, ViewWrite
 
 TOPIC_SHIFT: Final = 48
 EPOCH_SHIFT: Final = 56

@@ -30,16 +30,9 @@ from service.processing.ledger import Base, Kind, LedgerMark
 from service.processing.options import Ports
 from service.processing.outputs import unpacked
 from service.processing.planning import Planning, rewrite, with_history
-from service.processing.ports import (
-    ClosedHistory,
-    Epochs,
-    Record,
-    SaveOutcome,
-    StoredEvse,
-    ViewWrite,
-)
 from service.processing.retry import Retrying
 from service.processing.states import Held, rebased
+from service.processing.values import ClosedHistory, Epochs, Record, SaveOutcome, StoredEvse, ViewWrite
 
 Each = TypeVar("Each")
 

@@ -14,10 +14,11 @@ from service.processing.instruments import Part
 from service.processing.ledger import LedgerMark
 from service.processing.options import Ports
 from service.processing.planning import Planning
-from service.processing.ports import Commit, Epochs, TopicPartition, Unusable
+from service.processing.ports import Unusable
 from service.processing.rebuilding import Book
 from service.processing.remnants import Remnants
 from service.processing.retry import Retrying
+from service.processing.values import Commit, Epochs, TopicPartition
 
 _LOOKS, _BETWEEN_LOOKS_S = 5, 1.0
 

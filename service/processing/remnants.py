@@ -28,10 +28,10 @@ from service.processing.instruments import Part
 from service.processing.ledger import Kind
 from service.processing.options import Ports
 from service.processing.planning import Defect, Planning, write
-from service.processing.ports import Message, Position, Record, SaveOutcome, ViewWrite
 from service.processing.rebuilding import Book
 from service.processing.retry import Retrying
 from service.processing.states import Held, new_position
+from service.processing.values import Message, Position, Record, SaveOutcome, ViewWrite
 
 _log = structlog.get_logger()
 

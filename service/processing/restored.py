@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from service.domain.time import Micros
 from service.processing.bearings import Bearings
 from service.processing.identity import Identified
-from service.processing.ports import Checkpoint, Commit, Epochs, Resend, TopicPartition
+from service.processing.values import Checkpoint, Commit, Epochs, Resend, TopicPartition
 
 
 @dataclass(slots=True)

@@ -24,11 +24,11 @@ from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.planning import Planning
-from service.processing.ports import Epochs, TopicPartition
 from service.processing.remnants import named
 from service.processing.restored import Restored, done_before, is_history_due, resend_due
 from service.processing.retry import Retrying
 from service.processing.skipping import Skipping
+from service.processing.values import Epochs, TopicPartition
 
 _log = structlog.get_logger()
 

@@ -21,10 +21,10 @@ from service.processing.options import Options, Ports
 from service.processing.outbox import Outbox
 from service.processing.owned import Owned
 from service.processing.planning import Plan
-from service.processing.ports import Position, SaveOutcome
 from service.processing.retry import Retrying
 from service.processing.states import Held
 from service.processing.timing import Timing
+from service.processing.values import Position, SaveOutcome
 
 _log = structlog.get_logger()
 

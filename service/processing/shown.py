@@ -14,7 +14,7 @@ import orjson
 
 from service.domain.rules import Rules
 from service.processing.ledger import Base
-from service.processing.ports import Position, ViewWrite
+from service.processing.values import Position, ViewWrite
 
 _VERSION = 1
 """To be raised with each change of what `rendering.document` or `planning.rewrite` give of a state."""

@@ -14,8 +14,8 @@ from schemas.vocabulary import RejectionReason
 from service.domain.events import Event
 from service.processing.assignment import partition_of
 from service.processing.dead_letters import OffsetRange, RejectionRun, TooManyRejections, is_accepted
-from service.processing.ports import Record, TopicPartition
 from service.processing.rejection import Rejection
+from service.processing.values import Record, TopicPartition
 
 
 @dataclass(slots=True, init=False)

@@ -15,8 +15,8 @@ from service.processing.instruments import Part
 from service.processing.ledger import Kind
 from service.processing.options import Ports
 from service.processing.outputs import Topics
-from service.processing.ports import Epochs, Record
 from service.processing.retry import Retrying
+from service.processing.values import Epochs, Record
 
 
 class Skipping:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from service.domain.state import EvseState
-from service.processing.ports import Epochs, Position, StoredEvse
+from service.processing.values import Epochs, Position, StoredEvse
 
 
 @dataclass(slots=True)

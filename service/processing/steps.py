@@ -39,16 +39,7 @@ from service.processing.planning import (
     resend,
     tick,
 )
-from service.processing.ports import (
-    Epochs,
-    Record,
-    Resend,
-    SaveOutcome,
-    StoredEvse,
-    TopicPartition,
-    Torn,
-    Unusable,
-)
+from service.processing.ports import Torn, Unusable
 from service.processing.refusing import Renewed
 from service.processing.rejection import Rejection, skipped
 from service.processing.retry import Abandoned, Retrying
@@ -56,6 +47,7 @@ from service.processing.sending import Sending
 from service.processing.sifting import Item, Rejected, Sifting, misplaced, sift
 from service.processing.states import Held, new_position, position_of
 from service.processing.timing import Timing
+from service.processing.values import Epochs, Record, Resend, SaveOutcome, StoredEvse, TopicPartition
 from service.processing.voice import Voice
 
 _log = structlog.get_logger()

@@ -32,8 +32,8 @@ from service.domain.packing import (
 from service.domain.state import EvseState
 from service.domain.time import SECOND, Micros, micros_of_text
 from service.domain.track import Cause, Span, Told
-from service.processing.ports import StoredEvse
 from service.processing.trimming import trimmed
+from service.processing.values import StoredEvse
 from service.processing.wording import BUCKET_NAMES, COUNTER_NAMES
 
 __all__ = ["UnknownVersion", "edge_of", "pack_state", "read_days", "read_span", "restore"]

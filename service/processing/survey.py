@@ -20,9 +20,10 @@ from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.owned import Owned
-from service.processing.ports import Epochs, Record, TopicPartition, Unavailable, Unusable
+from service.processing.ports import Unavailable, Unusable
 from service.processing.refusing import Renewed
 from service.processing.retry import Retrying
+from service.processing.values import Epochs, Record, TopicPartition
 
 _log = structlog.get_logger()
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from service.processing.instruments import Part, Step
-from service.processing.ports import Headers, Record
+from service.processing.values import Headers, Record
 
 
 class Tracing(Protocol):

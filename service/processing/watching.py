@@ -20,9 +20,9 @@ from service.domain.time import CLOCK_TOLERANCE, EARLIEST, Micros
 from service.domain.vitals import unpack_vitals, vitals
 from service.processing.ingest import Gap, Ingest, is_from_charger
 from service.processing.planning import EPOCH_SHIFT, TOPIC_SHIFT, Plan
-from service.processing.ports import Seen, TopicPartition
 from service.processing.sifting import Item
 from service.processing.silence import Knowledge, Overdue, SilenceRules, Watchdog, Withheld
+from service.processing.values import Seen, TopicPartition
 
 _ORDINAL = ~(((1 << EPOCH_SHIFT - TOPIC_SHIFT) - 1) << TOPIC_SHIFT)
 """Leaves of an event's position the epoch and the offset."""

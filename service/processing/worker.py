@@ -22,13 +22,14 @@ from service.processing.instruments import Instruments, NoInstruments, Part, Ste
 from service.processing.options import Options, Ports
 from service.processing.owned import Owned
 from service.processing.planning import Defect
-from service.processing.ports import Behind, Hole, PortError, Record, TopicPartition, Torn
+from service.processing.ports import Behind, Hole, PortError, Torn
 from service.processing.refusing import Renewed
 from service.processing.restoring import Restoring
 from service.processing.retry import Abandoned, Retrying, Stopping
 from service.processing.states import States
 from service.processing.steps import Steps
 from service.processing.survey import Survey
+from service.processing.values import Record, TopicPartition
 from service.processing.watching import Watching
 
 _log = structlog.get_logger()

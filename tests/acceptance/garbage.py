@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import orjson
 
 from schemas.vocabulary import RejectionReason
-from service.processing.ports import Headers
+from service.processing.values import Headers
 from tests.builders import Json, status_reported
 from tests.topics import Sent
 

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from schemas.vocabulary import RejectionReason
-from service.processing.ports import Record
+from service.processing.values import Record
 from tests.acceptance.garbage import FAR_AHEAD, HOME, KINDS, Garbage
 from tests.acceptance.processes import command, unshared, until_committed, worker
 from tests.builders import Json, status_reported

@@ -23,7 +23,7 @@ from service.domain.state import EvseState
 from service.domain.time import micros_from
 from service.processing.decoding import decode
 from service.processing.outputs import described
-from service.processing.ports import Record
+from service.processing.values import Record
 from service.replay import LogReader, Replay
 from service.simulation import Fleet
 from service.translation.ocpp16_csv import LogEvent, read_log

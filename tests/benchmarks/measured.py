@@ -34,7 +34,8 @@ from service.life import LoopGuard, run_watched
 from service.logs import configure_logs
 from service.processing.garbage import calm_collector
 from service.processing.options import Ports
-from service.processing.ports import Checkpoint, Commit, Log, Record, Seen, TopicPartition, ViewStore
+from service.processing.ports import Log, ViewStore
+from service.processing.values import Checkpoint, Commit, Record, Seen, TopicPartition
 from service.processing.worker import Worker
 from service.settings import load_settings
 from tests.benchmarks.sampling import Sampler

@@ -33,10 +33,10 @@ from service.processing.decoding import decode
 from service.processing.garbage import calm_collector
 from service.processing.outputs import Topics
 from service.processing.planning import Plan, Planning, grouped, plan
-from service.processing.ports import Record
 from service.processing.rejection import Rejection
 from service.processing.sifting import Item
 from service.processing.states import Held, new_position
+from service.processing.values import Record
 from tests.benchmarks.instructions import Counter as InstructionCounter
 from tests.benchmarks.instructions import find_counter
 from tests.benchmarks.jobs import JOBS, Entry, Size, inventory, size_for

@@ -33,10 +33,10 @@ from service.processing.closing import Closing
 from service.processing.decoding import decode
 from service.processing.outputs import Topics
 from service.processing.planning import Planning, grouped, plan
-from service.processing.ports import Message, Record, ViewWrite
 from service.processing.rejection import Rejection
 from service.processing.sifting import Item
 from service.processing.states import Held, new_position
+from service.processing.values import Message, Record, ViewWrite
 from tests.benchmarks.jobs import Entry
 from tests.benchmarks.lives import Life
 from tests.benchmarks.machine import commit, machine

@@ -11,7 +11,8 @@ from typing import Protocol, TypeVar
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
 from service.adapters.memory import MemoryBroker, MemoryLog, MemoryPublisher
-from service.processing.ports import Log, Publisher, Record, TopicPartition
+from service.processing.ports import Log, Publisher
+from service.processing.values import Record, TopicPartition
 from tests.services import Kafka
 
 LARGEST = 200_000

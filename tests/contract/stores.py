@@ -14,7 +14,8 @@ from service.adapters.memory_view import MemoryViewStore
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_cluster import RedisClusterViewStore
 from service.adapters.redis_connection import RedisSettings
-from service.processing.ports import Position, ViewStore, ViewWrite
+from service.processing.ports import ViewStore
+from service.processing.values import Position, ViewWrite
 
 PREFIX = "evse"
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from service.processing.narrowing import NarrowedLog
-from service.processing.ports import Commit, Message, OwnershipLost, Record, Resend, TopicPartition, Unusable
+from service.processing.ports import OwnershipLost, Unusable
+from service.processing.values import Commit, Message, Record, Resend, TopicPartition
 from tests.contract.brokers import TURNS, Member, World
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.processing.ports import Message, TooLarge, Unusable
+from service.processing.ports import TooLarge, Unusable
+from service.processing.values import Message
 from tests.contract.brokers import LARGEST, World
 
 

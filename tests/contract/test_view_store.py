@@ -11,8 +11,8 @@ from redis.asyncio import Redis, RedisCluster
 
 from service.adapters.memory_view import MemoryViewStore
 from service.adapters.redis_connection import RedisSettings
-from service.processing.ports import (
-    Behind,
+from service.processing.ports import Behind
+from service.processing.values import (
     Checkpoint,
     ClosedHistory,
     Epochs,

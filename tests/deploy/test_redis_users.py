@@ -14,7 +14,7 @@ from service.adapters.redis import RedisViewStore
 from service.adapters.redis_cluster import RedisClusterProbe, RedisClusterViewStore
 from service.adapters.redis_connection import RedisSettings
 from service.adapters.view_reader import ViewReader
-from service.processing.ports import Checkpoint, Epochs, TopicPartition
+from service.processing.values import Checkpoint, Epochs, TopicPartition
 from tests.acceptance.processes import Settings, command
 from tests.contract.stores import write
 from tests.deploy.files import DEPLOY

@@ -12,7 +12,7 @@ from redis.asyncio import Redis, RedisCluster
 from schemas.view import Keys, uid_of
 from schemas.vocabulary import Status
 from service.adapters.memory_view import MemoryEvse, MemoryLists
-from service.processing.ports import Record
+from service.processing.values import Record
 from tests.fault.told import PARTITIONS
 from tests.fault.undisturbed import Undisturbed, ledger_of, offset_of, origin_of
 from tests.topics import Sent

@@ -17,7 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from service.adapters.kafka_group import KafkaGroup
 from service.adapters.kafka_reader import KafkaReaderSettings
 from service.processing.ledger import Kind, parsed_key, read_mark
-from service.processing.ports import Record, Resend
+from service.processing.values import Record, Resend
 from tests.fault.told import PARTITIONS
 from tests.services import Kafka
 from tests.topics import Sent, read

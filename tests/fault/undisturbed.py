@@ -10,7 +10,7 @@ from service.adapters.memory_view import MemoryEvse, MemoryLists
 from service.domain.rules import Rules
 from service.processing.ledger import Kind, parsed_key
 from service.processing.options import Options
-from service.processing.ports import Record, TopicPartition
+from service.processing.values import Record, TopicPartition
 from service.settings import micros_of
 from tests.builders import Json
 from tests.driver import Driver

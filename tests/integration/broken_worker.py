@@ -19,7 +19,7 @@ from service.adapters.kafka import KafkaLog
 from service.life import LoopGuard
 from service.processing.health import HealthLimits, watch
 from service.processing.options import Ports
-from service.processing.ports import Commit, Record, TopicPartition
+from service.processing.values import Commit, Record, TopicPartition
 
 PATIENCE_S = 3.0
 """Seconds after which an event loop that stands still counts as such, here."""

@@ -10,7 +10,8 @@ from schemas.view import CHECKPOINTS, Keys
 from service.adapters.redis_cluster import RedisClusterViewStore
 from service.adapters.redis_connection import RedisSettings
 from service.adapters.redis_topology import slot_of
-from service.processing.ports import SaveOutcome, TopicPartition, Unavailable
+from service.processing.ports import Unavailable
+from service.processing.values import SaveOutcome, TopicPartition
 from tests.contract.stores import position, write
 from tests.local_cluster import ClusterNode, LocalCluster
 

@@ -16,15 +16,8 @@ from service.adapters.clock import SystemClock
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
 from service.processing.dead_letters import OffsetRange
-from service.processing.ports import (
-    Commit,
-    Message,
-    OwnershipLost,
-    TooLarge,
-    TopicPartition,
-    Unavailable,
-    Unusable,
-)
+from service.processing.ports import OwnershipLost, TooLarge, Unavailable, Unusable
+from service.processing.values import Commit, Message, TopicPartition
 from tests.contract.brokers import SESSION, TURNS, Member
 from tests.local_kafka import JarsMissing, KafkaProcess, start_kafka
 from tests.processes import free_port

@@ -12,7 +12,8 @@ from aiokafka.client import AIOKafkaClient
 
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
-from service.processing.ports import Message, PortError, TopicPartition
+from service.processing.ports import PortError
+from service.processing.values import Message, TopicPartition
 from tests.contract.brokers import SESSION, TURNS, Member
 from tests.services import Kafka
 

@@ -12,7 +12,7 @@ import pytest
 from aiokafka.admin import NewTopic
 
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
-from service.processing.ports import TopicPartition
+from service.processing.values import TopicPartition
 from tests.acceptance.processes import Running, until_committed, worker
 from tests.builders import status_reported
 from tests.contract.brokers import SESSION, Member

@@ -16,7 +16,8 @@ from service.adapters.kafka_ledger import KafkaLedger
 from service.adapters.kafka_reader import pieces
 from service.adapters.topic_rules import LEDGER_BYTES, Cleanup, OutputTopic
 from service.app import kafka_publisher, reader_settings, topics_settings
-from service.processing.ports import Message, Unavailable, Unusable
+from service.processing.ports import Unavailable, Unusable
+from service.processing.values import Message
 from service.settings import Settings
 from tests.contract.brokers import TURNS
 from tests.processes import free_port

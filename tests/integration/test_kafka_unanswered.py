@@ -11,7 +11,7 @@ from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_admin import KafkaTopicsSettings, check_topics
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
 from service.adapters.kafka_reader import KafkaReader, KafkaReaderSettings
-from service.processing.ports import Message, TopicPartition
+from service.processing.values import Message, TopicPartition
 from tests.contract.brokers import SESSION, Member
 from tests.proxy import Proxy, listening
 from tests.services import Kafka

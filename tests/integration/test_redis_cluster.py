@@ -11,7 +11,8 @@ from schemas.view import CHECKPOINTS, Keys
 from service.adapters.redis_cluster import RedisClusterProbe, RedisClusterViewStore
 from service.adapters.redis_connection import RedisSettings
 from service.adapters.redis_topology import slot_of
-from service.processing.ports import Behind, Checkpoint, SaveOutcome, Seen, Unavailable, Unusable
+from service.processing.ports import Behind, Unavailable, Unusable
+from service.processing.values import Checkpoint, SaveOutcome, Seen
 from tests.contract.stores import position, write
 from tests.integration.clustered import (
     PLACE,

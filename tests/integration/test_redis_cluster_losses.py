@@ -8,7 +8,8 @@ import pytest
 
 from schemas.view import Keys
 from service.adapters.redis_cluster import RedisClusterViewStore
-from service.processing.ports import Behind, Checkpoint, SaveOutcome
+from service.processing.ports import Behind
+from service.processing.values import Checkpoint, SaveOutcome
 from tests.contract.stores import position, write
 from tests.integration.clustered import (
     PLACE,

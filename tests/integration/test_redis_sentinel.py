@@ -19,7 +19,8 @@ from service.adapters.redis_connection import RedisProbe, RedisSettings, connect
 from service.dashboard.reading import SILENT, RedisView
 from service.domain.rules import Rules
 from service.processing.options import Ports
-from service.processing.ports import Behind, SaveOutcome, Unavailable, Unusable
+from service.processing.ports import Behind, Unavailable, Unusable
+from service.processing.values import SaveOutcome
 from service.processing.worker import Worker
 from service.settings import micros_of
 from tests.acceptance.processes import Settings, command, until_committed, worker

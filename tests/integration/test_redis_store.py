@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 from schemas.view import Keys
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisSettings
-from service.processing.ports import Behind, ClosedHistory, SaveOutcome, Unavailable, Unusable, ViewWrite
+from service.processing.ports import Behind, Unavailable, Unusable
+from service.processing.values import ClosedHistory, SaveOutcome, ViewWrite
 from tests.contract.stores import RedisLook, position, write
 from tests.processes import free_port
 from tests.proxy import proxy_before

@@ -17,7 +17,8 @@ from service.adapters.redis_cluster import RedisClusterProbe
 from service.adapters.redis_connection import RedisProbe
 from service.adapters.view_reader import ViewReader
 from service.app import view_store
-from service.processing.ports import SaveOutcome, Unavailable, Unusable
+from service.processing.ports import Unavailable, Unusable
+from service.processing.values import SaveOutcome
 from service.reading import redis_settings
 from service.settings import Settings
 from tests.acceptance.processes import command

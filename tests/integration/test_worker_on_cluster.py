@@ -15,7 +15,7 @@ from service.adapters.redis_connection import RedisSettings
 from service.adapters.redis_topology import slot_of
 from service.domain.rules import Rules
 from service.processing.options import Ports
-from service.processing.ports import Record, TopicPartition
+from service.processing.values import Record, TopicPartition
 from service.processing.worker import Worker
 from service.settings import micros_of
 from tests.driver import GROUP, OUTPUTS, ImpatientClock, with_options

@@ -16,9 +16,9 @@ from service.domain.outcomes import Folded
 from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.domain.time import DAY
-from service.processing.ports import Position, StoredEvse
 from service.processing.rendering import document
 from service.processing.storing import pack_state, restore
+from service.processing.values import Position, StoredEvse
 from tests.oracle.drawn_events import DAY_S, Nastiness
 from tests.oracle.strategies import logs
 from tests.property.arrivals import SEEDS

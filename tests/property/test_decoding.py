@@ -16,8 +16,8 @@ from service.domain.events import Event
 from service.domain.time import EARLIEST, SECOND
 from service.processing import decoding
 from service.processing.decoding import Rejection, decode
-from service.processing.ports import Headers
 from service.processing.quick import quickly
+from service.processing.values import Headers
 
 TEXT = st.text(st.characters())
 JSON = st.recursive(

@@ -20,9 +20,9 @@ from service.processing.closing import Closing
 from service.processing.ledger import Base, Kind
 from service.processing.outputs import Topics
 from service.processing.planning import rewrite
-from service.processing.ports import Position, StoredEvse, ViewWrite
 from service.processing.rendering import all_entries
 from service.processing.states import Held
+from service.processing.values import Position, StoredEvse, ViewWrite
 from tests.builders import online_reported, status_reported
 from tests.oracle.drawn_events import DAY_S, Nastiness
 from tests.oracle.strategies import logs

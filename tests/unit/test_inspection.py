@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 
 from service.adapters.memory_view import MemoryViewStore
 from service.inspection import Inspection, Kept
-from service.processing.ports import Checkpoint, Commit, Record, TopicPartition
+from service.processing.values import Checkpoint, Commit, Record, TopicPartition
 
 PLACE = TopicPartition("evse.events", 0)
 

@@ -15,7 +15,8 @@ from service.inspection import Inspection, Kept
 from service.processing import storing
 from service.processing.options import Options
 from service.processing.outputs import Topics
-from service.processing.ports import TopicPartition, Unusable
+from service.processing.ports import Unusable
+from service.processing.values import TopicPartition
 from service.rebuild import Rebuild
 from tests.builders import Json, event, heartbeat, online_reported, removed, status_reported
 from tests.driver import NIGHT_AFTER, Driver, with_options

@@ -14,7 +14,8 @@ from service.adapters.prometheus import PrometheusInstruments
 from service.adapters.prometheus_formats import Form
 from service.processing.health import Health, HealthLimits
 from service.processing.instruments import Part
-from service.processing.ports import PortError, TopicPartition
+from service.processing.ports import PortError
+from service.processing.values import TopicPartition
 
 PARTITION = TopicPartition("evse.events", 0)
 

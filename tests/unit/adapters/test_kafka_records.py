@@ -8,7 +8,7 @@ import pytest
 
 from service.adapters.kafka_records import record_from
 from service.domain.time import rfc3339
-from service.processing.ports import Record
+from service.processing.values import Record
 
 
 @dataclass

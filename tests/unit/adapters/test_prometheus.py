@@ -17,8 +17,9 @@ from service.adapters.prometheus_table import Kind, markdown_table
 from service.domain.events import Event
 from service.domain.time import SECOND
 from service.processing.instruments import Instruments, Online, OutputKind, Part, Step, UptimeBand
-from service.processing.ports import ErrorKind, TopicPartition
+from service.processing.ports import ErrorKind
 from service.processing.silence import Withheld
+from service.processing.values import TopicPartition
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from service.adapters.prometheus import TABLE, PrometheusInstruments
 from service.adapters.prometheus_formats import Form
 from service.adapters.prometheus_workers import OF_PARENT, WorkersMetrics, merged
 from service.domain.events import Event
-from service.processing.ports import TopicPartition
+from service.processing.values import TopicPartition
 
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

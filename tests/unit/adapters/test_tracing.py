@@ -15,7 +15,8 @@ from service.adapters.tracing import OpenTelemetryTracing, TracingSettings
 from service.domain.time import SECOND
 from service.processing.instruments import Step
 from service.processing.planning import Defect
-from service.processing.ports import Headers, Unavailable, Unusable
+from service.processing.ports import Unavailable, Unusable
+from service.processing.values import Headers
 from tests.builders import removed, status_reported
 from tests.driver import NIGHT_AFTER, Driver
 from tests.faults import When

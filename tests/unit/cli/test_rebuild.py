@@ -17,8 +17,8 @@ from service.commands.repartition import Telling, planned
 from service.layouts import Prospect
 from service.maintenance import Step
 from service.processing.dead_letters import TooManyRejections
-from service.processing.ports import Epochs, Record
 from service.processing.rejection import Rejection
+from service.processing.values import Epochs, Record
 from service.settings import Settings
 from tests.unit.cli.conftest import Call
 

@@ -7,8 +7,8 @@ import pytest
 from schemas.vocabulary import RejectionReason
 from service.letters import Homes, Letter, Selection, sort_out
 from service.processing.dead_letters import OffsetRange, dead_letter
-from service.processing.ports import Epochs, Headers, Message, Record
 from service.processing.rejection import Rejection
+from service.processing.values import Epochs, Headers, Message, Record
 
 TOPIC = "evse.dead-letters"
 AT = 1_767_571_200_000_000

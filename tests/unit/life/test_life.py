@@ -16,7 +16,7 @@ from service.adapters.memory_view import MemoryViewStore
 from service.life import Life, LoopGuard, run_watched, stop_at_signals
 from service.processing.health import Stuck
 from service.processing.options import Options, Ports
-from service.processing.ports import Record
+from service.processing.values import Record
 from service.processing.worker import Worker
 
 TOPICS = {"evse.events": 1, "evse.snapshots": 1, "evse.transitions": 1, "evse.dead-letters": 1}

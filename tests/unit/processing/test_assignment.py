@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from service.domain.state import EvseState
 from service.processing.assignment import Assignment, Progress
-from service.processing.ports import Checkpoint, Position, Record, StoredEvse, TopicPartition
 from service.processing.states import Held, States, new_position, position_of
+from service.processing.values import Checkpoint, Position, Record, StoredEvse, TopicPartition
 
 P0, P1, P2 = (TopicPartition("evse.events", number) for number in range(3))
 

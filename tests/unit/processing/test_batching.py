@@ -10,9 +10,9 @@ import pytest
 from service.processing import steps
 from service.processing.batching import BatchSize, Waiting
 from service.processing.planning import Plan, Planning, plan
-from service.processing.ports import TopicPartition
 from service.processing.sifting import Item
 from service.processing.states import Held
+from service.processing.values import TopicPartition
 from tests.builders import status_reported
 from tests.driver import Driver, with_options
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.processing.ports import Behind, TopicPartition, Unavailable
+from service.processing.ports import Behind, Unavailable
+from service.processing.values import TopicPartition
 from tests.builders import status_reported
 from tests.driver import Driver, with_options
 from tests.faults import When

@@ -20,8 +20,9 @@ from service.processing.dead_letters import (
     dead_letter,
     is_accepted,
 )
-from service.processing.ports import Headers, Message, Record, TopicPartition, Unusable
+from service.processing.ports import Unusable
 from service.processing.rejection import Rejection
+from service.processing.values import Headers, Message, Record, TopicPartition
 
 REJECTION = Rejection(RejectionReason.INVALID_FIELD, "status must be a string, is 3", "status")
 

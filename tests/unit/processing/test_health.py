@@ -9,7 +9,7 @@ import pytest
 from service.adapters.clock import ManualClock
 from service.processing.health import Health, HealthLimits, Stuck, Witness, watch
 from service.processing.instruments import Part
-from service.processing.ports import TopicPartition
+from service.processing.values import TopicPartition
 
 P0 = TopicPartition("evse.events", 0)
 P1 = TopicPartition("evse.events", 1)

@@ -9,7 +9,8 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from service.processing.ports import Commit, Message, Record, Resend, TopicPartition, Unusable
+from service.processing.ports import Unusable
+from service.processing.values import Commit, Message, Record, Resend, TopicPartition
 from tests.builders import event, removed, status_reported
 from tests.driver import Driver, with_options
 from tests.faults import Crash, When

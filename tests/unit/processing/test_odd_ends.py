@@ -11,7 +11,8 @@ import pytest
 from service.adapters.memory_view import MemoryViewStore
 from service.processing import rendering, steps
 from service.processing.planning import Defect
-from service.processing.ports import SaveOutcome, Unusable, ViewWrite
+from service.processing.ports import Unusable
+from service.processing.values import SaveOutcome, ViewWrite
 from tests.builders import event, status_reported
 from tests.compiled import puts_a_bug_in
 from tests.driver import Driver, with_options

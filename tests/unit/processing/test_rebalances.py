@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from service.adapters.memory import MemoryLog
-from service.processing.ports import TopicPartition
 from service.processing.restored import Restored
+from service.processing.values import TopicPartition
 from service.processing.worker import Worker
 from tests.builders import status_reported
 from tests.driver import Driver, with_options

@@ -16,7 +16,8 @@ from service.domain.definitions import OBSERVED
 from service.domain.rules import published_from
 from service.explanation.account import Question, explained
 from service.explanation.evidence import Evidence
-from service.processing.ports import TopicPartition, Unusable
+from service.processing.ports import Unusable
+from service.processing.values import TopicPartition
 from tests.builders import Json, event, online_reported, removed, status_reported
 from tests.driver import Driver, with_options
 from tests.faults import Crash, When

@@ -21,16 +21,8 @@ from service.adapters.memory import MemoryPublisher
 from service.adapters.memory_view import MemoryView, MemoryViewStore
 from service.processing import closed_records, rebuilding, shown
 from service.processing.ledger import epoch_entry, packed_key
-from service.processing.ports import (
-    Behind,
-    Commit,
-    Epochs,
-    Message,
-    Resend,
-    TopicPartition,
-    Unavailable,
-    Unusable,
-)
+from service.processing.ports import Behind, Unavailable, Unusable
+from service.processing.values import Commit, Epochs, Message, Resend, TopicPartition
 from service.processing.worker import Worker
 from tests.builders import Json, event, heartbeat, online_reported, status_reported
 from tests.driver import Driver, with_options

@@ -7,9 +7,9 @@ from collections import defaultdict
 from schemas.vocabulary import RejectionReason
 from service.domain.events import HeartbeatReceived
 from service.processing.dead_letters import OffsetRange, RejectionRun
-from service.processing.ports import Record, TopicPartition
 from service.processing.rejection import Rejection
 from service.processing.sifting import Item, Rejected, Sifted, Sifting, sift
+from service.processing.values import Record, TopicPartition
 
 BAD = Rejection(RejectionReason.NOT_JSON, "no JSON")
 

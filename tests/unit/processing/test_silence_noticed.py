@@ -8,8 +8,8 @@ import orjson
 
 from schemas.vocabulary import Verdict
 from service.domain.time import MINUTE, Micros, datetime_from, micros_of_text
-from service.processing.ports import TopicPartition
 from service.processing.silence import Overdue, SilenceRules, Withheld
+from service.processing.values import TopicPartition
 from tests.builders import Json
 from tests.driver import Driver, with_options
 

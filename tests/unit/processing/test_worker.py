@@ -12,7 +12,8 @@ from service.processing import planning
 from service.processing.dead_letters import KEPT_BYTES, OffsetRange, TooManyRejections
 from service.processing.instruments import OutputKind, Step
 from service.processing.planning import Defect
-from service.processing.ports import TooLarge, TopicPartition, Unusable
+from service.processing.ports import TooLarge, Unusable
+from service.processing.values import TopicPartition
 from tests.builders import heartbeat, online_reported, removed, status_reported
 from tests.compiled import puts_a_bug_in
 from tests.driver import Driver, with_options
