@@ -29,10 +29,10 @@ from service.adapters.view_words import (
     checkpoint_values,
     index_arguments,
     load_keys,
-    pieces,
     save_arguments,
     stored_from,
 )
+from service.processing.cutting import pieces
 from service.processing.values import Checkpoint, StoredEvse, TopicPartition, ViewWrite
 
 _TRAIL_KEPT_S = 30 * 86_400

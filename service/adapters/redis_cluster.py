@@ -26,10 +26,10 @@ from service.adapters.view_words import (
     calls,
     index_arguments,
     load_keys,
-    pieces,
     save_arguments,
     stored_from,
 )
+from service.processing.cutting import pieces
 from service.processing.ports import ErrorKind, Unavailable
 from service.processing.values import Checkpoint, StoredEvse, TopicPartition, ViewWrite
 

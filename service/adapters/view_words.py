@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
 from typing import Any, Final
 
 from schemas.view import Keys
@@ -234,10 +233,3 @@ def standing_from(reply: bytes) -> Standing:
     """Read how an EVSE stands in the lists, `STATUS/online`; one that was removed is nowhere by online."""
     status, _, online = reply.decode().partition("/")
     return Standing(status, "null" if status == Status.REMOVED else online)
-
-
-def pieces(items: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Cut into lists of at most `size`."""
-    rest = iter(items)
-    while piece := list(islice(rest, size)):
-        yield piece

@@ -20,6 +20,7 @@ from service.processing.identity import Identified, refuse_count, refuse_topics
 from service.processing.ingest import Ingest
 from service.processing.instruments import Instruments, Part
 from service.processing.ledger import LedgerMark
+from service.processing.mending import Mending
 from service.processing.options import Options, Ports
 from service.processing.planning import Planning
 from service.processing.rebuilding import Book, Rebuilding
@@ -101,13 +102,14 @@ class FromLedger:
         self._inputs, self._silent_after = options.topics, options.ingest_silent_after
         self._partitions = options.partitions
         self._rebuilding = Rebuilding(ports, retrying, hold)
+        self._mending = Mending(ports, retrying, hold, self._rebuilding)
         self._remnants = Remnants(ports, retrying, hold, announcing.topics.ledger)
         self._refusing = Refusing(ports, retrying, self._remnants)
         self._announcing = announcing
 
     async def mend(self, uids: Sequence[str], planning: Planning) -> None:
         """Put closed history back of which the view has lost some."""
-        await self._rebuilding.mend(uids, planning)
+        await self._mending.mend(uids, planning)
 
     async def restore(
         self,

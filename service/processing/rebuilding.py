@@ -8,14 +8,13 @@ takes it over. This module decides nothing about where to read on.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
-from typing import TypeVar
+from typing import Any
 
-import orjson
 import structlog
 
 from service.domain.packing import Edge
@@ -24,24 +23,24 @@ from service.domain.state import Former
 from service.domain.time import DAY, micros_of_text
 from service.processing import ledger, shown, storing
 from service.processing.closed_records import ClosedRecords, InMemory, Staged
+from service.processing.cutting import pieces
 from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Part
 from service.processing.ledger import Base, Kind, LedgerMark
 from service.processing.options import Ports
-from service.processing.outputs import unpacked
 from service.processing.planning import Planning, rewrite, with_history
 from service.processing.retry import Retrying
 from service.processing.states import Held, rebased
 from service.processing.values import ClosedHistory, Epochs, Record, SaveOutcome, StoredEvse, ViewWrite
 
-Each = TypeVar("Each")
-
 _log = structlog.get_logger()
 
-_EVSES_AT_ONCE = 400
-_CLOSED = frozenset({Kind.DAY, Kind.OUTAGE})
+EVSES_AT_ONCE = 400
+_EVSES_A_TURN = 20
+"""So many are made ready, before what is sent to the view gets its turn: some two milliseconds."""
+
+CLOSED = frozenset({Kind.DAY, Kind.OUTAGE})
 _OF_NO_EVSE = frozenset({Kind.MARK, Kind.EPOCH, Kind.SKIP})
-_CLOSED_WORDS = ([Kind.DAY], [Kind.OUTAGE])
 
 
 @dataclass(slots=True)
@@ -70,7 +69,7 @@ class Book:
         kind, value = words[0], record.value
         if value is not None and kind not in _OF_NO_EVSE:
             self.has_history = True
-        if kind in _CLOSED:
+        if kind in CLOSED:
             self._take_closed(words, record)
         elif kind == Kind.BASE:
             self._take_base(words[1], value)
@@ -152,7 +151,7 @@ class Book:
     def history_of(self, record: Record) -> ClosedHistory | None:
         """Give the closed day or span that a record holds, if a base has it."""
         words = ledger.parsed_key(record.key)
-        if not words or words[0] not in _CLOSED or record.value is None or record.key in self.dead:
+        if not words or words[0] not in CLOSED or record.value is None or record.key in self.dead:
             return None
         if words[1] not in self.edges or self.is_beyond_base(words):
             return None
@@ -160,6 +159,30 @@ class Book:
             _, uid, connector_uid, day = words
             return ClosedHistory(uid, {f"{connector_uid}/{day}": record.value}, ())
         return ClosedHistory(words[1], {}, ((micros_of_text(words[4]), record.value),))
+
+
+class _OneAtATime:
+    """What is under way while the next is made ready; its error comes to whoever waits for its end."""
+
+    def __init__(self) -> None:
+        self._under_way: asyncio.Task[None] | None = None
+
+    def begin(self, what: Coroutine[Any, Any, None]) -> None:
+        """Begin; what was begun before has ended."""
+        self._under_way = asyncio.get_running_loop().create_task(what)
+
+    async def ended(self) -> None:
+        """Wait until it has ended."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            await under_way
+
+    async def given_up(self) -> None:
+        """Let it go, whatever has become of it."""
+        under_way, self._under_way = self._under_way, None
+        if under_way is not None:
+            under_way.cancel()
+            await asyncio.gather(under_way, return_exceptions=True)
 
 
 class Rebuilding:
@@ -199,27 +222,38 @@ class Rebuilding:
         if not book.bases:
             return written
         histories = await self._histories(number, book)
-        for uids in _pieces(sorted(book.bases), _EVSES_AT_ONCE):
-            found = await histories.of(uids)
-            writes = [
-                with_history(
-                    _restored(uid, book.bases[uid], number, found.get(uid), planning, word(uid)),
-                    found.get(uid),
-                    histories.token,
-                )
-                for uid in uids
-            ]
-            outcomes = await self._retrying(Part.STORE, partial(self._ports.store.save, writes))
-            written |= zip(uids, outcomes, strict=True)
-            await self._hold()
+        saving = _OneAtATime()
+        try:
+            for uids in pieces(sorted(book.bases), EVSES_AT_ONCE):
+                if histories.token:
+                    await saving.ended()  # of two calls that wait, each would hold the membership
+                found = await histories.of(uids)
+                writes: list[ViewWrite] = []
+                for some in pieces(uids, _EVSES_A_TURN):
+                    for uid in some:
+                        base, history = book.bases[uid], found.get(uid)
+                        whole = _restored(uid, base, number, history, planning, word(uid))
+                        writes.append(with_history(whole, history, histories.token))
+                    await asyncio.sleep(0)  # those before are being written meanwhile
+                await saving.ended()
+                await self._hold()
+                saving.begin(self._save(writes, written))
+            await saving.ended()
+        finally:
+            await saving.given_up()
+        await self._hold()
         return written
+
+    async def _save(self, writes: Sequence[ViewWrite], written: dict[str, SaveOutcome]) -> None:
+        outcomes = await self._retrying(Part.STORE, partial(self._ports.store.save, writes))
+        written |= zip((write.uid for write in writes), outcomes, strict=True)
 
     async def _histories(self, number: int, book: Book) -> InMemory | Staged:
         """Give the closed history that the bases have; stage it where it is too large to be held."""
         if book.closed.is_whole:
             return InMemory(book.edges, book.closed)
         token = uuid.uuid4().hex
-        uids = await self._retrying(Part.LOG, lambda: self._stage(number, book, token))
+        uids = await self._retrying(Part.LOG, lambda: self.stage(number, book, token))
         return Staged(self._ports.store, self._retrying, token, uids)
 
     async def delist_others(self, number: int, book: Book) -> None:
@@ -229,7 +263,7 @@ class Rebuilding:
         others = [uid for uid in members if uid not in book.bases]
         await self._retrying(Part.STORE, lambda: store.delist(number, others))
 
-    async def _stage(self, number: int, book: Book, token: str) -> set[str]:
+    async def stage(self, number: int, book: Book, token: str) -> set[str]:
         """Stage the closed history that the bases have, and give the EVSEs that have any."""
         uids: set[str] = set()
         async for records in self._ports.ledger.read(number):
@@ -241,69 +275,11 @@ class Rebuilding:
             await self._hold()
         return uids
 
-    async def mend(self, uids: Sequence[str], planning: Planning) -> None:
-        """
-        Put history back of which the view has lost some, though not the states it belongs to.
-
-        The ledger holds all closed days and spans but what the last save closed, which is kept with the
-        state; where none of these are gone, they stay as they stand. Exclusions and gaps are in the state.
-        It is written as of now, as the slow tick does, so that the guard takes it.
-        """
-        store, now = self._ports.store, self._ports.clock.now()
-        stored = await self._retrying(Part.STORE, lambda: store.load(uids))
-        homes: dict[int, list[str]] = {}
-        for uid, each in stored.items():
-            homes.setdefault(storing.restore(each).partition or 0, []).append(uid)
-        for number, here in homes.items():
-            book = Book(bases={uid: Base(stored[uid].position, stored[uid].state) for uid in here})
-            token = uuid.uuid4().hex
-            await self._stage_closed(number, book, stored, token)
-            for some in _pieces(here, _EVSES_AT_ONCE):
-                staged = await self._retrying(Part.STORE, partial(store.staged, token, some))
-                writes = []
-                for uid in some:
-                    history = staged.get(uid)
-                    held = _held(book.bases[uid], number, history, planning, None)
-                    as_of = max(now, held.position.as_of_us + 1)
-                    held.position = held.position._replace(as_of_us=as_of)
-                    held.pending = stored[uid].pending
-                    write = rewrite(uid, held, planning.rules, replace=True)
-                    writes.append(with_history(write, history, token))
-                await self._retrying(Part.STORE, partial(store.save, writes))
-            _log.warning(
-                "History was gone from the view (days, outages, exclusions or gaps); it is put back.",
-                action="history_mended",
-                partition=number,
-                evses=len(here),
-                evse_uids=list(islice(here, 20)),
-            )
-
-    async def _stage_closed(
-        self, number: int, book: Book, stored: Mapping[str, StoredEvse], token: str
-    ) -> None:
-        """Stage the closed days and spans of the EVSEs of `book`: from the ledger where some are gone."""
-        torn = {uid: base for uid, base in book.bases.items() if not stored[uid].is_whole}
-        if torn:
-            lost = Book(bases=torn, closed=ClosedRecords(0))
-            await self._retrying(Part.LOG, partial(self._take_dead, number, lost))
-            lost.find_edges()
-            await self._retrying(Part.LOG, partial(self._stage, number, lost, token))
-        said = [(_kept_with if uid in torn else _as_stored)(uid, stored[uid]) for uid in book.bases]
-        await self._retrying(Part.STORE, partial(self._ports.store.stage, token, said))
-
-    async def _take_dead(self, number: int, book: Book) -> None:
-        """Note which days and spans the ledger no longer holds."""
-        async for records in self._ports.ledger.read(number):
-            for record in records:
-                if ledger.parsed_key(record.key)[:1] in _CLOSED_WORDS:
-                    book.take(record)
-            await self._hold()
-
     async def take_over(self, number: int, planning: Planning) -> None:
         """Bring what the view holds of older generations into this one, as it is."""
         store = self._ports.store
         members = await self._retrying(Part.STORE, lambda: store.members(number))
-        for uids in _pieces(members, _EVSES_AT_ONCE):
+        for uids in pieces(members, EVSES_AT_ONCE):
             stored = await self._retrying(Part.STORE, partial(store.load, uids))
             writes = []
             for uid, each in stored.items():
@@ -314,30 +290,6 @@ class Rebuilding:
                     writes.append(replace(rewrite(uid, held, planning.rules), previous=each.position))
             await self._retrying(Part.STORE, partial(store.save, writes))
             await self._hold()
-
-
-def _as_stored(uid: str, stored: StoredEvse) -> ClosedHistory:
-    """Give the closed history that the view holds."""
-    outages = [(storing.read_span(outage)[1].end, outage) for outage in stored.outages]
-    return ClosedHistory(uid, stored.days, outages)
-
-
-def _kept_with(uid: str, stored: StoredEvse) -> ClosedHistory:
-    """Give the closed history among the outputs of a last save, which may not have come to the ledger yet."""
-    days: dict[str, bytes] = {}
-    outages: list[tuple[int, bytes]] = []
-    for key, value in unpacked(stored.pending).ledger:
-        if value is not None and key[0] == Kind.DAY:
-            days["/".join(key[2:])] = orjson.dumps(value)
-        elif value is not None and key[0] == Kind.OUTAGE:
-            outages.append((micros_of_text(key[4]), orjson.dumps(value)))
-    return ClosedHistory(uid, days, outages)
-
-
-def _pieces(items: Iterable[Each], size: int) -> Iterator[list[Each]]:
-    rest = iter(items)
-    while piece := list(islice(rest, size)):
-        yield piece
 
 
 def _by_evse(histories: Iterable[ClosedHistory]) -> list[ClosedHistory]:
@@ -364,11 +316,11 @@ def _restored(
         as_shown = shown.unpack(uid, number, base, position, planning.rules)
         if as_shown is not None:
             return as_shown
-    held = _held(base, number, history, planning, word)
+    held = held_of(base, number, history, planning, word)
     return rewrite(uid, held, planning.rules, replace=True)
 
 
-def _held(
+def held_of(
     base: Base, number: int, history: ClosedHistory | None, planning: Planning, word: LastWord | None
 ) -> Held:
     """Make the state of a base again; the EVSE lives in the partition in whose ledger that stands."""

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -24,6 +24,7 @@ from service.domain.time import SECOND, Micros, micros_of_text
 from service.domain.timeline import Note
 from service.domain.track import NEVER, Report
 from service.processing import ledger, rendering, storing
+from service.processing.cutting import pieces
 from service.processing.instruments import Part
 from service.processing.ledger import Kind
 from service.processing.options import Ports
@@ -198,8 +199,7 @@ class Remnants:
         what was put back before.
         """
         lost: dict[str, Micros] = {}
-        rest = iter(left.uids)
-        while uids := list(islice(rest, _EVSES_AT_ONCE)):
+        for uids in pieces(left.uids, _EVSES_AT_ONCE):
             made = [self._revived(uid, number, left, planning) for uid in uids]
             outcomes = await self._retrying(
                 Part.STORE, partial(self._ports.store.save, [each.write for each in made])

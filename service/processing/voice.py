@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import structlog
 
 from service.domain.time import rfc3339
+from service.processing.cutting import pieces
 from service.processing.ingest import gap_event, loss_event
 from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
@@ -91,6 +91,5 @@ class Voice:
         )
 
     async def _say(self, number: int, events: Iterable[dict[str, Any]]) -> None:
-        rest = iter(events)
-        while some := list(islice(rest, _EVENTS_AT_ONCE)):
+        for some in pieces(events, _EVENTS_AT_ONCE):
             await self._outbox.publish([self._topics.event(self._topic, number, event) for event in some], ())
