@@ -28,7 +28,10 @@ _IS_UID = re.compile(_UID[:-1] + r"\Z")
 
 def is_uid(word: object) -> bool:
     """Tell whether a value is a good identifier."""
-    return isinstance(word, str) and len(word) <= MAX_UID_LENGTH and _IS_UID.match(word) is not None
+    if not isinstance(word, str) or not 0 < len(word) <= MAX_UID_LENGTH:
+        return False
+    # Nearly all are: no control character is printable, though more than these are not.
+    return word.isprintable() or _IS_UID.match(word) is not None
 
 
 MAX_TEXT_LENGTH = 255

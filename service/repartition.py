@@ -99,7 +99,7 @@ class Repartition:
             async for records in self._old.ledger.read(number):
                 copies = self._copies(number, records, living, prospect.new, topics.ledger)
                 held = [
-                    each._replace(value=ledger.holding_from(generation, each.key, each.value, left))
+                    replace(each, value=ledger.holding_from(generation, each.key, each.value, left))
                     for each in copies
                 ]
                 await self._publish(held)

@@ -7,7 +7,7 @@ Something to look at in a new installation. Knows nothing of workers, and reads 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import orjson
@@ -87,7 +87,7 @@ async def _partitions_of(topic: str, settings: Settings) -> int:
 
 def _said(arrivals: Iterable[tuple[datetime, dict[str, object]]], topic: str, home: Home) -> list[Message]:
     return [
-        _message(topic, home, event)._replace(timestamp=micros_from(arrival)) for arrival, event in arrivals
+        replace(_message(topic, home, event), timestamp=micros_from(arrival)) for arrival, event in arrivals
     ]
 
 

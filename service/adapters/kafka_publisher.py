@@ -28,7 +28,7 @@ from aiokafka.errors import (
     ProducerFenced,
     UnknownProducerId,
 )
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from service.adapters.kafka_errors import (
     Patience,
@@ -42,6 +42,9 @@ from service.processing.ports import ErrorKind, TooLarge, Unavailable, Unusable
 from service.processing.values import Message, TopicPartition
 
 _MICROS_PER_MILLI = 1_000
+
+_BATCH_HEAD = 61
+"""Bytes that stand before the first record of a batch, in Kafka's message format 2."""
 
 # What a new producer, with a new identity, is not troubled by.
 _HEALED = (
@@ -95,19 +98,15 @@ class KafkaPublisher:
         self._under_way = set()
 
     async def publish(self, messages: Sequence[Message]) -> None:
-        self._refuse_oversize(messages)
         waited_for = self._asked_for if self._under_way else None
         await self._settle()
         if waited_for == tuple(messages):
             return
         producer = await self._running()
-        by_partition: dict[TopicPartition, list[Message]] = {}
-        for message in messages:
-            by_partition.setdefault(TopicPartition(message.topic, message.partition), []).append(message)
+        packed = self._packed(producer, messages)
         self._asked_for = tuple(messages)
         self._under_way = {
-            asyncio.ensure_future(_send(producer, partition, some))
-            for partition, some in by_partition.items()
+            asyncio.ensure_future(_send(producer, place, batches)) for place, batches in packed.items()
         }
         await self._settle()
 
@@ -144,47 +143,49 @@ class KafkaPublisher:
         )
         return self._producer
 
-    def _refuse_oversize(self, messages: Sequence[Message]) -> None:
+    def _packed(
+        self, producer: AIOKafkaProducer, messages: Sequence[Message]
+    ) -> dict[TopicPartition, list[BatchBuilder]]:
+        """Pack the messages of each partition, in order, in few batches; raise `TooLarge` if one is."""
+        batches: dict[tuple[str, int], list[BatchBuilder]] = {}
         for message in messages:
-            size = DefaultRecordBatchBuilder.estimate_size_in_bytes(
-                message.key, message.value, list(message.headers)
-            )
+            place = (message.topic, message.partition)
+            filling = batches.get(place)
+            if filling is None:
+                filling = batches[place] = [producer.create_batch()]
+            size = _append(filling[-1], message)
+            if size is None:
+                filling.append(producer.create_batch())
+                size = _append(filling[-1], message) or 0  # a batch takes its first message whatever its size
             if size > self._settings.max_request_size:
                 raise TooLarge(
                     f"a message of {size} bytes for {message.topic}, key {message.key!r}: "
                     f"{self._settings.max_request_size} are allowed"
                 )
+        return {TopicPartition(*place): filled for place, filled in batches.items()}
 
 
-async def _send(producer: AIOKafkaProducer, partition: TopicPartition, messages: Sequence[Message]) -> None:
-    """Write the messages of one partition, in order, in few batches; return when all are acknowledged."""
-    known = await partitions_of(producer.client, partition.topic)
-    if partition.partition not in known:
+async def _send(producer: AIOKafkaProducer, place: TopicPartition, batches: Sequence[BatchBuilder]) -> None:
+    """Write the batches of one partition, in order; return when all are acknowledged."""
+    known = await partitions_of(producer.client, place.topic)
+    if place.partition not in known:
         raise Unusable(
-            f"topic {partition.topic} has {len(known)} partitions and no number {partition.partition}: "
+            f"topic {place.topic} has {len(known)} partitions and no number {place.partition}: "
             "give it as many as the input topics have"
         )
     acknowledgements = []
-    batch = producer.create_batch()
-    for message in messages:
-        if _append(batch, message) is None:
-            acknowledgements.append(
-                await producer.send_batch(batch, partition.topic, partition=partition.partition)
-            )
-            batch = producer.create_batch()
-            _append(batch, message)
-    # A closed batch does not linger: all that can come with it is in it.
-    batch.close()
-    acknowledgements.append(await producer.send_batch(batch, partition.topic, partition=partition.partition))
+    for batch in batches:
+        # A closed batch does not linger: all that can come with it is in it.
+        batch.close()
+        acknowledgements.append(await producer.send_batch(batch, place.topic, partition=place.partition))
     await asyncio.gather(*acknowledgements)
 
 
-def _append(batch: Any, message: Message) -> object | None:
+def _append(batch: BatchBuilder, message: Message) -> int | None:
+    """Put a message into a batch, and give its size in bytes, alone in a batch; None where that is full."""
     at = None if message.timestamp is None else message.timestamp // _MICROS_PER_MILLI
-    added: object | None = batch.append(
-        timestamp=at, key=message.key, value=message.value, headers=list(message.headers)
-    )
-    return added
+    added = batch.append(timestamp=at, key=message.key, value=message.value, headers=list(message.headers))
+    return None if added is None else _BATCH_HEAD + added.size
 
 
 def _worst(failures: Sequence[BaseException]) -> BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from service.processing.dead_letters import dead_letter
 from service.processing.instruments import Instruments, Part
@@ -59,7 +60,7 @@ class Outbox:
             return messages
         # Nobody follows the ledger, and what it holds outlives every trace.
         return [
-            each if each.topic == ledger else each._replace(headers=each.headers + headers)
+            each if each.topic == ledger else replace(each, headers=each.headers + headers)
             for each in messages
         ]
 

@@ -10,13 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from itertools import zip_longest
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 Headers = tuple[tuple[str, bytes], ...]
 """Header names and values, in order; a name may stand twice."""
 
 
-# What is made once a record or more is a named tuple: a frozen dataclass takes three times as long to make.
+# What is made once a record or more is changed by nobody, but not frozen: that would take three times as
+# long. Its `__init__` is written out, so that the compiled worker need not call an interpreted one.
 
 
 class TopicPartition(NamedTuple):
@@ -26,7 +28,8 @@ class TopicPartition(NamedTuple):
     partition: int
 
 
-class Record(NamedTuple):
+@dataclass(slots=True, init=False)
+class Record:
     """
     One record of an input topic.
 
@@ -39,10 +42,26 @@ class Record(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: Headers = ()
+    headers: Headers
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        timestamp: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers = (),
+    ) -> None:
+        self.topic, self.partition = topic, partition
+        self.offset, self.timestamp = offset, timestamp
+        self.key, self.value = key, value
+        self.headers = headers
 
 
-class Message(NamedTuple):
+@dataclass(slots=True, init=False)
+class Message:
     """
     One record to be written, to an explicit partition. `value` None is a tombstone.
 
@@ -54,8 +73,21 @@ class Message(NamedTuple):
     partition: int
     key: bytes | None
     value: bytes | None
-    headers: Headers = ()
-    timestamp: int | None = None
+    headers: Headers
+    timestamp: int | None
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers = (),
+        timestamp: int | None = None,
+    ) -> None:
+        self.topic, self.partition = topic, partition
+        self.key, self.value = key, value
+        self.headers, self.timestamp = headers, timestamp
 
 
 class Resend(IntEnum):
@@ -220,7 +252,10 @@ class Standing(NamedTuple):
     online: str
 
 
-@dataclass(slots=True)
+_NONE: Final[Mapping[str, bytes]] = MappingProxyType({})
+
+
+@dataclass(slots=True, init=False)
 class ViewWrite:
     """
     Everything one save changes for one EVSE, written atomically under the guard of `position`.
@@ -245,27 +280,69 @@ class ViewWrite:
     pending: bytes
     vitals: bytes
     document: Mapping[str, bytes]
-    closed_days: Mapping[str, bytes] = field(default_factory=dict)
-    closed_outages: Sequence[tuple[int, bytes]] = ()
-    exclusions: Mapping[str, bytes | None] = field(default_factory=dict)
-    gaps: Sequence[tuple[int, bytes]] = ()
-    drop_days: Sequence[str] = ()
-    drop_outages: Sequence[bytes] = ()
+    closed_days: Mapping[str, bytes]
+    closed_outages: Sequence[tuple[int, bytes]]
+    exclusions: Mapping[str, bytes | None]
+    gaps: Sequence[tuple[int, bytes]]
+    drop_days: Sequence[str]
+    drop_outages: Sequence[bytes]
     """Spans that turned out not to belong here (a removal came to apply earlier), as they were written."""
-    drop_gaps: Sequence[bytes] = ()
-    verdicts: Sequence[tuple[int, bytes]] = ()
+    drop_gaps: Sequence[bytes]
+    verdicts: Sequence[tuple[int, bytes]]
     """(effective time in microseconds, `<position> <verdict>`) of events that corrected history."""
-    previous: Position | None = None
-    replace: bool = False
-    staged: str = ""
-    staged_amount: tuple[int, int] = (0, 0)
-    keep_from_us: int = 0
-    status: str = ""
-    online: str = "null"
-    last_updated_ms: int = 0
-    coordinates: tuple[float, float] | None = None
+    previous: Position | None
+    replace: bool
+    staged: str
+    staged_amount: tuple[int, int]
+    keep_from_us: int
+    status: str
+    online: str
+    last_updated_ms: int
+    coordinates: tuple[float, float] | None
     """(longitude, latitude) in degrees, for the list by place."""
-    removed: bool = False
+    removed: bool
+
+    def __init__(  # noqa: PLR0913, PLR0917 - the fields
+        self,
+        uid: str,
+        partition: int,
+        position: Position,
+        state: bytes,
+        pending: bytes,
+        vitals: bytes,
+        document: Mapping[str, bytes],
+        closed_days: Mapping[str, bytes] = _NONE,
+        closed_outages: Sequence[tuple[int, bytes]] = (),
+        exclusions: Mapping[str, bytes | None] = _NONE,
+        gaps: Sequence[tuple[int, bytes]] = (),
+        drop_days: Sequence[str] = (),
+        drop_outages: Sequence[bytes] = (),
+        drop_gaps: Sequence[bytes] = (),
+        verdicts: Sequence[tuple[int, bytes]] = (),
+        previous: Position | None = None,
+        replace: bool = False,
+        staged: str = "",
+        staged_amount: tuple[int, int] = (0, 0),
+        keep_from_us: int = 0,
+        status: str = "",
+        online: str = "null",
+        last_updated_ms: int = 0,
+        coordinates: tuple[float, float] | None = None,
+        removed: bool = False,
+    ) -> None:
+        self.uid, self.partition, self.position = uid, partition, position
+        self.state, self.pending, self.vitals = state, pending, vitals
+        self.document = document
+        self.closed_days, self.closed_outages = closed_days, closed_outages
+        self.exclusions, self.gaps = exclusions, gaps
+        self.drop_days, self.drop_outages, self.drop_gaps = drop_days, drop_outages, drop_gaps
+        self.verdicts = verdicts
+        self.previous, self.replace = previous, replace
+        self.staged, self.staged_amount = staged, staged_amount
+        self.keep_from_us = keep_from_us
+        self.status, self.online = status, online
+        self.last_updated_ms, self.coordinates = last_updated_ms, coordinates
+        self.removed = removed
 
 
 @dataclass(frozen=True, slots=True)
