@@ -33,6 +33,7 @@
 local KEYS_PER_EVSE = 9
 local STALE, ALREADY, SAVED, SAVED_LISTS_FOLLOW, BEHIND = 0, 1, 2, 3, 4
 local TRAIL_LOST = -1
+local NOTHING = '0|0'
 local TRAIL_KEPT_S = 2592000
 local MOST_ARGUMENTS = 4000 -- Lua unpacks about 8000 values onto its stack
 
@@ -139,7 +140,8 @@ local function save(first_key)
     is_torn = is_torn or declares and stored[5] and amount(exclusions, gaps) ~= stored[5]
     if is_torn then outcome = BEHIND end
   end
-  if outcome == SAVED and replace ~= '' and amount(staged_days, staged_outages) ~= replace then outcome = BEHIND end
+  local takes_over = replace ~= '' and replace ~= NOTHING
+  if outcome == SAVED and takes_over and amount(staged_days, staged_outages) ~= replace then outcome = BEHIND end
   if outcome ~= SAVED then
     at = at + #names + 2 * counts[1] + counts[2] + counts[3] + 2 * counts[4]
     at = at + 2 * counts[5] + counts[6] + counts[7] + 2 * counts[8] + 2 * counts[9]
@@ -149,8 +151,10 @@ local function save(first_key)
 
   if replace ~= '' then
     redis.call('DEL', document, days, outages, exclusions, gaps, verdicts, private)
-    take_over(staged_days, days)
-    take_over(staged_outages, outages)
+    if takes_over then
+      take_over(staged_days, days)
+      take_over(staged_outages, outages)
+    end
     stored = {}
   end
   local fields = {}
@@ -169,10 +173,15 @@ local function save(first_key)
   run('ZADD', gaps, 2 * counts[8])
   run('ZADD', verdicts, 2 * counts[9])
   if prunes then prune(kept, days, outages, gaps, verdicts) end
-  if changes or not stored[4] then redis.call('HSET', private, 'history', amount(days, outages)) end
-  if declares or not stored[5] then redis.call('HSET', private, 'declared', amount(exclusions, gaps)) end
-  redis.call('HSET', private, 'position', position, 'state', state, 'pending', pending, 'vitals', vitals,
-    'listed', listed, 'kept', kept)
+  local own = { 'position', position, 'state', state, 'pending', pending, 'vitals', vitals, 'listed', listed,
+    'kept', kept }
+  if changes or not stored[4] then
+    own[#own + 1], own[#own + 2] = 'history', amount(days, outages)
+  end
+  if declares or not stored[5] then
+    own[#own + 1], own[#own + 2] = 'declared', amount(exclusions, gaps)
+  end
+  redis.call('HSET', private, unpack(own))
   return listed == stored[2] and SAVED or SAVED_LISTS_FOLLOW
 end
 
