@@ -7,7 +7,7 @@ Whoever writes bases asks `InMemory` or `Staged` for theirs.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
@@ -72,10 +72,11 @@ class ClosedRecords:
             self.is_whole = False
             self._of.clear()
 
-    def pop(self, uid: str, edge: Edge) -> ClosedHistory | None:
+    def pop(self, uid: str, edge_of: Callable[[str], Edge | None]) -> ClosedHistory | None:
         """Give the days and spans of an EVSE that are in its base, once; None where there are none."""
         records = self._of.pop(uid, None)
-        if records is None:
+        edge = None if records is None else edge_of(uid)
+        if records is None or edge is None:
             return None
         days = _days_before(records.days, edge)
         spans = _spans_before(records.spans, edge)
@@ -87,13 +88,14 @@ class InMemory:
 
     token = ""
 
-    def __init__(self, edges: Mapping[str, Edge], closed: ClosedRecords) -> None:
-        self._edges = edges
+    def __init__(self, edge: Callable[[str], Edge | None], closed: ClosedRecords) -> None:
+        """`edge` says where the closed history of a base ends."""
+        self._edge = edge
         self._closed = closed
 
     async def of(self, uids: Sequence[str]) -> dict[str, ClosedHistory]:
         """Give that of some EVSEs, once."""
-        found = {uid: self._closed.pop(uid, self._edges[uid]) for uid in uids}
+        found = {uid: self._closed.pop(uid, self._edge) for uid in uids}
         return {uid: history for uid, history in found.items() if history is not None}
 
 

@@ -213,9 +213,10 @@ class FromLedger:
         restored.unseen = await self._remnants.put_back(number, left, planning, view_is_lost=view_is_lost)
         restored.evses += len(restored.unseen)
         restored.behind = {
-            uid: book.edges[uid].as_of
+            uid: edge.as_of
             for uid, outcome in outcomes.items()
-            if outcome is SaveOutcome.SAVED or (view_is_lost and outcome is SaveOutcome.ALREADY)
+            if (edge := book.edge(uid)) is not None
+            and (outcome is SaveOutcome.SAVED or (view_is_lost and outcome is SaveOutcome.ALREADY))
         }
 
     def _checkpoint(

@@ -88,7 +88,7 @@ class Mending:
         if torn:
             lost = Book(bases=torn, closed=ClosedRecords(0))
             await self._retrying(Part.LOG, partial(self._take_dead, number, lost))
-            lost.find_edges()
+            lost.leave_out_early()
             await self._retrying(Part.LOG, partial(self._rebuilding.stage, number, lost, token))
         said = [(_kept_with if uid in torn else _as_stored)(uid, stored[uid]) for uid in book.bases]
         await self._retrying(Part.STORE, partial(self._ports.store.stage, token, said))

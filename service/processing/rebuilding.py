@@ -29,6 +29,7 @@ from service.processing.instruments import Part
 from service.processing.ledger import Base, Kind, LedgerMark
 from service.processing.options import Ports
 from service.processing.planning import Planning, rewrite, with_history
+from service.processing.ports import Unusable
 from service.processing.retry import Retrying
 from service.processing.states import Held, rebased
 from service.processing.values import ClosedHistory, Epochs, Record, SaveOutcome, StoredEvse, ViewWrite
@@ -49,7 +50,7 @@ class Book:
 
     bases: dict[str, Base] = field(default_factory=dict)
     closed: ClosedRecords = field(default_factory=ClosedRecords)
-    edges: dict[str, Edge] = field(default_factory=dict)
+    _edges: dict[str, Edge] = field(default_factory=dict)
     marks: dict[str, LedgerMark] = field(default_factory=dict)
     epochs: Epochs = field(default_factory=Epochs)
     skips: dict[OffsetRange, int] = field(default_factory=dict)
@@ -106,13 +107,27 @@ class Book:
         else:
             self.marks[topic] = ledger.read_mark(value)
 
-    def find_edges(self) -> None:
-        """Leave out bases that do not hold yet, and work out where the history of each other one ends."""
+    def leave_out_early(self) -> None:
+        """
+        Leave out bases that do not hold yet, once all is read.
+
+        Raises `Unusable` where another version wrote one.
+        """
         self.early = {uid for uid, base in self.bases.items() if base.holds_from > self.epochs.generation}
         for uid in self.early:
             del self.bases[uid]
         for uid, base in self.bases.items():
-            self.edges[uid] = storing.edge_of(base.state)
+            try:
+                storing.refuse_unknown(base.state)
+            except storing.UnknownVersion as error:
+                raise Unusable(f"the base of EVSE {uid!r} in the ledger cannot be read: {error}") from error
+
+    def edge(self, uid: str) -> Edge | None:
+        """Give where the history of a base ends, None where there is no base; asked once all is read."""
+        edge, base = self._edges.get(uid), self.bases.get(uid)
+        if edge is None and base is not None:
+            edge = self._edges[uid] = storing.edge_of(base.state)
+        return edge
 
     @property
     def is_short(self) -> bool:
@@ -125,7 +140,7 @@ class Book:
 
         A worker that did not know of it may have written bases nevertheless, and that they reach somewhere.
         """
-        self.bases, self.edges, self.marks = {}, {}, {}
+        self.bases, self._edges, self.marks = {}, {}, {}
 
     def reached(self, topic_index: int, epoch: int) -> int:
         """Give the offset of a topic before which something is in the bases, of the log of this epoch."""
@@ -141,7 +156,7 @@ class Book:
     def is_beyond_base(self, key: Sequence[str]) -> bool:
         """Tell whether a closed day or span is of an EVSE that has a base, and is not in it."""
         uid, connector_uid, *words = key[1:]
-        edge = self.edges.get(uid)
+        edge = self.edge(uid)
         if edge is None:
             return False
         if key[0] == Kind.DAY:
@@ -153,7 +168,7 @@ class Book:
         words = ledger.parsed_key(record.key)
         if not words or words[0] not in CLOSED or record.value is None or record.key in self.dead:
             return None
-        if words[1] not in self.edges or self.is_beyond_base(words):
+        if words[1] not in self.bases or self.is_beyond_base(words):
             return None
         if words[0] == Kind.DAY:
             _, uid, connector_uid, day = words
@@ -203,7 +218,7 @@ class Rebuilding:
             for record in records:
                 book.take(record)
             await self._hold()
-        book.find_edges()
+        book.leave_out_early()
         return book
 
     async def put_back(
@@ -251,7 +266,7 @@ class Rebuilding:
     async def _histories(self, number: int, book: Book) -> InMemory | Staged:
         """Give the closed history that the bases have; stage it where it is too large to be held."""
         if book.closed.is_whole:
-            return InMemory(book.edges, book.closed)
+            return InMemory(book.edge, book.closed)
         token = uuid.uuid4().hex
         uids = await self._retrying(Part.LOG, lambda: self.stage(number, book, token))
         return Staged(self._ports.store, self._retrying, token, uids)

@@ -110,7 +110,7 @@ class Leftovers:
     def take_snapshot(self, record: Record) -> None:
         """Note a record of the snapshots."""
         uid = (record.key or b"").decode("utf-8", "replace")
-        edge = self.book.edges.get(uid)
+        edge = self.book.edge(uid)
         if record.value is None or uid in self.book.early:
             self.snapshots.pop(uid, None)
         elif edge is None or _revision_in(record) > edge.revision:

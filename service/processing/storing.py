@@ -19,6 +19,7 @@ from service.domain import packing
 from service.domain.closed import PortDays
 from service.domain.definitions import BUCKET
 from service.domain.packing import (
+    VERSION,
     Edge,
     UnknownVersion,
     make_history,
@@ -36,7 +37,7 @@ from service.processing.trimming import trimmed
 from service.processing.values import StoredEvse
 from service.processing.wording import BUCKET_NAMES, COUNTER_NAMES
 
-__all__ = ["UnknownVersion", "edge_of", "pack_state", "read_days", "read_span", "restore"]
+__all__ = ["UnknownVersion", "edge_of", "pack_state", "read_days", "read_span", "refuse_unknown", "restore"]
 
 _EPOCH: Final = date(1970, 1, 1)
 _NUMBER_OF_BUCKET: Final = {name: number for number, name in enumerate(BUCKET_NAMES)}
@@ -88,6 +89,9 @@ def pack_state(state: EvseState) -> bytes:
     )
 
 
+_HEAD: Final = b"[%d," % VERSION
+"""With this each packed state begins."""
+
 _CUT: Final = orjson.Fragment(b"\0")
 
 
@@ -112,6 +116,12 @@ def restore(stored: StoredEvse) -> EvseState:
     days, port_days = read_days(stored.days)
     spans = [read_span(value) for value in stored.outages]
     return unpack(orjson.loads(stored.state), make_history(days, spans), PortDays.of(port_days))
+
+
+def refuse_unknown(state: bytes) -> None:
+    """Raise `UnknownVersion` if another version packed a state, without reading it."""
+    if not state.startswith(_HEAD):
+        raise UnknownVersion
 
 
 def edge_of(state: bytes) -> Edge:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from service.adapters.memory import MemoryPublisher
 from service.adapters.memory_view import MemoryView, MemoryViewStore
 from service.processing import closed_records, rebuilding, shown
-from service.processing.ledger import epoch_entry, packed_key
+from service.processing.ledger import base_entry, epoch_entry, packed_key, read_base
 from service.processing.ports import Behind, Unavailable, Unusable
 from service.processing.values import Commit, Epochs, Message, Resend, TopicPartition
 from service.processing.worker import Worker
@@ -341,6 +341,22 @@ def test_a_late_base_of_an_overtaken_worker_does_not_count() -> None:
     expected = of_a_week()
     expected.advance(timedelta(seconds=10))
     assert visible(driver) == visible(expected)
+
+
+def test_a_base_of_another_version_is_refused_with_its_uid() -> None:
+    """It would be written to the view as it is shown, and could not be folded on from there."""
+    driver = of_a_week()
+    places = [TopicPartition("evse.ledger", number) for number in range(2)]
+    records = [(place, each) for place in places for each in driver.broker.records(place)]
+    place, last = [(place, each) for place, each in records if each.key == b'["base","e1"]'][-1]
+    base = read_base(last.value or b"")
+    key, value = base_entry("e1", replace(base, state=b"[999," + base.state[3:]))
+    driver.broker.append(place, packed_key(key), orjson.dumps(value))
+    lose(driver)
+    driver.advance(timedelta(seconds=10))
+
+    with pytest.raises(Unusable, match=r"base of EVSE 'e1' in the ledger cannot be read: .*another version"):
+        driver.settle()
 
 
 def test_an_offset_beyond_the_end_of_the_log_stops_the_worker() -> None:
