@@ -108,6 +108,29 @@ class Base:
     shown: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class KeptBase:
+    """
+    A base as the ledger holds it, unopened: most of it is compressed, and a partition has very many.
+
+    `position` and `holds_from` are those of `Base`.
+    """
+
+    position: Position
+    holds_from: int
+    value: bytes
+
+    @classmethod
+    def of(cls, value: bytes) -> KeptBase:
+        """Read the value of a base no further than these."""
+        plain = orjson.loads(value)
+        return cls(_position_in(plain), plain.get("holds_from", 0), value)
+
+    def open(self) -> Base:
+        """Read the whole of it."""
+        return read_base(self.value)
+
+
 def base_entry(uid: str, base: Base) -> Entry:
     """Make the record of a base; the state is private, and compressed since two days of reports are large."""
     position = base.position
@@ -126,11 +149,15 @@ def base_entry(uid: str, base: Base) -> Entry:
 def read_base(value: bytes) -> Base:
     """Read the value of a base."""
     plain = orjson.loads(value)
-    at = plain["position"]
-    position = Position(at["epoch"], tuple(at["offsets"]), at["as_of_us"])
     state = zlib.decompress(base64.b64decode(plain["state"]))
     shown = base64.b64decode(plain.get("shown", ""))
-    return Base(position, state, plain.get("holds_from", 0), tuple(plain.get("topics", ())), shown)
+    holds_from, topics = plain.get("holds_from", 0), tuple(plain.get("topics", ()))
+    return Base(_position_in(plain), state, holds_from, topics, shown)
+
+
+def _position_in(plain: dict[str, Any]) -> Position:
+    at = plain["position"]
+    return Position(at["epoch"], tuple(at["offsets"]), at["as_of_us"])
 
 
 def holds_from(value: bytes) -> int:

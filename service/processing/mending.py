@@ -65,7 +65,7 @@ class Mending:
                 writes = []
                 for uid in some:
                     history = staged.get(uid)
-                    held = held_of(book.bases[uid], number, history, planning, None)
+                    held = held_of(book.base(uid), number, history, planning, None)
                     as_of = max(now, held.position.as_of_us + 1)
                     held.position = held.position._replace(as_of_us=as_of)
                     held.pending = stored[uid].pending

@@ -26,7 +26,7 @@ from service.processing.closed_records import ClosedRecords, InMemory, Staged
 from service.processing.cutting import pieces
 from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Part
-from service.processing.ledger import Base, Kind, LedgerMark
+from service.processing.ledger import Base, KeptBase, Kind, LedgerMark
 from service.processing.options import Ports
 from service.processing.planning import Planning, rewrite, with_history
 from service.processing.ports import Unusable
@@ -48,7 +48,8 @@ _OF_NO_EVSE = frozenset({Kind.MARK, Kind.EPOCH, Kind.SKIP})
 class Book:
     """What the ledger of a partition holds, and the closed history as far as it fits in memory."""
 
-    bases: dict[str, Base] = field(default_factory=dict)
+    bases: dict[str, KeptBase | Base] = field(default_factory=dict)
+    """Asked for by `base`."""
     closed: ClosedRecords = field(default_factory=ClosedRecords)
     _edges: dict[str, Edge] = field(default_factory=dict)
     marks: dict[str, LedgerMark] = field(default_factory=dict)
@@ -97,7 +98,7 @@ class Book:
         if value is None:  # it lives in another partition now
             self.bases.pop(uid, None)
             return
-        base, known = ledger.read_base(value), self.bases.get(uid)
+        base, known = KeptBase.of(value), self.bases.get(uid)
         if known is None or known.position.judge(base.position) is not SaveOutcome.STALE:
             self.bases[uid] = base
 
@@ -108,25 +109,26 @@ class Book:
             self.marks[topic] = ledger.read_mark(value)
 
     def leave_out_early(self) -> None:
-        """
-        Leave out bases that do not hold yet, once all is read.
-
-        Raises `Unusable` where another version wrote one.
-        """
+        """Leave out bases that do not hold yet, once all is read."""
         self.early = {uid for uid, base in self.bases.items() if base.holds_from > self.epochs.generation}
         for uid in self.early:
             del self.bases[uid]
-        for uid, base in self.bases.items():
-            try:
-                storing.refuse_unknown(base.state)
-            except storing.UnknownVersion as error:
-                raise Unusable(f"the base of EVSE {uid!r} in the ledger cannot be read: {error}") from error
+
+    def base(self, uid: str) -> Base:
+        """Give the base of an EVSE that has one; raise `Unusable` where another version wrote it."""
+        kept = self.bases[uid]
+        base = kept if isinstance(kept, Base) else kept.open()
+        try:
+            storing.refuse_unknown(base.state)
+        except storing.UnknownVersion as error:
+            raise Unusable(f"the base of EVSE {uid!r} in the ledger cannot be read: {error}") from error
+        return base
 
     def edge(self, uid: str) -> Edge | None:
         """Give where the history of a base ends, None where there is no base; asked once all is read."""
-        edge, base = self._edges.get(uid), self.bases.get(uid)
-        if edge is None and base is not None:
-            edge = self._edges[uid] = storing.edge_of(base.state)
+        edge = self._edges.get(uid)
+        if edge is None and uid in self.bases:
+            edge = self._edges[uid] = storing.edge_of(self.base(uid).state)
         return edge
 
     @property
@@ -246,7 +248,7 @@ class Rebuilding:
                 writes: list[ViewWrite] = []
                 for some in pieces(uids, _EVSES_A_TURN):
                     for uid in some:
-                        base, history = book.bases[uid], found.get(uid)
+                        base, history = book.base(uid), found.get(uid)
                         whole = _restored(uid, base, number, history, planning, word(uid))
                         writes.append(with_history(whole, history, histories.token))
                     await asyncio.sleep(0)  # those before are being written meanwhile
