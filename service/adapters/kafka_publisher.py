@@ -156,8 +156,8 @@ class KafkaPublisher:
             size = _append(filling[-1], message)
             if size is None:
                 filling.append(producer.create_batch())
-                size = _append(filling[-1], message) or 0  # a batch takes its first message whatever its size
-            if size > self._settings.max_request_size:
+                size = _append(filling[-1], message)
+            if size is None or size > self._settings.max_request_size:
                 raise TooLarge(
                     f"a message of {size} bytes for {message.topic}, key {message.key!r}: "
                     f"{self._settings.max_request_size} are allowed"

@@ -197,7 +197,10 @@ class Nodes:
             self._doubted = self._informant
             with suppress(Unavailable):
                 await self.learn()
-            raise failed[0]
+            try:
+                raise failed[0]
+            finally:
+                del failed, results  # an error that is held where it was raised holds all that was sent
         return [result for result in results if not isinstance(result, BaseException)]
 
     async def send(self, node: Node, calls: Sequence[Call]) -> list[Any]:

@@ -132,7 +132,7 @@ local function save(first_key)
   local outcome = judge(stored[1], position)
   local knew = previous ~= '' and previous ~= stored[1]
   if knew and (not stored[1] or judge(stored[1], previous) == SAVED) then outcome = BEHIND end
-  local prunes = kept ~= '' and kept ~= stored[3]
+  local prunes = kept ~= '' and (replace ~= '' or kept ~= stored[3])
   local changes = prunes or replace ~= '' or counts[1] + counts[2] + counts[3] + counts[4] > 0
   local declares = prunes or replace ~= '' or counts[5] + counts[6] + counts[7] + counts[8] > 0
   if outcome == SAVED and replace == '' then

@@ -130,9 +130,10 @@ class Chores:
             if not self._watching.is_counted(number) or any(one.done < one.until for one in here):
                 continue
             left = self._resending.setdefault(number, self._watching.uids_of(number))
-            some, self._resending[number] = left[: self._share], left[self._share :]
+            some = left[: self._share]
             if some:
                 await self._steps.resend(some, max(one.resend for one in here))
+                self._resending[number] = left[len(some) :]  # not before: what interrupts leaves nobody out
             else:
                 del self._resending[number]
                 await self._sent_again(number)
@@ -183,7 +184,8 @@ class Chores:
         places = [TopicPartition(topic, number) for topic in self._options.topics]
         if uids:
             marks = [progress[place].mark if place in progress else None for place in places]
-            self._closing.count(number, await self._write_bases(uids, marks))
+            bases = await self._write_bases(uids, marks)
+            self._closing.done(number, len(uids), bases)
             return
         await self._prove_the_view()
         epochs = self._steps.planning.epochs
@@ -211,6 +213,7 @@ class Chores:
     async def _write_bases(self, uids: Sequence[str], marks: Sequence[Mark | None]) -> int:
         """Write the bases of those of these EVSEs that changed since the marks; give how many have one."""
         seen = await self._retrying(Part.STORE, partial(self._ports.store.look, uids))
+        self._watching.refuse_loss(uids, seen)
         changed = [uid for uid, each in seen.items() if changed_since(each.position, marks)]
         await self._steps.load(changed, heard=False)
         saved_at = self._ports.clock.monotonic()

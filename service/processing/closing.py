@@ -69,15 +69,18 @@ class Closing:
         self._sweeps.pop(number, None)
 
     def share(self, most: int) -> tuple[int, list[str]] | None:
-        """Give the partition and the EVSEs to go on with, at most so many; none left says the mark is due."""
-        for number, sweep in self._sweeps.items():
-            taken, sweep.left = sweep.left[:most], sweep.left[most:]
-            return number, taken
-        return None
+        """
+        Give the partition and the EVSEs to go on with, at most so many; none left says the mark is due.
 
-    def count(self, number: int, bases: int) -> None:
-        """Note that so many more EVSEs of a partition have a base, written now or before."""
-        self._sweeps[number].bases += bases
+        The same again until they are `done`: what interrupts leaves nobody out.
+        """
+        return next(((number, sweep.left[:most]) for number, sweep in self._sweeps.items()), None)
+
+    def done(self, number: int, evses: int, bases: int) -> None:
+        """Note that the first so many of a share are done; so many have a base, written now or before."""
+        sweep = self._sweeps[number]
+        sweep.left = sweep.left[evses:]
+        sweep.bases += bases
 
     def finish(self, number: int, epochs: Epochs) -> dict[TopicPartition, LedgerMark]:
         """End a sweep whose bases are all acknowledged, and give its marks by partition."""

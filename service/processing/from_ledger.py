@@ -206,9 +206,11 @@ class FromLedger:
     ) -> None:
         """Restore EVSEs of which the log does not hold what their bases do not, or that have none."""
         left = await self._remnants.read(number, book)
-        outcomes = await self._rebuilding.put_back(number, book, planning, left.word)
+        done = await self._rebuilding.put_back(number, book, planning, left.word)
+        outcomes = done.outcomes
         written = [uid for uid, outcome in outcomes.items() if outcome is not SaveOutcome.STALE]
         await self._remnants.drop_stale(number, left, written)
+        await self._remnants.tell_closed(number, {uid: done.closed.get(uid, ()) for uid in written})
         view_is_lost = all(each.known is None and each.left is None for each in bearings.values())
         restored.unseen = await self._remnants.put_back(number, left, planning, view_is_lost=view_is_lost)
         restored.evses += len(restored.unseen)

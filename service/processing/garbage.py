@@ -22,13 +22,16 @@ def calm_collector() -> None:
     gc.set_threshold(_YOUNG_OBJECTS, _YOUNG_LOOKS, _MIDDLE_LOOKS)
 
 
-def settle(records: int) -> None:
+def settle(records: int, *, after_failure: bool = False) -> None:
     """
     Take what is left of a batch of so many records for permanent, if they are many.
 
     What stays is states, without cycles, some ten objects a record: a look at a million of them holds the
     loop for half a second (measured) and finds nothing. Small batches, as of a worker that keeps up, leave it
-    to the collector, which finds what cycles a failure may have left.
+    to the collector. `after_failure`: something failed since, which may have left cycles, as errors do with
+    what they hold: they are looked for first.
     """
     if records >= _MANY_RECORDS:
+        if after_failure:
+            gc.collect()
         gc.freeze()

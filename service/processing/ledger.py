@@ -39,6 +39,10 @@ class Kind(StrEnum):
     EPOCH = "epoch"
 
 
+CLOSED: Final = frozenset({Kind.DAY, Kind.OUTAGE})
+"""What of an EVSE's history is closed."""
+
+
 def day_key(uid: str, field: str) -> list[str]:
     """Name a closed day by its EVSE and its field in the view, `<connector_uid>/<date>`."""
     connector_uid, day = parse_day_field(field)
@@ -77,6 +81,12 @@ def evse_of(key: bytes | None) -> str | None:
 
 
 _OF_EVSES: Final = frozenset({Kind.DAY, Kind.OUTAGE, Kind.EXCLUSION, Kind.GAP, Kind.REMOVAL, Kind.BASE})
+
+
+def is_closed(key: bytes | None) -> bool:
+    """Tell whether a record is a closed day or span."""
+    words = parsed_key(key)
+    return bool(words) and words[0] in CLOSED
 
 
 def parsed_key(key: bytes | None) -> list[str]:

@@ -29,8 +29,6 @@ from service.processing.values import ClosedHistory, StoredEvse
 
 _log = structlog.get_logger()
 
-_CLOSED = ([Kind.DAY], [Kind.OUTAGE])
-
 
 class Mending:
     """Mends EVSEs by their uid; every call to a part outside is made again until it answers."""
@@ -97,7 +95,7 @@ class Mending:
         """Note which days and spans the ledger no longer holds."""
         async for records in self._ports.ledger.read(number):
             for record in records:
-                if ledger.parsed_key(record.key)[:1] in _CLOSED:
+                if ledger.is_closed(record.key):
                     book.take(record)
             await self._hold()
 

@@ -224,11 +224,11 @@ def tick(uid: str, held: Held, now: Micros, planning: Planning) -> Plan | None:
     """
     Plan the refresh of an EVSE's numbers as of `now`, under the same revision; None where nothing is newer.
 
-    Also None for a removed EVSE, which has no snapshot, and while outputs of its last save may be unwritten:
-    `is_unsure` tells, and `outputs_again` plans to write them.
+    Also None for one that was never saved, for a removed EVSE, which has no snapshot, and while outputs of
+    the last save may be unwritten: `is_unsure` tells, and `outputs_again` plans to write them.
     """
     as_of = max(now, held.state.as_of)
-    if held.state.removed or is_unsure(held) or as_of <= held.position.as_of_us:
+    if not held.stored or held.state.removed or is_unsure(held) or as_of <= held.position.as_of_us:
         return None
     position = Position(held.position.epoch, held.position.offsets, as_of)
     made = Plan(uid, held, ())
@@ -279,7 +279,8 @@ def rewrite(uid: str, held: Held, rules: Rules, *, replace: bool = False) -> Vie
     """
     Plan to write an EVSE as it is held, with nothing new.
 
-    `replace`: in place of all that is stored of it, with all but its closed history (`with_history`).
+    `replace`: in place of all that is stored of it, with all but the closed history that was stored before
+    (`with_history`); what the state has closed since comes with it.
     Raises `Defect` where our own code fails.
     """
     try:
@@ -298,15 +299,19 @@ def with_history(whole: ViewWrite, history: ClosedHistory | None, staged: str = 
     """
     Let a write that replaces, and that nobody has seen yet, bring closed history, and give it.
 
-    `staged`: it takes over what was staged under this token, which is that history.
+    `staged`: it takes over what was staged under this token, which is that history. What the write itself
+    closes and drops stands above it.
     """
     if history is None:
         return whole
     if staged:
         whole.staged = staged
         whole.staged_amount = (len(history.closed_days), len(history.closed_outages))
-    else:
-        whole.closed_days, whole.closed_outages = history.closed_days, history.closed_outages
+        return whole
+    dropped = set(whole.drop_outages)
+    outages = [each for each in history.closed_outages if each[1] not in dropped]
+    whole.closed_days = {**history.closed_days, **whole.closed_days}
+    whole.closed_outages = [*outages, *whole.closed_outages]
     return whole
 
 

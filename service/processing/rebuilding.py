@@ -21,12 +21,12 @@ from service.domain.packing import Edge
 from service.domain.remains import LastWord, catch_up
 from service.domain.state import Former
 from service.domain.time import DAY, micros_of_text
-from service.processing import ledger, shown, storing
+from service.processing import ledger, rendering, shown, storing
 from service.processing.closed_records import ClosedRecords, InMemory, Staged
 from service.processing.cutting import pieces
 from service.processing.dead_letters import OffsetRange
 from service.processing.instruments import Part
-from service.processing.ledger import Base, KeptBase, Kind, LedgerMark
+from service.processing.ledger import Base, Entry, KeptBase, Kind, LedgerMark
 from service.processing.options import Ports
 from service.processing.planning import Planning, rewrite, with_history
 from service.processing.ports import Unusable
@@ -40,7 +40,6 @@ EVSES_AT_ONCE = 400
 _EVSES_A_TURN = 20
 """So many are made ready, before what is sent to the view gets its turn: some two milliseconds."""
 
-CLOSED = frozenset({Kind.DAY, Kind.OUTAGE})
 _OF_NO_EVSE = frozenset({Kind.MARK, Kind.EPOCH, Kind.SKIP})
 
 
@@ -71,7 +70,7 @@ class Book:
         kind, value = words[0], record.value
         if value is not None and kind not in _OF_NO_EVSE:
             self.has_history = True
-        if kind in CLOSED:
+        if kind in ledger.CLOSED:
             self._take_closed(words, record)
         elif kind == Kind.BASE:
             self._take_base(words[1], value)
@@ -168,7 +167,7 @@ class Book:
     def history_of(self, record: Record) -> ClosedHistory | None:
         """Give the closed day or span that a record holds, if a base has it."""
         words = ledger.parsed_key(record.key)
-        if not words or words[0] not in CLOSED or record.value is None or record.key in self.dead:
+        if not words or words[0] not in ledger.CLOSED or record.value is None or record.key in self.dead:
             return None
         if words[1] not in self.bases or self.is_beyond_base(words):
             return None
@@ -178,6 +177,18 @@ class Book:
         return ClosedHistory(words[1], {}, ((micros_of_text(words[4]), record.value),))
 
 
+@dataclass(slots=True)
+class PutBack:
+    """
+    What became of bases: of each the outcome of its write.
+
+    `closed` are the records of the ledger for what some states have closed beyond what it says.
+    """
+
+    outcomes: dict[str, SaveOutcome] = field(default_factory=dict)
+    closed: dict[str, Sequence[Entry]] = field(default_factory=dict)
+
+
 class _OneAtATime:
     """What is under way while the next is made ready; its error comes to whoever waits for its end."""
 
@@ -185,7 +196,9 @@ class _OneAtATime:
         self._under_way: asyncio.Task[None] | None = None
 
     def begin(self, what: Coroutine[Any, Any, None]) -> None:
-        """Begin; what was begun before has ended."""
+        """Begin; what was begun before must have ended."""
+        if self._under_way is not None:
+            raise RuntimeError("something is under way")
         self._under_way = asyncio.get_running_loop().create_task(what)
 
     async def ended(self) -> None:
@@ -195,10 +208,9 @@ class _OneAtATime:
             await under_way
 
     async def given_up(self) -> None:
-        """Let it go, whatever has become of it."""
+        """Wait until it has ended, whatever has become of it; no call to a part outside is cancelled."""
         under_way, self._under_way = self._under_way, None
         if under_way is not None:
-            under_way.cancel()
             await asyncio.gather(under_way, return_exceptions=True)
 
 
@@ -229,15 +241,15 @@ class Rebuilding:
         book: Book,
         planning: Planning,
         word: Callable[[str], LastWord | None] = lambda _: None,
-    ) -> dict[str, SaveOutcome]:
+    ) -> PutBack:
         """
         Write the bases with their history into the view, where that is not further; say what became of each.
 
         `word` gives what an EVSE was last published as, where its base does not say that and the log cannot.
         """
-        written: dict[str, SaveOutcome] = {}
+        done = PutBack()
         if not book.bases:
-            return written
+            return done
         histories = await self._histories(number, book)
         saving = _OneAtATime()
         try:
@@ -249,17 +261,19 @@ class Rebuilding:
                 for some in pieces(uids, _EVSES_A_TURN):
                     for uid in some:
                         base, history = book.base(uid), found.get(uid)
-                        whole = _restored(uid, base, number, history, planning, word(uid))
+                        whole, closed = _restored(uid, base, number, history, planning, word(uid))
+                        if closed:
+                            done.closed[uid] = closed
                         writes.append(with_history(whole, history, histories.token))
                     await asyncio.sleep(0)  # those before are being written meanwhile
                 await saving.ended()
                 await self._hold()
-                saving.begin(self._save(writes, written))
+                saving.begin(self._save(writes, done.outcomes))
             await saving.ended()
         finally:
             await saving.given_up()
         await self._hold()
-        return written
+        return done
 
     async def _save(self, writes: Sequence[ViewWrite], written: dict[str, SaveOutcome]) -> None:
         outcomes = await self._retrying(Part.STORE, partial(self._ports.store.save, writes))
@@ -326,15 +340,22 @@ def _restored(
     history: ClosedHistory | None,
     planning: Planning,
     word: LastWord | None,
-) -> ViewWrite:
-    """Give the write of a base, less its closed history: as it was shown, or rendered anew."""
+) -> tuple[ViewWrite, Sequence[Entry]]:
+    """
+    Give the write of a base, less its closed history: as it was shown, or rendered anew.
+
+    And the records of the ledger for what its state has closed since the base, as it was caught up.
+    """
     if word is None:
         position = rebased(base.position, planning.epochs, planning.inputs)
         as_shown = shown.unpack(uid, number, base, position, planning.rules)
         if as_shown is not None:
-            return as_shown
+            return as_shown, ()
     held = held_of(base, number, history, planning, word)
-    return rewrite(uid, held, planning.rules, replace=True)
+    whole = rewrite(uid, held, planning.rules, replace=True)
+    if not held.state.unsaved:
+        return whole, ()
+    return whole, rendering.document(held.state, held.position.as_of_us, planning.rules).ledger
 
 
 def held_of(

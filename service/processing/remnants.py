@@ -26,7 +26,7 @@ from service.domain.track import NEVER, Report
 from service.processing import ledger, rendering, storing
 from service.processing.cutting import pieces
 from service.processing.instruments import Part
-from service.processing.ledger import Kind
+from service.processing.ledger import Entry, Kind
 from service.processing.options import Ports
 from service.processing.planning import Defect, Planning, write
 from service.processing.rebuilding import Book
@@ -39,7 +39,6 @@ _log = structlog.get_logger()
 _EVSES_AT_ONCE = 100
 
 _KEPT = frozenset({Kind.DAY, Kind.OUTAGE, Kind.EXCLUSION, Kind.GAP, Kind.REMOVAL})
-_CLOSED = frozenset({Kind.DAY, Kind.OUTAGE})
 
 _DERIVED = frozenset({"uid", "status", "online", "uptime", "reliability", "last_updated", "connectors"})
 """Fields of a published EVSE and its connectors that come of no inventory."""
@@ -96,7 +95,7 @@ class Leftovers:
         if uid in self.book.early:
             return
         if uid in self.book.bases:
-            if kind in _CLOSED and self.book.is_beyond_base(words):
+            if kind in ledger.CLOSED and self.book.is_beyond_base(words):
                 keys = self.stale.setdefault(uid, set())
                 keys.discard(record.key) if record.value is None else keys.add(record.key)
         elif record.value is None:
@@ -188,6 +187,21 @@ class Remnants:
         keys = [key for uid in uids for key in sorted(left.stale.get(uid, ()))]
         await self._publish([Message(self._ledger, number, key, None) for key in keys])
 
+    async def tell_closed(self, number: int, entries: Mapping[str, Sequence[Entry]]) -> None:
+        """
+        Tell the ledger what states have closed as they were caught up, and their bases do not have.
+
+        A connector that was first named after the base starts with what held for all before.
+        """
+        told = [
+            Message(
+                self._ledger, number, ledger.packed_key(key), None if value is None else orjson.dumps(value)
+            )
+            for some in entries.values()
+            for key, value in some
+        ]
+        await self._publish(told)
+
     async def put_back(
         self, number: int, left: Leftovers, planning: Planning, *, view_is_lost: bool
     ) -> dict[str, Micros]:
@@ -251,7 +265,7 @@ class Remnants:
         messages = [
             Message(self._ledger, number, key, None)
             for key in was
-            if ledger.parsed_key(key)[0] in _CLOSED and key not in said
+            if ledger.parsed_key(key)[0] in ledger.CLOSED and key not in said
         ]
         messages += [
             Message(self._ledger, number, key, value) for key, value in said.items() if was.get(key) != value

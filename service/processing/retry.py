@@ -103,6 +103,7 @@ class Retrying:
         self._hold = hold
         self._tracing = tracing
         self._random = Random()  # noqa: S311 - jitter, no secret
+        self._failed = False
 
     async def __call__(self, part: Part, call: Callable[[], Awaitable[Result]]) -> Result:
         """Give what `call` gives, as soon as the part answers."""
@@ -125,8 +126,14 @@ class Retrying:
                 self.answered(part)
                 return result
 
+    def has_failed(self) -> bool:
+        """Tell whether a part did not answer since this was asked last."""
+        failed, self._failed = self._failed, False
+        return failed
+
     def unanswered(self, part: Part, error: Unavailable) -> None:
         """Show that a part did not answer a question that is asked again later."""
+        self._failed = True
         self._outages.unanswered(part, error)
 
     def answered(self, part: Part) -> None:

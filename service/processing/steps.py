@@ -226,14 +226,15 @@ class Steps:
         """
         Bring the states into memory that are not there; `heard`: because there is something of the EVSEs.
 
-        Raises `Renewed` where the view is of a newer generation than this worker knows, and `Torn` where
-        some history is gone from it.
+        Raises `Renewed` where the view is of a newer generation than this worker knows, `Torn` where some
+        history is gone from it, and `Hole` where a whole EVSE is.
         """
         missing = self._states.missing(uids)
         if not missing:
             return
         with self._timed(Step.LOAD):
             found = await self._retrying(Part.STORE, lambda: self._ports.store.load(missing))
+        self._watching.refuse_loss(missing, found)
         generation = self.planning.epochs.generation
         torn = [uid for uid, each in found.items() if each.is_torn and each.position.epoch >= generation]
         if torn:

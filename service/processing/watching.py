@@ -8,7 +8,7 @@ This module waits for nobody: it is told what was read, looked up and when.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import gcd
 from typing import Any
@@ -20,6 +20,7 @@ from service.domain.time import CLOCK_TOLERANCE, EARLIEST, Micros
 from service.domain.vitals import unpack_vitals, vitals
 from service.processing.ingest import Gap, Ingest, is_from_charger
 from service.processing.planning import EPOCH_SHIFT, TOPIC_SHIFT, Plan
+from service.processing.ports import Hole
 from service.processing.sifting import Item
 from service.processing.silence import Knowledge, Overdue, SilenceRules, Watchdog, Withheld
 from service.processing.values import Seen, TopicPartition
@@ -256,6 +257,19 @@ class Watching:
         for uid, seen in found.items():
             if not watch.members.setdefault(uid, False) and seen.vitals:
                 watch.watchdog.heard(uid, unpack_vitals(seen.vitals))
+
+    def refuse_loss(self, asked: Iterable[str], found: Container[str]) -> None:
+        """
+        Raise `Hole` where an EVSE has no state that was found before, or saved.
+
+        Somebody deleted it while no worker held it, or the server evicted it: begun anew it would be another.
+        """
+        gone = [uid for uid in asked if uid not in found and self._knows(uid)]
+        if gone:
+            raise Hole(f"the view has lost {len(gone)} EVSEs, {gone[0]} among them")
+
+    def _knows(self, uid: str) -> bool:
+        return any(uid in watch.members for watch in self._watches.values())
 
     def unlocated(self, number: int) -> list[str]:
         """Give those who should live in a partition and had no state there, once all it held is read."""

@@ -194,7 +194,7 @@ class Worker:
                     taken_at = self._clock.monotonic()
                     await self._steps.process(records)
                     self._size.took(len(records), self._clock.monotonic() - taken_at)
-                    settle(len(records))
+                    settle(len(records), after_failure=self._retrying.has_failed())
                 else:
                     await self._steps.committing.commit()
                 epochs = self._steps.planning.epochs
@@ -415,11 +415,15 @@ class Worker:
         """Wait until no batch is in hand and all is committed; tell whether that came within the budget."""
         try:
             async with asyncio.timeout(self._options.drain_budget_s):
-                async with self._turn_in_hand:
-                    await self._commit_before_leaving(partitions)
-                    return True
+                await self._turn_in_hand.acquire()
         except TimeoutError:
             return False
+        try:
+            # Outside the timeout: no call is cancelled, and what does not answer at once is not asked again.
+            await self._commit_before_leaving(partitions)
+        finally:
+            self._turn_in_hand.release()
+        return True
 
     async def _commit_before_leaving(self, partitions: frozenset[TopicPartition]) -> None:
         """Commit what is done; where a part does not answer at once, the next owner reads it again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from weakref import ref
 
 import pytest
 
@@ -25,6 +26,22 @@ def test_what_a_large_batch_leaves_is_looked_at_no_more() -> None:
     settle(1_000)
 
     assert gc.get_freeze_count() >= len(states)
+
+
+def test_what_a_failure_left_in_cycles_is_not_kept_for_ever() -> None:
+    """An error that is held where it was raised holds all that a call was to send."""
+
+    class Held:
+        """Something that a failed call holds."""
+
+    held = Held()
+    held.__dict__["itself"] = held
+    seen = ref(held)
+    del held
+
+    settle(1_000, after_failure=True)
+
+    assert seen() is None
 
 
 def test_what_a_small_batch_leaves_is_left_to_the_collector() -> None:

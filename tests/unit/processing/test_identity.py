@@ -14,8 +14,15 @@ from service.processing.values import Commit, Message, Record, Resend, TopicPart
 from tests.builders import event, removed, status_reported
 from tests.driver import Driver, with_options
 from tests.faults import Crash, When
-from tests.unit.processing.test_remnants import PAST, come_back, gaps_of, lose_the_topic
-from tests.unit.processing.test_restoring import lose, of_a_week, one_day, rebuild, settle_and_survey
+from tests.unit.processing.test_remnants import PAST, gaps_of, lose_the_topic
+from tests.unit.processing.test_restoring import (
+    come_back,
+    lose,
+    of_a_week,
+    one_day,
+    rebuild,
+    settle_and_survey,
+)
 
 P0 = TopicPartition("evse.events", 0)
 

@@ -16,12 +16,20 @@ from service.domain.definitions import OBSERVED
 from service.domain.rules import published_from
 from service.explanation.account import Question, explained
 from service.explanation.evidence import Evidence
+from service.processing import closed_records
 from service.processing.ports import Unusable
 from service.processing.values import TopicPartition
 from tests.builders import Json, event, online_reported, removed, status_reported
 from tests.driver import Driver, with_options
 from tests.faults import Crash, When
-from tests.unit.processing.test_restoring import lose, one_day, rebuild, settle_and_survey
+from tests.unit.processing.test_restoring import (
+    DAYS,
+    come_back,
+    lose,
+    of_a_week,
+    one_day,
+    rebuild,
+)
 
 P0 = TopicPartition("evse.events", 0)
 
@@ -54,12 +62,6 @@ def before_the_first_base() -> Driver:
     driver.broker.cut(P0, driver.broker.end(P0))
     lose(driver)
     return driver
-
-
-def come_back(driver: Driver) -> None:
-    """Let the loss be noticed, the partition be restored, and the worker look around: half a minute."""
-    for _ in range(3):
-        settle_and_survey(driver)
 
 
 def explains(driver: Driver, uid: str) -> bool | None:
@@ -154,6 +156,46 @@ def test_ledger_and_view_say_the_same_afterwards() -> None:
     assert {uid: driver.view(uid) for uid in ("e1", "e2")} == before
     for uid in before:
         assert explains(driver, uid)
+
+
+def of_connector(driver: Driver, uid: str, connector: str) -> tuple[dict[str, Json], list[Json]]:
+    """Give the closed days and outages of a connector that the view has."""
+    kept = driver.store.evses[uid]
+    days = {name: orjson.loads(day) for name, day in kept.days.items() if name.startswith(f"{connector}/")}
+    outages = [orjson.loads(outage) for _, outage in sorted(kept.outages)]
+    return days, [each for each in outages if each["connector_uid"] == connector]
+
+
+@pytest.mark.parametrize("most_bytes", [closed_records.MOST_BYTES, 0], ids=["in memory", "staged"])
+def test_a_connector_first_named_after_the_base_keeps_what_held_for_all_before(
+    monkeypatch: pytest.MonkeyPatch, most_bytes: int
+) -> None:
+    """Its last snapshot alone names it: its history is put into view and ledger, and stays there."""
+    monkeypatch.setattr(closed_records, "MOST_BYTES", most_bytes)
+    driver, whole = of_a_week(), of_a_week()
+    for each in (driver, whole):
+        each.pipe(status_reported("AVAILABLE", "04:00", uid="e2", connector="new", day=DAYS))
+    wanted = of_connector(whole, "e2", "new")
+    for number in range(2):
+        place = TopicPartition("evse.events", number)
+        driver.broker.cut(place, driver.broker.end(place))
+    lose(driver)
+    come_back(driver)
+
+    days, outages = of_connector(driver, "e2", "new")
+    assert list(days) == ["new/2026-01-05", "new/2026-01-06"], "closed when the base was written"
+    assert days.items() <= wanted[0].items()
+    assert outages
+    assert outages == wanted[1][: len(outages)]
+    port = {name: day for name, day in driver.store.evses["e2"].days.items() if name.startswith("/")}
+    assert port.items() <= whole.store.evses["e2"].days.items()
+
+    one_day(driver, DAYS)
+    closed = of_connector(driver, "e2", "new")
+    assert days.items() <= closed[0].items()
+    lose(driver)
+    come_back(driver)
+    assert of_connector(driver, "e2", "new") == closed
 
 
 def test_revisions_and_content_go_on_from_what_was_published() -> None:

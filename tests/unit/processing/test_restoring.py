@@ -38,6 +38,12 @@ def settle_and_survey(driver: Driver) -> None:
     driver.advance(timedelta(seconds=10))
 
 
+def come_back(driver: Driver) -> None:
+    """Let a loss be noticed, the partitions be restored, and the worker look around: half a minute."""
+    for _ in range(3):
+        settle_and_survey(driver)
+
+
 def lose(driver: Driver, to: MemoryView | None = None) -> None:
     """Let the server forget."""
     driver.server.go_back(to)
@@ -623,6 +629,87 @@ def test_an_evse_deleted_while_no_worker_held_it_is_noticed_by_the_next_one() ->
 
     assert driver.store.evses["e1"].days == expected.store.evses["e1"].days
     assert driver.view() == expected.view()
+
+
+def idle(*, ticking: bool = False) -> Driver:
+    """Give a driver in which a week went by and no state is held any more: nothing was heard for long."""
+    tick = 900.0 if ticking else 0.0
+    driver = Driver(partitions=2, options=with_options(tick_interval_s=tick, states_idle_after_s=600.0))
+    a_week(driver)
+    driver.advance(timedelta(seconds=601))
+    return driver
+
+
+def test_an_idle_evse_that_somebody_deleted_is_whole_again_with_its_next_event() -> None:
+    """Nobody holds its state, and there is none: it is not begun anew."""
+    driver, expected = idle(), idle()
+    cut_before_the_mark(driver)
+    del driver.store.evses["e1"]
+    for each in (driver, expected):
+        each.pipe(status_reported("FINISHING", "05:30", day=DAYS))
+        come_back(each)
+
+    assert visible(driver) == visible(expected)
+
+
+def test_an_idle_evse_that_somebody_deleted_is_put_back_by_the_slow_tick() -> None:
+    """Nothing arrives for it: an empty one in its place would look like one that was never heard."""
+    driver = idle(ticking=True)
+    before = driver.view()
+    cut_before_the_mark(driver)
+    del driver.store.evses["e1"]
+    for _ in range(4):
+        driver.advance(timedelta(seconds=901))
+        come_back(driver)
+
+    after = driver.view()
+    assert (after["revision"], after["evse"]["last_updated"]) == (
+        before["revision"],
+        before["evse"]["last_updated"],
+    )
+    assert len({each.partition for each in driver.written("evse.snapshots") if each.key == b"e1"}) == 1
+
+
+def test_an_idle_evse_that_somebody_deleted_is_missed_when_a_day_closes() -> None:
+    """The mark would else pass what the log says of it, and no base would hold it."""
+    driver, expected = idle(), idle()
+    for each in (driver, expected):
+        each.pipe(status_reported("CHARGING", "04:00", day=DAYS))
+        each.advance(timedelta(seconds=601))
+    del driver.store.evses["e1"]
+    for each in (driver, expected):
+        each.advance(timedelta(days=1))
+        come_back(each)
+    cut_before_the_mark(driver)
+    lose(driver)
+    come_back(driver)
+
+    assert driver.view() == expected.view()
+
+
+def test_history_deleted_while_bases_are_written_leaves_no_base_out() -> None:
+    """The share that it interrupts is written once it is mended, and the mark comes after."""
+    options = with_options(tick_interval_s=0.0, standings_interval_s=0.0)
+    driver, expected = Driver(partitions=2, options=options), Driver(partitions=2, options=options)
+    for each in (driver, expected):
+        a_week(each)
+        each.pipe(
+            status_reported("CHARGING", "05:00", day=DAYS),
+            status_reported("CHARGING", "05:00", uid="e2", day=DAYS),
+        )
+        each.restart(options)
+    driver.store.evses["e1"].days.clear()
+    for each in (driver, expected):
+        each.advance(timedelta(days=1))
+        come_back(each)
+    cut_before_the_mark(driver)
+    lose(driver)
+    come_back(driver)
+
+    assert driver.instruments.bases == expected.instruments.bases
+    for uid in ("e1", "e2"):
+        assert driver.view(uid)["revision"] == expected.view(uid)["revision"]
+        assert driver.store.evses[uid].days == expected.store.evses[uid].days
 
 
 def test_history_that_was_deleted_under_a_loaded_state_is_put_back_when_more_closes() -> None:
