@@ -1,5 +1,5 @@
 """
-Reads topics from the outside, for commands: without a group, from a place to where the topic ended.
+Reads topics from the outside, for commands and to restore: without a group, from a place to where it ended.
 
 Knows nothing of what a record means, and commits nothing.
 """
