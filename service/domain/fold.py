@@ -196,6 +196,11 @@ def _items(event: events.Event, sign: Micros | None, effect: Item | None) -> lis
     return items
 
 
+def _is_gone(state: EvseState, key: Key) -> bool:
+    """Tell whether the connectors are out of service for good when something applies."""
+    return state.removed_from is not None and key > state.removed_from
+
+
 def _applies_after_removal(state: EvseState, key: Key) -> bool:
     return state.removal_key is not None and key > state.removal_key
 
@@ -214,7 +219,7 @@ def _report(
 ) -> _Change:
     """Place what a report about one connector or all comes down to, and judge what that did."""
     key, connector_uid, items = effect.key, effect.connector_uid, _items(event, sign, effect)
-    is_gone = state.removed_from is not None and key > state.removed_from
+    is_gone = _is_gone(state, key)
     if connector_uid is not None and is_gone and connector_uid not in state.base.tracks:
         return _Change(Verdict.REFRESHED, corrected=recent.place(state, items).changed)
     if connector_uid is not None and _is_one_too_many(state, connector_uid):
@@ -268,6 +273,8 @@ def _take_note(
     effect = Item(event.at, event.position, ItemKind.NOTE, event.event_id, None, report)
     note = state.tip.note
     placed = recent.place(state, _items(event, sign, effect))
+    if _is_gone(state, effect.key):
+        return _Change(Verdict.REFRESHED, corrected=placed.changed)
     if state.tip.note != note or _tracks(state) != before:
         return _Change(Verdict.APPLIED, publish=True, corrected=placed.changed)
     if placed.changed:
@@ -276,11 +283,13 @@ def _take_note(
 
 
 def _take_heartbeat(
-    state: EvseState, _event: events.HeartbeatReceived, sign: Micros | None, before: _Contents
+    state: EvseState, event: events.HeartbeatReceived, sign: Micros | None, before: _Contents
 ) -> _Change:
     if sign is None:
         return _REFRESHED
     placed = _heartbeat(state, sign)
+    if _is_gone(state, (event.at, event.position)):
+        return _Change(Verdict.REFRESHED, corrected=placed.changed)
     verdict = _judge(placed, newest=True, moved=_tracks(state) != before)
     return _Change(verdict, corrected=placed.changed)
 
@@ -306,7 +315,7 @@ def _take_inventory(
     }
     return _Change(
         Verdict.APPLIED if moved else Verdict.REFRESHED,
-        corrected=frozenset(described),
+        corrected=placed.changed.union(described),
         evse_moved=moved,
         steps=placed.steps,
     )

@@ -37,7 +37,9 @@ def advance(state: EvseState, rules: Rules) -> None:
         # By the log's time and not by the clock or the batch, so that the state is a fold of the log.
         _forget_ids(state)
         gaps, exclusions = state.declarations.settle(boundary, keep_from(state))
-        state.unsaved.dropped_gaps += gaps
+        if gaps:
+            state.unsaved.gaps = [gap for gap in state.unsaved.gaps if gap not in gaps]
+            state.unsaved.dropped_gaps += gaps
         state.unsaved.exclusions |= exclusions
 
 

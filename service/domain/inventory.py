@@ -193,7 +193,8 @@ class Declarations:
             self.named_before.update(replaced.connectors or ())
             successor = self.inventories[0]
             if successor.connectors is None:
-                self.inventories[0] = successor._replace(connectors=replaced.connectors)
+                # As of when they were said: what applies between the two speaks of connectors later.
+                self.inventories[0] = Inventory(replaced.key, successor.evse, replaced.connectors)
         too_old: set[str] = set()
         for exclusion_id, versions in list(self.exclusions.items()):
             while _are_too_many(versions, closed):

@@ -17,7 +17,7 @@ from service.domain.closed import Days, PortDays, Spans
 from service.domain.definitions import Weighting
 from service.domain.inventory import Declarations, Gap
 from service.domain.reliability import LeftOut
-from service.domain.time import Micros
+from service.domain.time import LATEST, Micros
 from service.domain.timeline import NAMELESS, Item, Minutes, Timeline
 from service.domain.track import NEVER, Key, Span, Told
 
@@ -224,7 +224,8 @@ class EvseState:
 
     def step_revision(self, connectors: Iterable[str]) -> None:
         """Note that content moved by an event, of these connectors and so of the EVSE (promise P10)."""
-        self.last_updated = max(self.as_of, self.revision and self.last_updated + LAST_UPDATED_STEP)
+        stepped = self.revision and min(self.last_updated + LAST_UPDATED_STEP, LATEST)
+        self.last_updated = max(self.as_of, stepped)
         self.revision += 1
         for uid in connectors:
             self.connectors_updated[uid] = self.last_updated

@@ -24,6 +24,9 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 EARLIEST: Final[Micros] = 1_262_304_000 * SECOND
 """2010-01-01: a clock that shows less was never set (promise P3)."""
 
+LATEST: Final[Micros] = 253_402_300_799_999_999
+"""The last moment of the year 9999, and of what can be written."""
+
 CLOCK_TOLERANCE: Final[Micros] = 5 * MINUTE
 """How far a charger's clock may be ahead of receipt before it is not believed (promise P3)."""
 

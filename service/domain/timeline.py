@@ -238,8 +238,10 @@ class Timeline:
     def settle(self, before: Key, minutes: Minutes) -> None:
         """Let the heartbeats before `before` end the offline spans they end."""
         while self.is_offline:
-            starts = [track.online_since for track in self.every() if track.online is False]
-            minute = minutes.first_after(min(start for start in starts if start is not None))
+            # Of a span it is the newest word of it that a sign must follow: of those before, items in between
+            # were asked, or what the limit on recent reports has closed.
+            newest = min([track.online_key[0] for track in self.every() if track.online is False])
+            minute = minutes.first_after(newest)
             if minute is None or (minute, HEARTBEAT_POSITION) >= before:
                 return
             self.heartbeat(minute)

@@ -22,7 +22,7 @@ class Vitals(NamedTuple):
     `source`: who told its newest sign of life, where that was said. `watched`: it can fall silent, since it
     has sent heartbeats or spoken of its link, and there is something of it that is not offline yet.
     `horizon`: before this nothing can be said of it any more, 0 where that is before it was last heard: what
-    is not from the charger moved it on.
+    is not from the charger moved it on. A word about its link applies so late, too, where its clock is fast.
     """
 
     last_seen_at: Micros | None
@@ -36,7 +36,10 @@ def vitals(state: EvseState) -> Vitals:
     """Give the vitals of an EVSE as it is now."""
     can_be_heard = state.has_sent_heartbeat or state.has_reported_online
     watched = can_be_heard and state.removal_key is None and _is_reachable(state.tip)
-    horizon = state.horizon if state.horizon > (state.last_seen_at or 0) else 0
+    seen, horizon = state.last_seen_at or 0, state.horizon
+    for track in state.tip.every():
+        horizon = max(horizon, track.online_key[0])
+    horizon = horizon if horizon > seen else 0
     return Vitals(state.last_seen_at, state.heartbeat_interval_s, state.source, watched, horizon)
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
+from schemas.fields import MAX_UID_LENGTH
 from service.domain.events import (
     SILENCE,
     ChargerNoted,
@@ -48,11 +50,24 @@ def is_from_charger(event: Event) -> bool:
     return isinstance(event, (StatusReported, HeartbeatReceived, ChargerNoted))
 
 
+def own_id(kind: str, uid: str, *times: Micros) -> str:
+    """
+    Name an event of the worker's own: `gap:<uid>:<time>`.
+
+    Where that is longer than an id may be, a digest stands for the uid.
+    """
+    said = [rfc3339(each) for each in times]
+    event_id = ":".join((kind, uid, *said))
+    if len(event_id) <= MAX_UID_LENGTH:
+        return event_id
+    return ":".join((kind, blake2b(uid.encode(), digest_size=16).hexdigest(), *said))
+
+
 def gap_event(uid: str, gap: Gap, event_id: str | None = None) -> dict[str, Any]:
     """Write the event that tells an EVSE of a gap; whoever writes it, it is the same."""
     return {
         "type": "observation.gap",
-        "event_id": event_id or f"gap:{uid}:{rfc3339(gap.from_)}",
+        "event_id": event_id or own_id("gap", uid, gap.from_),
         "evse_uid": uid,
         "occurred_at": rfc3339(gap.until),
         "from": rfc3339(gap.from_),
@@ -67,7 +82,7 @@ def loss_event(uid: str, gap: Gap) -> dict[str, Any]:
 
     Told again after a crash it may end later: both hold, and so the id names both ends.
     """
-    return gap_event(uid, gap, f"lost:{uid}:{rfc3339(gap.from_)}:{rfc3339(gap.until)}")
+    return gap_event(uid, gap, own_id("lost", uid, gap.from_, gap.until))
 
 
 @dataclass(slots=True)

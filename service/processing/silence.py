@@ -17,7 +17,7 @@ from typing import Any
 from service.domain.events import SILENCE
 from service.domain.time import DAY, MINUTE, SECOND, Micros, rfc3339
 from service.domain.vitals import Vitals
-from service.processing.ingest import SOURCE
+from service.processing.ingest import SOURCE, own_id
 
 _INTERVALS = 3
 """So many heartbeats must be missing."""
@@ -100,7 +100,7 @@ def silence_event(overdue: Overdue) -> dict[str, Any]:
     last_seen_at = rfc3339(overdue.last_seen_at)
     return {
         "type": "connector.online",
-        "event_id": f"silence:{overdue.uid}:{last_seen_at}",
+        "event_id": own_id("silence", overdue.uid, overdue.last_seen_at),
         "evse_uid": overdue.uid,
         "occurred_at": rfc3339(overdue.applies_at),
         "online": False,

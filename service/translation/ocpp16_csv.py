@@ -1,9 +1,10 @@
 """
 The log of an OCPP 1.6 charge point, as its back end writes it to CSV, to events of the input log.
 
-Columns: seq (order of arrival), cp (charge point), received_at, kind (one of KINDS), and of a status also
-connector_id, status, error_code, vendor_error_code and device_ts (the charger's own time). Statuses apply at
-the charger's time, connects and disconnects at their receipt. This module opens no files and reads no clock.
+Columns: seq (order of arrival; it names the events, so it goes on from file to file), cp (charge point),
+received_at, kind (one of KINDS), and of a status also connector_id, status, error_code, vendor_error_code and
+device_ts (the charger's own time). Statuses apply at the charger's time, connects and disconnects at their
+receipt. This module opens no files and reads no clock.
 """
 
 from __future__ import annotations
@@ -12,10 +13,10 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+from schemas.fields import parse_time
 from schemas.vocabulary import EventType
 from service.translation.ocpp16 import STATUS_OF_WORD, WHOLE_CHARGE_POINT, error_code_of, status_of
 
@@ -41,10 +42,6 @@ _LINK_OF_KIND: Mapping[str, tuple[bool, str | None]] = MappingProxyType(
 
 # At most 18 digits, so that a position fits the 64 bits of a log offset.
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
-_TIME = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})?",
-    re.ASCII,
-)
 
 
 class HeaderError(ValueError):
@@ -166,11 +163,7 @@ def _time(row: Mapping[str, str], field: str) -> str | None:
     if not word:
         return None
     try:
-        # fromisoformat alone also takes dates and week dates; an empty text is refused like any other.
-        moment = datetime.fromisoformat(word.upper() if _TIME.fullmatch(word) else "")
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except OverflowError:
-        return word  # at an end of the calendar: a clock that was never set, for the clock rules to judge
+        moment = parse_time(word)
     except ValueError:
         reason = (
             f"{word[:40]!r} is no time like 2026-01-02T01:52:58Z (RFC 3339); correct it or leave it empty"

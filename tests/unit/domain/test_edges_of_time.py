@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 
 from schemas.vocabulary import Status, Verdict
 from service.domain.events import Event
@@ -12,10 +13,11 @@ from service.domain.fold import fold
 from service.domain.rules import Rules
 from service.domain.state import EvseState
 from service.domain.summary import Summary, summarize
-from service.domain.time import DAY, HOUR, micros_from
+from service.domain.time import DAY, HOUR, micros_from, rfc3339
 from service.domain.time import datetime_from as moment
 from service.processing.rendering import snapshot
 from tests.property.folding import decoded
+from tests.unit.domain.told import Evse, when
 
 RULES = Rules()
 
@@ -220,3 +222,74 @@ def test_what_an_inventory_said_before_the_horizon_outlives_a_removal_dated_befo
 
     window = orjson.loads(snapshot(state, state.as_of, RULES))["connectors"][0]["windows"][0]
     assert window["up_seconds"] == 30  # from the inventory on, and not from the report
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("late", ["heartbeat", "receipt"])
+def test_a_sign_of_life_in_the_minute_up_to_which_the_limit_closed_ends_nothing(late: str) -> None:
+    """What closed with the repeat of that minute cannot be taken back, and nobody waits for it to be."""
+    evse = Evse(recent_limit=2)
+    evse.status("AVAILABLE", "9:59")
+    for minute in (0, 5, 6, 7):
+        evse.online(False, f"10:0{minute}")
+    assert rfc3339(evse.state.closed)[11:16] == "10:05"
+
+    if late == "heartbeat":
+        evse.heartbeat("10:05:30")
+    else:
+        evse.status("AVAILABLE", "9:00", received="10:05:30")
+    evse.online(False, "10:08")
+
+    assert evse.now() == ("AVAILABLE", False)
+    assert evse.since()[1] == "10:00:00Z"
+
+
+def test_at_the_end_of_the_calendar_last_updated_stands_still() -> None:
+    """A year 9999 is what some write for never: a millisecond after it there is none."""
+    log = [status(word, "9999-12-31T23:59:59.999999Z") for word in ("AVAILABLE", "CHARGING", "AVAILABLE")]
+    log = [{**each, "event_id": str(number)} for number, each in enumerate(log)]
+
+    state = folded(*log)
+
+    assert state.revision == 3
+    assert b"9999-12-31T23:59:59.999999Z" in snapshot(state, state.as_of, RULES)
+
+
+@pytest.mark.parametrize("kind", ["status", "note", "heartbeat"])
+def test_a_word_after_a_removal_is_refreshed(kind: str) -> None:
+    """Whatever it is, though its sign of life still ends being offline."""
+    evse = Evse()
+    evse.status("AVAILABLE", "10:00")
+    evse.online(False, "10:10")
+    evse.remove("10:20")
+
+    if kind == "status":
+        told = evse.status("AVAILABLE", "10:30")
+    else:
+        told = evse.note("AVAILABLE", "10:30") if kind == "note" else evse.heartbeat("10:30")
+
+    assert told.verdict is Verdict.REFRESHED
+    assert evse.track().online is True
+
+
+def test_a_gap_that_is_too_old_when_it_is_told_leaves_nothing_to_write() -> None:
+    """Its tombstone is the last that the ledger says of it."""
+    evse = Evse()
+    evse.status("AVAILABLE", "10:00")
+    evse.gap("-500 10:00", "-499 10:00", at="12:00")
+
+    assert evse.state.unsaved.gaps == []
+    assert [gap.from_ for gap in evse.state.unsaved.dropped_gaps] == [when("-500 10:00")]
+
+
+def test_an_inventory_that_corrects_history_moves_its_connectors_last_updated() -> None:
+    """As a late status that does the same."""
+    evse = Evse()
+    evse.inventory("8:00", "c1")
+    evse.status("AVAILABLE", "10:00")
+    before = evse.state.connectors_updated["c1"]
+
+    evse.inventory("9:00", statuses={"c1": "OUTOFORDER"})
+
+    assert evse.window("8:00", "10:00")[1] == 3_600
+    assert evse.state.connectors_updated["c1"] > before

@@ -55,7 +55,8 @@ def test_superseded_inventories_beyond_some_are_dropped_once_history_is_closed()
 
     declarations.settle(15, 0)
 
-    assert [each.key[0] for each in declarations.inventories] == [*range(3, 4 + SUPERSEDED_KEPT), 19]
+    kept = [2, *range(4, 4 + SUPERSEDED_KEPT), 19]
+    assert [each.key[0] for each in declarations.inventories] == kept, "connectors stay as old as they are"
     assert declarations.inventories[0].connectors == {"c1": PLUG}
     assert declarations.named_before == {"c1", "c2"}
     assert not declarations.is_published("c2")
@@ -167,3 +168,21 @@ def test_a_removal_takes_back_what_applies_after_it() -> None:
     assert declarations.merged_gaps == [(10, 20)]
     declarations.settle(99, 0)
     assert list(declarations.exclusions) == ["x"]
+
+
+def test_connectors_that_are_kept_of_a_superseded_inventory_stay_as_old_as_they_are() -> None:
+    """One that applies after them and arrives last stands, whatever was settled in between."""
+    days = range(2, 2 + 2 * SUPERSEDED_KEPT + 4)
+    first, backdated = upserted(0, "c1"), upserted(1, "c1", "c2")
+    silent = [Inventory((day, day), {"evse_id": "one"}, None) for day in days]
+
+    last, in_order = Declarations(), Declarations()
+    for each in (first, *silent):
+        last.upsert(each)
+        last.settle(each.key[0], 0)
+    last.upsert(backdated)
+    for each in (first, backdated, *silent):
+        in_order.upsert(each)
+
+    assert last.connectors == in_order.connectors
+    assert last.is_published("c2")

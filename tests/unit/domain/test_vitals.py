@@ -154,3 +154,16 @@ def test_vitals_are_the_same_after_packing(known: Vitals) -> None:
     text = pack_vitals(known)
 
     assert unpack_vitals(text) == unpack_vitals(text.encode()) == known
+
+
+def test_a_word_about_the_link_by_a_fast_clock_moves_on_from_when_silence_can_be_said() -> None:
+    """Else the worker's word would apply before it, again and again, and the EVSE stay online for ever."""
+    evse = Evse()
+    evse.heartbeat("10:00", heartbeat_interval_s=60)
+    evse.online(True, "10:04:30", received="10:00:10")
+
+    known = vitals(evse.state)
+
+    assert (known.last_seen_at, known.horizon) == (when("10:00:10"), when("10:04:30"))
+    evse.silence("10:00:10", "10:04:30")
+    assert evse.state.tip.nameless.online is False

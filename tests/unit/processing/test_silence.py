@@ -12,6 +12,7 @@ from service.domain.outcomes import Folded
 from service.domain.time import DAY, HOUR, MINUTE, SECOND, Micros
 from service.domain.vitals import Vitals, vitals
 from service.processing.decoding import decode
+from service.processing.ingest import Gap, gap_event, loss_event
 from service.processing.silence import (
     Knowledge,
     Overdue,
@@ -369,6 +370,22 @@ def test_who_was_silent_beyond_the_lateness_is_offline_from_the_horizon_on() -> 
     assert take(evse, overdue).verdict is Verdict.APPLIED
     assert (evse.track().online, evse.track().online_since) == (False, NOON + DAY)
     assert overdue.last_seen_at == NOON
+
+
+@pytest.mark.parametrize("uid", ["e" * 255, "ü" * 255])
+def test_the_workers_own_words_about_an_evse_with_a_long_uid_can_be_read(uid: str) -> None:
+    """Ids have as many characters as uids, and theirs hold one: they would be dead letters, for ever."""
+    gap = Gap(NOON + 1, NOON + 2)
+    words = [silence_event(Overdue(uid, NOON + 1, NOON + 2)), gap_event(uid, gap), loss_event(uid, gap)]
+
+    read = [
+        decode(json.dumps(each).encode(), key=uid.encode(), position=0, record_time=NOON) for each in words
+    ]
+
+    assert [type(each) for each in read] == [events.OnlineReported, events.GapObserved, events.GapObserved]
+    ids = [each["event_id"] for each in words]
+    assert [each.partition(":")[0] for each in ids] == ["silence", "gap", "lost"]
+    assert ids[0] != silence_event(Overdue(uid[:-1] + "x", NOON + 1, NOON + 2))["event_id"]
 
 
 def test_the_event_of_a_silence_says_the_same_whoever_writes_it() -> None:
