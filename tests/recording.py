@@ -34,6 +34,7 @@ class RecordingInstruments:
         self.behinds = 0
         self.restorations: list[int] = []
         self.bases = 0
+        self.went_on = 0
         self.silences_written = 0
         self.withheld: dict[Withheld, int] = {}
         self.gaps_written = 0
@@ -157,3 +158,7 @@ class RecordingInstruments:
         assert now > 0
         assert seconds >= 0
         self.turns += 1
+
+    def goes_on(self, now: int) -> None:
+        assert now > 0
+        self.went_on += 1

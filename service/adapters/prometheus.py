@@ -346,8 +346,11 @@ class PrometheusInstruments:
         self._gauges[STATES.name, ""].set(count)
 
     def turned(self, now: int, seconds: float) -> None:
-        self._gauges[LAST_TURN.name, ""].set(now / SECOND)
+        self.goes_on(now)
         self._observe(TURNS, seconds)
+
+    def goes_on(self, now: int) -> None:
+        self._gauges[LAST_TURN.name, ""].set(now / SECOND)
 
     def _labelled(self, metric: Metric, *values: object) -> Gauge:
         return self._gauges[metric.name, ""].labels(*map(str, values))

@@ -18,7 +18,7 @@ from service.processing.instruments import Instruments, Part
 from service.processing.options import Options, Ports
 from service.processing.outputs import Topics
 from service.processing.owned import Owned
-from service.processing.ports import Hole, OwnershipLost
+from service.processing.ports import OwnershipLost
 from service.processing.retry import Retrying
 from service.processing.steps import Steps
 from service.processing.tick import SlowTick
@@ -60,7 +60,6 @@ class Chores:
         self._share = options.tick_share
         self._watch_at = now
         self._count_withheld_at = now
-        self._missed: set[str] = set()
 
     def drop(self, number: int) -> None:
         """Give up what was begun for a partition."""
@@ -94,10 +93,6 @@ class Chores:
 
     async def _take_census(self) -> None:
         """Find out who lives in a partition that came, and when each was last heard."""
-        number = self._watching.uncounted()
-        if number is not None:
-            uids = await self._retrying(Part.STORE, partial(self._ports.store.members, number))
-            self._watching.count(number, uids)
         unlooked = self._watching.unlooked(_LOOKED_AT_ONCE)
         if unlooked is not None:
             number, uids = unlooked
@@ -109,18 +104,13 @@ class Chores:
         """
         Raise `Hole` where an EVSE of a partition has no state although all of the log was read.
 
-        Somebody deleted it while no worker held it, or the server evicted it. Looked for once: one that was
-        enlisted and never saved has none either.
+        Somebody deleted it while no worker held it, or the server evicted it.
         """
         for number in {place.partition for place in self._assignment.owned}:
-            missing = [uid for uid in self._watching.unlocated(number) if uid not in self._missed]
-            if not missing:
-                continue
-            self._missed.update(missing)
-            found = await self._retrying(Part.STORE, partial(self._ports.store.look, missing))
-            gone = [uid for uid in missing if uid not in found]
-            if gone:
-                raise Hole(f"the view has lost {len(gone)} EVSEs of partition {number}, {gone[0]} among them")
+            missing = self._watching.unlocated(number)
+            if missing:
+                found = await self._retrying(Part.STORE, partial(self._ports.store.look, missing))
+                self._watching.refuse_loss(missing, found)
 
     async def _resend(self) -> None:
         """Send a share of what the output topics must be told anew, of one partition after the other."""
@@ -157,7 +147,7 @@ class Chores:
         now, progress = self._ports.clock.now(), self._assignment.progress()
         for number in {place.partition for place in progress}:
             here = [one for place, one in progress.items() if place.partition == number]
-            if any(not one.restored or one.resend is Resend.HISTORY for one in here):
+            if any(not one.restored or one.resend is Resend.HISTORY or one.done < one.until for one in here):
                 continue  # the mark would say that the ledger holds what it does not yet
             marks, reached = [one.mark for one in here], self._reached(number)
             at_once = self._options.bases_at_once and self._watching.is_caught_up(number)
@@ -184,7 +174,7 @@ class Chores:
         places = [TopicPartition(topic, number) for topic in self._options.topics]
         if uids:
             marks = [progress[place].mark if place in progress else None for place in places]
-            bases = await self._write_bases(uids, marks)
+            bases = await self._write_bases(number, uids, marks)
             self._closing.done(number, len(uids), bases)
             return
         await self._prove_the_view()
@@ -210,7 +200,7 @@ class Chores:
         """Raise `Behind` where the view has gone back since it was read, before it is said what was found."""
         await self._retrying(Part.STORE, self._ports.store.ping)
 
-    async def _write_bases(self, uids: Sequence[str], marks: Sequence[Mark | None]) -> int:
+    async def _write_bases(self, number: int, uids: Sequence[str], marks: Sequence[Mark | None]) -> int:
         """Write the bases of those of these EVSEs that changed since the marks; give how many have one."""
         seen = await self._retrying(Part.STORE, partial(self._ports.store.look, uids))
         self._watching.refuse_loss(uids, seen)
@@ -218,7 +208,9 @@ class Chores:
         await self._steps.load(changed, heard=False)
         saved_at = self._ports.clock.monotonic()
         held = ((uid, self._states.peek(uid)) for uid in changed)
-        plans = [self._closing.base(uid, each) for uid, each in held if each is not None]
+        here = ((uid, each) for uid, each in held if each is not None and each.state.partition == number)
+        # What an older generation left is folded anew: it is as good as not there.
+        plans = [self._closing.base(uid, each) for uid, each in here if each.stored]
         await self._steps.sending.publish(plans, saved_at, self._closing.base)
         self._instruments.based(len(plans))
         self._states.shrink()

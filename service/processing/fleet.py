@@ -192,7 +192,11 @@ class Fleet:
 
     async def _measure(self, share: Share) -> None:
         """Add the windows of these; the states of those that say nothing come from the view for it."""
-        await self._load(share.uids)
+        try:
+            await self._load(share.uids)
+        except BaseException:
+            self._measuring.drop(share.number)  # the next round begins it anew: half of it is not counted
+            raise
         if share.begins:
             self._windows = Windows()
         now = self._ports.clock.now()

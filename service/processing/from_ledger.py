@@ -130,15 +130,21 @@ class FromLedger:
         if account.is_only_in_view:
             await self._rebuilding.take_over(number, planning)
         restored = Restored({}, evses=len(book.bases), is_new=not account.is_known, topics=topics)
+        for place, each in bearings.items():
+            restored.seek[place] = self._start(place, each, restored, account)
+        restored.resend = resend_due(bearings, restored.seek, topics, is_moved=account.is_moved)
+        restored.until = done_before(bearings)
+        if any(each.left is not None for each in bearings.values()):
+            # A checkpoint stands that says more than the view will hold: whoever takes over in the midst of
+            # this reads again from where the bases end.
+            await self._announcing.commit(bearings, restored, planning.epochs)
         if account.gone and account.is_known:
             await self._put_back_what_is_left(number, book, planning, restored, bearings)
             restored.lost = not all(bearings[place].is_in_view for place in account.gone)
         else:
             await self._put_back_bases(number, book, planning, is_moved=account.is_moved)
         for place, each in bearings.items():
-            self._read_on(place, each, restored, account, planning.epochs)
-        restored.resend = resend_due(bearings, restored.seek, topics, is_moved=account.is_moved)
-        restored.until = done_before(bearings)
+            restored.checkpoints[place] = self._read_on(place, each, restored, account, planning.epochs)
         await self._announcing.commit(bearings, restored, planning.epochs)
         identified = planning.epochs.identified(topics.ids, self._partitions)
         await self._announcing.begin_ledger(number, restored, account.marks, identified, book.epochs)
@@ -158,17 +164,19 @@ class FromLedger:
                     committed=each.committed,
                 )
 
-    def _read_on(
-        self, place: TopicPartition, bearings: Bearings, restored: Restored, account: _Account, epochs: Epochs
-    ) -> None:
-        """Say from where on a log is read, and with what checkpoint."""
+    def _start(self, place: TopicPartition, bearings: Bearings, restored: Restored, account: _Account) -> int:
+        """Say from where on a log is read."""
         marked = account.marks.get(place)
-        reached = 0 if marked is None else marked.mark.next_offset
-        start = max(bearings.begin, bearings.known or 0, reached)
+        start = max(bearings.begin, bearings.known or 0, 0 if marked is None else marked.mark.next_offset)
         if restored.is_new and bearings.committed is not None:
             start = max(start, min(bearings.committed, bearings.end))  # where an operator wants it to begin
-        restored.seek[place] = start
-        checkpoint = self._checkpoint(start, bearings, marked, epochs)
+        return start
+
+    def _read_on(
+        self, place: TopicPartition, bearings: Bearings, restored: Restored, account: _Account, epochs: Epochs
+    ) -> Checkpoint:
+        """Give the checkpoint from which a log is read on."""
+        checkpoint = self._checkpoint(restored.seek[place], bearings, account.marks.get(place), epochs)
         if restored.lost or restored.unseen or restored.behind:
             losses = (Ingest(self._silent_after, len(self._inputs)), restored.unseen, restored.behind)
             ingest = with_losses(checkpoint.ingest, *losses, lost=restored.lost)
@@ -177,7 +185,7 @@ class FromLedger:
         if is_due or (account.is_only_in_view and account.is_known):
             # No mark until the bases of all are written, which is due at once.
             checkpoint = replace(checkpoint, mark=None)
-        restored.checkpoints[place] = checkpoint
+        return checkpoint
 
     async def _read(self, number: int, epochs: Epochs) -> Book:
         """Read the ledger of a partition; raise `Renewed` where it knows of a newer generation."""

@@ -184,6 +184,9 @@ class Instruments(Protocol):
     def turned(self, now: int, seconds: float) -> None:
         """The loop turned at wall-clock `now` (microseconds since 1970); the turn took so long."""
 
+    def goes_on(self, now: int) -> None:
+        """The loop goes on at wall-clock `now` (microseconds since 1970) with a turn that takes long."""
+
 
 class NoInstruments:
     """Instruments that nobody reads."""
@@ -253,3 +256,5 @@ class NoInstruments:
     def states_held(self, count: int) -> None: ...
 
     def turned(self, now: int, seconds: float) -> None: ...
+
+    def goes_on(self, now: int) -> None: ...

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -138,6 +139,7 @@ class Steps:
             self._count(plans)
             evses += len(plans)
             rejected += displaced
+            await self._delist(displaced)
         await self._reject(rejected)
         self._watching.observe(sifted.items, self._ports.clock.now())
         await self.voice.tell_gaps()
@@ -355,6 +357,15 @@ class Steps:
             instruments.repeated(repeated)
         events = [event for event, _ in judged]
         instruments.delayed(events, now, self._tracing.trace_id)
+
+    async def _delist(self, displaced: Iterable[Rejected]) -> None:
+        """Take EVSEs that live elsewhere out of the list that they were entered in to be saved."""
+        here: dict[int, set[str]] = {}
+        for each in displaced:
+            if each.rejection.uid is not None:
+                here.setdefault(each.record.partition, set()).add(each.rejection.uid)
+        for number, uids in here.items():
+            await self._retrying(Part.STORE, partial(self._ports.store.delist, number, sorted(uids)))
 
     async def _reject(self, rejected: Sequence[Rejected]) -> None:
         """Write the records that could not be processed to the dead letters, count and name them."""

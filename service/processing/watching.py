@@ -39,6 +39,8 @@ class _Watch:
     """Every EVSE that is known to live here, and whether it was heard since the watch began."""
     census: list[str] | None = None
     """EVSEs whose vitals are still to be looked up; None: nobody has asked who there is."""
+    enlisted: set[str] = field(default_factory=set)
+    """EVSEs that were in the partition's list when the watch began, and not found nor saved since."""
     missing: list[str] = field(default_factory=list)
     """Of these, those that had no state when they were looked up."""
     gaps: list[Gap] = field(default_factory=list)
@@ -128,6 +130,7 @@ class Watching:
         self._ingest_silent_after = ingest_silent_after
         self._topics = tuple(topics)
         self._watches: dict[int, _Watch] = {}
+        self._missed: set[str] = set()
 
     def begin(self, number: int, ingest: bytes) -> None:
         """Watch a partition from what is kept of its ingest, and of what is to be told (`with_losses`)."""
@@ -222,6 +225,7 @@ class Watching:
             watch = self._watches.get(number) if number is not None else None
             if watch is not None:
                 watch.members[each.uid] = True
+                watch.enlisted.discard(each.uid)
                 watch.watchdog.heard(each.uid, vitals(each.held.state))
 
     def forget(self, uids: Iterable[str]) -> None:
@@ -230,15 +234,14 @@ class Watching:
             for watch in self._watches.values():
                 watch.watchdog.forget(uid)
                 watch.members.pop(uid, None)
-
-    def uncounted(self) -> int | None:
-        """Give a partition of which nobody has asked yet who lives in it."""
-        return next((number for number, watch in self._watches.items() if watch.census is None), None)
+                watch.enlisted.discard(uid)
 
     def count(self, number: int, uids: Iterable[str]) -> None:
-        """Take the list of those who live in a partition."""
-        if number in self._watches:
-            self._watches[number].census = list(uids)
+        """Take the list of those who live in a partition, before anything is read of it."""
+        watch = self._watches.get(number)
+        if watch is not None:
+            watch.census = list(uids)
+            watch.enlisted = set(watch.census) - watch.members.keys()
 
     def unlooked(self, most: int) -> tuple[int, list[str]] | None:
         """Give some EVSEs whose vitals are to be looked up."""
@@ -254,22 +257,28 @@ class Watching:
         if watch is None:
             return
         watch.missing += [uid for uid in asked if uid not in found]
+        watch.enlisted.difference_update(found)
         for uid, seen in found.items():
             if not watch.members.setdefault(uid, False) and seen.vitals:
                 watch.watchdog.heard(uid, unpack_vitals(seen.vitals))
 
     def refuse_loss(self, asked: Iterable[str], found: Container[str]) -> None:
         """
-        Raise `Hole` where an EVSE has no state that was found before, or saved.
+        Raise `Hole` where an EVSE has no state that was found before, or saved, or is in a partition's list.
 
         Somebody deleted it while no worker held it, or the server evicted it: begun anew it would be another.
+        One that was only enlisted may never have been saved, and is missed once.
         """
-        gone = [uid for uid in asked if uid not in found and self._knows(uid)]
+        gone = [uid for uid in asked if uid not in found and self._should_be_there(uid)]
         if gone:
+            self._missed.update(gone)
             raise Hole(f"the view has lost {len(gone)} EVSEs, {gone[0]} among them")
 
-    def _knows(self, uid: str) -> bool:
-        return any(uid in watch.members for watch in self._watches.values())
+    def _should_be_there(self, uid: str) -> bool:
+        watches = self._watches.values()
+        if any(uid in watch.members for watch in watches):
+            return True
+        return uid not in self._missed and any(uid in watch.enlisted for watch in watches)
 
     def unlocated(self, number: int) -> list[str]:
         """Give those who should live in a partition and had no state there, once all it held is read."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 import structlog
 
@@ -292,6 +293,8 @@ class Worker:
             await self._adopt(restored.topics.ids)
             ingest = next((one.ingest for one in restored.checkpoints.values()), b"")
             self._watching.begin(number, ingest)
+            uids = await self._retrying(Part.STORE, partial(store.members, number))
+            self._watching.count(number, uids)
         self._survey.reads_from(moved)
         self._has_hole = self._has_hole and bool(self._assignment.unrestored())
         self._held_back = [record for record in self._held_back if partition_of(record) not in moved]
@@ -322,7 +325,8 @@ class Worker:
                 f"All of this worker's partitions begin anew: {str(reason) or Renewed.__doc__}",
                 action="epoch_renewed",
             )
-        self._void, self._has_hole = True, isinstance(reason, Hole)
+        self._void, self._has_hole = True, self._has_hole or isinstance(reason, Hole)
+        self._torn = ()  # it is found again
         self._states.keep_partitions(())
         self._held_back = []
         self._assignment.begin_again()
@@ -343,6 +347,7 @@ class Worker:
         comes nevertheless, from partitions assigned meanwhile, waits for the next turn.
         """
         self.health.turned(self._clock.monotonic())
+        self._instruments.goes_on(self._clock.now())
         if self._stopping:
             raise Stopping
         if self._assignment.is_leaving(self._in_hand):

@@ -687,6 +687,88 @@ def test_an_idle_evse_that_somebody_deleted_is_missed_when_a_day_closes() -> Non
     assert driver.view() == expected.view()
 
 
+def test_an_evse_deleted_while_no_worker_ran_is_not_begun_anew_by_what_waits() -> None:
+    """A record of it is there at the start, before anybody has looked who is missing."""
+    driver, expected = of_a_week(), of_a_week()
+    driver.stop()
+    del driver.store.evses["e1"]
+    for each in (driver, expected):
+        each.write(status_reported("CHARGING", "05:00", day=DAYS))
+    driver.restart()
+    for each in (driver, expected):
+        come_back(each)
+
+    assert visible(driver) == visible(expected)
+
+
+def test_a_crash_between_the_bases_and_the_commit_forgets_no_hole() -> None:
+    """The checkpoint says more than the view holds by then: the commit says so before anything is written."""
+    driver, expected = of_a_week(), of_a_week()
+    for each in (driver, expected):
+        each.pipe(status_reported("CHARGING", "05:00", day=DAYS))
+    del driver.store.evses["e1"]
+    for each in (driver, expected):
+        each.write(status_reported("FINISHING", "05:30", day=DAYS))
+    driver.run(driver.worker.turn())
+    driver.faults.arm_next("store.save_checkpoints", When.BEFORE, Crash())
+    with pytest.raises(Crash):
+        come_back(driver)
+    driver.crash()
+    driver.restart()
+    for each in (driver, expected):
+        come_back(each)
+
+    assert visible(driver) == visible(expected)
+
+
+def test_a_view_that_goes_back_while_history_is_put_back_is_restored() -> None:
+    """What is torn is found again; first the view is taken for what it is."""
+    driver, expected = of_a_week(), of_a_week()
+    driver.restart()
+    dump = driver.server.dump()
+    driver.store.evses["e1"].days.clear()
+    for each in (driver, expected):
+        each.pipe(status_reported("CHARGING", "05:00", uid="e2", day=DAYS))
+
+    async def strike() -> None:
+        lose(driver, dump)
+
+    driver.faults.arm_next("store.stage", When.BEFORE, strike)
+    for each in (driver, expected):
+        each.pipe(status_reported("CHARGING", "05:30", day=DAYS))
+        come_back(each)
+
+    assert not driver.worker._assignment.unrestored()
+    assert driver.view()["status"] == expected.view()["status"]
+    assert driver.view("e2")["revision"] == expected.view("e2")["revision"]
+
+
+def test_after_a_rebuild_no_base_is_written_before_all_is_folded_again() -> None:
+    """What an older generation left is no state of this one: its base would be empty, and anywhere."""
+    driver = Driver(partitions=1, options=with_options(tick_interval_s=0.0, max_batch_records=1))
+    driver.pipe(status_reported("AVAILABLE", "12:00"), status_reported("AVAILABLE", "12:00", uid="e2"))
+    driver.stop()
+    driver.clock.advance(86_400)
+    rebuild(driver)
+    driver.restart()
+    come_back(driver)
+
+    records = driver.broker.records(TopicPartition("evse.ledger", 0))
+    bases = [read_base(each.value or b"") for each in records if b'["base"' in (each.key or b"")]
+    assert sorted(each.position.offsets for each in bases) == [(0,), (1,)]
+
+
+def test_a_restoration_that_takes_long_shows_that_the_loop_goes_on() -> None:
+    """Else an alert says of a worker that reads a ledger that it stands."""
+    driver = of_a_week()
+    lose(driver)
+    driver.advance(timedelta(seconds=10))
+    before = driver.instruments.went_on
+    driver.settle()
+
+    assert driver.instruments.went_on > before
+
+
 def test_history_deleted_while_bases_are_written_leaves_no_base_out() -> None:
     """The share that it interrupts is written once it is mended, and the mark comes after."""
     options = with_options(tick_interval_s=0.0, standings_interval_s=0.0)
