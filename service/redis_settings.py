@@ -61,7 +61,8 @@ class RedisAccess(BaseSettings):
     )
     redis_allow_eviction: bool = Field(
         default=False,
-        description="Start although Redis may evict keys (and so forget the state of EVSEs without a word).",
+        description="Start although Redis may evict keys, and so forget EVSEs: each time one is missed all "
+        "partitions of its worker are restored.",
     )
 
     @field_validator("redis_url")
