@@ -72,6 +72,18 @@ class MemoryView:
     staged: dict[tuple[str, str], MemoryEvse] = field(default_factory=dict)
     trails: dict[int, int] = field(default_factory=dict)
 
+    def copy(self) -> MemoryView:
+        """Give an independent copy; checkpoints and epochs, which nobody changes, are shared."""
+        return MemoryView(
+            deepcopy(self.evses),
+            deepcopy(self.lists),
+            dict(self.checkpoints),
+            self.epochs,
+            deepcopy(self.members),
+            deepcopy(self.staged),
+            dict(self.trails),
+        )
+
 
 class MemoryServer:
     """One server. `available` false: it does not answer; `evicts`: it may delete what it likes."""
@@ -84,11 +96,11 @@ class MemoryServer:
 
     def dump(self) -> MemoryView:
         """Give a copy of what it holds now, to go back to."""
-        return deepcopy(self.view)
+        return self.view.copy()
 
     def go_back(self, to: MemoryView | None = None) -> None:
         """Forget everything since a dump, or everything there is."""
-        self.view = MemoryView() if to is None else deepcopy(to)
+        self.view = MemoryView() if to is None else to.copy()
 
 
 class MemoryViewStore:
