@@ -179,7 +179,7 @@ class Driver:
 
     def restore(self) -> None:
         """Let the worker bring its partitions back, as it does at the beginning of a turn."""
-        self.run(self.worker._restore(self.worker._assignment.progress()))
+        self.run(self.worker._restore(self.worker._assignment.progress(), set()))
 
     @staticmethod
     def run(work: Coroutine[Any, Any, Result]) -> Result:

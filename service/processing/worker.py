@@ -186,9 +186,9 @@ class Worker:
         async with self._turn_in_hand:
             records = self._assignment.still_owned(fetched)
             self._in_hand, since = self._assignment.owned, self._assignment.progress()
-            moved: Collection[TopicPartition] = ()
+            moved: set[TopicPartition] = set()
             try:
-                moved = await self._restore(since)
+                await self._restore(since, moved)
                 records = self._without(records, moved, since)
                 if records:
                     await self._survey.notice_jumps(records)
@@ -203,19 +203,20 @@ class Worker:
                 await self._chores.do()
             except TooLong as reason:
                 self._size.was_too_long(len(records))
-                self._give_up(records, reason)
+                self._give_up(self._without(records, moved, since), reason)
             except Abandoned as reason:
-                self._give_up(records, reason)
+                self._give_up(self._without(records, moved, since), reason)
             except (Behind, Renewed) as reason:
                 self._begin_again(reason)
             except Torn as torn:
                 self._instruments.behind()
                 self._torn = torn.uids
-                self._give_up(records, Abandoned(str(torn)))
+                self._give_up(self._without(records, moved, since), Abandoned(str(torn)))
             except Defect as defect:
                 if not await self._was_skipped(defect):
                     raise
-                self._give_up(records, Abandoned("an operator had a record of it skipped before"))
+                skipped = Abandoned("an operator had a record of it skipped before")
+                self._give_up(self._without(records, moved, since), skipped)
             self._in_hand = frozenset()
             self._resume()
             self._forget_what_went()
@@ -251,9 +252,9 @@ class Worker:
         void = {place for place in since if place in moved or not self._assignment.are_kept([place], since)}
         return [record for record in records if partition_of(record) not in void] if void else records
 
-    async def _restore(self, since: Mapping[TopicPartition, Progress]) -> frozenset[TopicPartition]:
+    async def _restore(self, since: Mapping[TopicPartition, Progress], moved: set[TopicPartition]) -> None:
         """
-        Bring back what is kept of new partitions; give those that are read from elsewhere now.
+        Bring back what is kept of new partitions; note in `moved` those that are read from elsewhere now.
 
         Records of these that are in hand come again, or are in the view. A partition that has not been owned
         all the time since then, of which `since` is the progress, is left out: its next owner restores it,
@@ -264,17 +265,18 @@ class Worker:
             self._torn = ()
         unrestored = self._assignment.unrestored()
         if not unrestored and not self._void:
-            return frozenset()
+            return
         store = self._ports.store
         if self._void:
             await self._retrying(Part.STORE, store.begin)
             self._void = False
         self._steps.renew(await self._retrying(Part.STORE, store.load_epochs))
-        moved: dict[TopicPartition, int] = {}
         for number, places in unrestored.items():
             if not self._assignment.are_kept(places, since):
                 continue
             restored = await self._restoring.partition(number, self._steps.planning, has_hole=self._has_hole)
+            uids = await self._retrying(Part.STORE, partial(store.members, number))
+            await self._adopt(restored.topics.ids)
             if not self._assignment.are_kept(places, since):
                 continue
             for place in places:
@@ -287,18 +289,15 @@ class Worker:
                 )
                 if place in restored.seek:
                     self._ports.log.seek(place, restored.seek[place])
-                    moved[place] = restored.seek[place]
                 self.health.restored(place)
+            moved.update(restored.seek)
+            self._survey.reads_from(restored.seek)
+            self._held_back = [each for each in self._held_back if partition_of(each) not in restored.seek]
             self._tell_unrestored()
-            await self._adopt(restored.topics.ids)
             ingest = next((one.ingest for one in restored.checkpoints.values()), b"")
             self._watching.begin(number, ingest)
-            uids = await self._retrying(Part.STORE, partial(store.members, number))
             self._watching.count(number, uids)
-        self._survey.reads_from(moved)
         self._has_hole = self._has_hole and bool(self._assignment.unrestored())
-        self._held_back = [record for record in self._held_back if partition_of(record) not in moved]
-        return frozenset(moved)
 
     async def _adopt(self, ids: Mapping[str, str]) -> None:
         """Keep which topics these are, and how many partitions they have, where that was not known."""
@@ -370,7 +369,11 @@ class Worker:
             self._states.keep_partitions({each.partition for each in self._assignment.owned})
 
     def _give_up(self, records: Sequence[Record], reason: Abandoned) -> None:
-        """Forget what was half done, and read again what is still ours of it."""
+        """
+        Forget what was half done, and read again what is still ours of it.
+
+        None of it may be of partitions that are read from elsewhere since (`_without`).
+        """
         self._instruments.abandoned()
         _log.warning(
             f"The batch in hand is given up: {reason}.", action="batch_abandoned", records=len(records)

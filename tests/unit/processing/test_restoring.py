@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import orjson
 import pytest
@@ -22,6 +23,7 @@ from service.adapters.memory_view import MemoryView, MemoryViewStore
 from service.processing import closed_records, rebuilding, shown
 from service.processing.ledger import base_entry, epoch_entry, packed_key, read_base
 from service.processing.ports import Behind, Unavailable, Unusable
+from service.processing.retry import Abandoned
 from service.processing.values import Commit, Epochs, Message, Resend, TopicPartition
 from service.processing.worker import Worker
 from tests.builders import Json, event, heartbeat, online_reported, status_reported
@@ -719,6 +721,54 @@ def test_a_crash_between_the_bases_and_the_commit_forgets_no_hole() -> None:
         come_back(each)
 
     assert visible(driver) == visible(expected)
+
+
+def test_who_lives_in_a_partition_is_asked_before_it_counts_as_restored() -> None:
+    """Given up in between, it is restored again: else nobody would ever be missed there, or fall silent."""
+    driver = of_a_week()
+    driver.stop()
+    driver.restart()
+    driver.faults.arm_next("store.members", When.BEFORE, Abandoned("another partition went"))
+    come_back(driver)
+
+    assert not driver.worker._assignment.unrestored()
+    assert [number for number in range(2) if driver.worker._watching.is_counted(number)] == [0, 1]
+
+
+def test_what_is_in_hand_does_not_undo_where_a_partition_was_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first of two is read again from before it; then the second one goes, and the batch is given up."""
+    driver, expected = Driver(partitions=2), Driver(partitions=2)
+    uid = next(each for each in map(str, range(99)) if driver.partition_of(each.encode()) == 0)
+    words = [
+        status_reported(word, f"0{hour}:00", uid=uid)
+        for hour, word in enumerate(("AVAILABLE", "PREPARING", "CHARGING", "FINISHING"))
+    ]
+    dump = driver.server.dump()
+    for each in words[:3]:
+        for one in (driver, expected):
+            one.pipe(each)
+        dump = dump if each is not words[0] else driver.server.dump()
+    lose(driver, dump)
+    driver.crash()
+    for one in (driver, expected):
+        one.write(words[3])
+    driver.restart()
+    restore = driver.worker._restoring.partition
+    went = iter([True])
+
+    async def partition(number: int, *arguments: Any, **more: Any) -> Any:
+        if number == 1 and next(went, False):
+            raise Abandoned("it went")
+        return await restore(number, *arguments, **more)
+
+    monkeypatch.setattr(driver.worker._restoring, "partition", partition)
+    for one in (driver, expected):
+        come_back(one)
+
+    assert driver.transitions()[-1] == expected.transitions()[-1]
+    assert driver.view(uid)["revision"] == expected.view(uid)["revision"] == 4
 
 
 def test_a_view_that_goes_back_while_history_is_put_back_is_restored() -> None:
