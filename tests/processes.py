@@ -126,6 +126,9 @@ class LocalProcess:
         """Send a signal: SIGKILL for a crash, SIGSTOP and SIGCONT for a machine that hangs for a while."""
         if self._process is not None:
             self._process.send_signal(number)
+            if number is signal.SIGSTOP and self._process.poll() is None:
+                # On a busy machine it goes on for a moment, and may answer what is asked next.
+                os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def wait(self) -> None:
         """Wait until the process has ended."""
