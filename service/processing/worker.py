@@ -188,8 +188,10 @@ class Worker:
             self._in_hand, since = self._assignment.owned, self._assignment.progress()
             moved: set[TopicPartition] = set()
             try:
-                await self._restore(since, moved)
-                records = self._without(records, moved, since)
+                try:
+                    await self._restore(since, moved)
+                finally:  # also where one of several is not restored: the others are read from elsewhere
+                    records = self._without(records, moved, since)
                 if records:
                     await self._survey.notice_jumps(records)
                     taken_at = self._clock.monotonic()
@@ -203,20 +205,19 @@ class Worker:
                 await self._chores.do()
             except TooLong as reason:
                 self._size.was_too_long(len(records))
-                self._give_up(self._without(records, moved, since), reason)
+                self._give_up(records, reason)
             except Abandoned as reason:
-                self._give_up(self._without(records, moved, since), reason)
+                self._give_up(records, reason)
             except (Behind, Renewed) as reason:
                 self._begin_again(reason)
             except Torn as torn:
                 self._instruments.behind()
                 self._torn = torn.uids
-                self._give_up(self._without(records, moved, since), Abandoned(str(torn)))
+                self._give_up(records, Abandoned(str(torn)))
             except Defect as defect:
                 if not await self._was_skipped(defect):
                     raise
-                skipped = Abandoned("an operator had a record of it skipped before")
-                self._give_up(self._without(records, moved, since), skipped)
+                self._give_up(records, Abandoned("an operator had a record of it skipped before"))
             self._in_hand = frozenset()
             self._resume()
             self._forget_what_went()
