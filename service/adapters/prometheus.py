@@ -245,10 +245,11 @@ class PrometheusInstruments:
         if not events:
             return
         for metric, began in ((EVENT_DELAY, _applied), (RECEIPT_DELAY, _received)):
-            tally, slowest = self._delays[metric.name], min(events, key=began)
-            tally.observe([max(0, now - at) for at in map(began, events)])
+            tally, times = self._delays[metric.name], list(map(began, events))
+            tally.observe([now - at if at < now else 0 for at in times])
             # Kept for the bucket it falls into: what is slow is what somebody asks about.
-            tally.exemplify(max(0, now - began(slowest)), _exemplar(slowest, trace_id), now)
+            slowest = events[times.index(earliest := min(times))]
+            tally.exemplify(max(0, now - earliest), _exemplar(slowest, trace_id), now)
 
     def step_took(self, step: Step, seconds: float) -> None:
         self._observe(STEPS, seconds, label=step)

@@ -16,8 +16,9 @@ from struct import Struct
 from typing import Final
 
 from schemas.vocabulary import TimeClass
+from service.domain.buckets import Buckets
 from service.domain.time import DAY, Micros
-from service.domain.track import Buckets, Cause, Span
+from service.domain.track import Cause, Span
 
 _AMOUNT: Final = Struct("<BIB")
 """A bucket, and the low and the high bits of its amount: 40 together, of which a day takes 37."""

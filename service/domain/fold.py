@@ -11,16 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 
-from schemas.vocabulary import Status, Verdict
+from schemas.vocabulary import Verdict
 from service.domain import events, in_order, recent
 from service.domain.horizon import advance
 from service.domain.inventory import Exclusion, Gap, Inventory
 from service.domain.naming import forget_connectors_after, forget_inventories_after, name_connector
 from service.domain.outcomes import Folded, Transition
 from service.domain.recent import Placed, Step
+from service.domain.rollup import Words, status_of_all
 from service.domain.rules import MOST_CONNECTORS, Rules
 from service.domain.state import EvseState
-from service.domain.summary import roll_up
 from service.domain.time import MINUTE, Micros
 from service.domain.timeline import Item, ItemKind, OnlineWord
 from service.domain.track import BEFORE_ALL, Key, Report
@@ -155,11 +155,11 @@ def _conclude(
 
 def _status_moved(before: _Contents, after: _Contents, rule: str) -> bool:
     """Tell whether the EVSE's one status is another; it follows from what the connectors say."""
-    return roll_up(_words(before), rule) is not roll_up(_words(after), rule)
+    return status_of_all(_words(before), rule) is not status_of_all(_words(after), rule)
 
 
-def _words(tracks: _Contents) -> list[tuple[Status | None, bool | None]]:
-    return [(content[0], content[3]) for content in tracks.values()]
+def _words(tracks: _Contents) -> Words:
+    return tuple([(content[0], content[3]) for content in tracks.values()])
 
 
 def _transition(step: Step, event: events.Event, verdict: Verdict) -> Transition:

@@ -18,15 +18,19 @@ def advance(state: EvseState, rules: Rules) -> None:
     """Move what the horizon has passed from the recent items into the base, and close days and spans."""
     # Not beyond what the EVSE has reached: a receipt after the time that a replay is as of moves the horizon.
     # By whole hours, so that an event costs no second application of another one.
-    boundary = min(state.horizon - SETTLING, state.as_of) // HOUR * HOUR
-    excess = _excess(state, rules.recent_limit)
-    if excess:
+    reached, limit = state.horizon - SETTLING, rules.recent_limit
+    reached = min(reached, state.as_of)
+    boundary = reached // HOUR * HOUR
+    if state.reports > limit or len(state.recent) > 2 * limit:
+        excess = _excess(state, limit)
         last = min(state.recent[excess - 1].time, state.as_of)
         state.horizon = max(state.horizon, last)
         state.overflows += 1
         boundary = max(boundary, last)
     elif boundary <= state.closed:
         return
+    else:
+        excess = 0
     boundary = max(boundary, state.closed)
     crossed_hour = boundary // HOUR > state.closed // HOUR
     state.closed = boundary

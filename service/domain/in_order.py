@@ -169,7 +169,7 @@ def _is_next(state: EvseState, at: Micros, seen: Micros, position: int, rules: R
     tip, recent_items = state.tip, state.recent
     if tip.removed or state.removal_key is not None or state.declarations.taken_out:
         return False
-    if seen < at or at < max(state.as_of, state.horizon, seen - rules.allowed_lateness):
+    if seen < at or at < state.as_of or at < state.horizon or at < seen - rules.allowed_lateness:
         return False
     if not state.revision or not recent_items:
         return False
@@ -206,7 +206,8 @@ def _hear(state: EvseState, event: StatusReported | OnlineReported, rules: Rules
 
 def _reach(state: EvseState, seen: Micros, rules: Rules) -> None:
     state.as_of = seen
-    state.horizon = max(state.horizon, seen - rules.allowed_lateness)
+    horizon = seen - rules.allowed_lateness
+    state.horizon = max(state.horizon, horizon)
 
 
 def _transition(

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from schemas.vocabulary import ExclusionReason, Status, TimeClass
 from service.domain import recent
+from service.domain.buckets import Buckets, parts_of_days
 from service.domain.closed import Days, PortDays, Spans, Words
 from service.domain.inventory import Declarations, Exclusion, Gap, Inventory, same
 from service.domain.reliability import Sums
@@ -28,7 +29,7 @@ from service.domain.timeline import (
     PortTrack,
     Timeline,
 )
-from service.domain.track import Buckets, Cause, Key, Report, Span, Track, total_of
+from service.domain.track import Cause, Key, Report, Span, Track
 
 VERSION: Final = 3
 """Stands first in every packed state; another version is refused."""
@@ -203,7 +204,7 @@ def _unpack_track(plain: Plain) -> Track:
     track.attempt_from, track.charging_from = attempt
     track.sums = Sums(*sums)
     track.days = {day: dict(buckets) for day, buckets in days}
-    track.total = total_of(track.days.values())
+    track.parts = parts_of_days(track.days.values())
     track.spans = [
         Span(span[0], span[1], span[2], span[3], _cause(span[4]), _cause(span[5])) for span in spans
     ]

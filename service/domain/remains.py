@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from schemas.vocabulary import OPERATIONAL, Status
 from service.domain import recent
+from service.domain.buckets import COUNTERS, FIRST_COUNTER, Buckets
 from service.domain.closed import Days, Spans, Words
 from service.domain.definitions import BUCKET, PAIRS, PLAINLY_UP, UNHEARD
 from service.domain.inventory import Exclusion, Gap, Inventory
@@ -23,7 +24,7 @@ from service.domain.rules import KEPT_DAYS, SETTLING, Rules
 from service.domain.state import PORT, EvseState, History
 from service.domain.time import DAY, Micros, day_of
 from service.domain.timeline import NAMELESS, Item, ItemKind, Note, OnlineWord, order_of
-from service.domain.track import COUNTERS, FIRST_COUNTER, NEVER, Buckets, Report, Span, Track
+from service.domain.track import NEVER, Report, Span, Track
 
 _UP: Final = BUCKET[Status.AVAILABLE, True]
 

@@ -224,11 +224,15 @@ class EvseState:
 
     def step_revision(self, connectors: Iterable[str]) -> None:
         """Note that content moved by an event, of these connectors and so of the EVSE (promise P10)."""
-        stepped = self.revision and min(self.last_updated + LAST_UPDATED_STEP, LATEST)
-        self.last_updated = max(self.as_of, stepped)
+        moved_at = self.as_of
+        if self.revision:
+            stepped = self.last_updated + LAST_UPDATED_STEP
+            if stepped > moved_at:
+                moved_at = min(stepped, LATEST)
+        self.last_updated = moved_at
         self.revision += 1
         for uid in connectors:
-            self.connectors_updated[uid] = self.last_updated
+            self.connectors_updated[uid] = moved_at
 
     def connector_uids(self) -> list[str]:
         """Give the known connectors: the standing inventory's in its order, then the others by uid."""

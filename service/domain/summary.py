@@ -6,12 +6,12 @@ Everything here is a function of a state and `as_of`; nothing is changed and no 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.vocabulary import OUT_OF_SERVICE, Status, TimeClass
-from service.domain.definitions import OBSERVED, PAIRS, UNHEARD, Weighting
+from schemas.vocabulary import Status, TimeClass
+from service.domain.buckets import COUNTERS, DOWN, DOWN_UNSEEN, ONSETS, OUT, PART, PARTS, UP, no_parts
+from service.domain.definitions import OBSERVED, UNHEARD
 from service.domain.horizon import keep_from
 from service.domain.intervals import Interval, clip, subtract
 from service.domain.reliability import (
@@ -19,7 +19,6 @@ from service.domain.reliability import (
     COUNTS_OBSERVED,
     COUNTS_UP,
     FAILED,
-    OUTCOMES,
     SUCCEEDED,
     UNTOLD,
     LeftOut,
@@ -30,6 +29,7 @@ from service.domain.reliability import (
     rate,
     rate_decayed,
 )
+from service.domain.rollup import online_of_all, status_of_all
 from service.domain.rules import Rules, published_from
 from service.domain.state import EvseState
 from service.domain.time import DAY, Micros
@@ -43,129 +43,55 @@ from service.domain.windows import (
     summed,
 )
 
-_IN_USE_FIRST: Final[tuple[tuple[frozenset[Status], Status], ...]] = (
-    (frozenset({Status.PREPARING, Status.CHARGING, Status.FINISHING}), Status.CHARGING),
-    (frozenset({Status.RESERVED}), Status.RESERVED),
-    (frozenset({Status.AVAILABLE}), Status.AVAILABLE),
-    (frozenset({Status.INOPERATIVE}), Status.INOPERATIVE),
-    (frozenset({Status.OUTOFORDER}), Status.OUTOFORDER),
-)
-
-STATUS_RULES: Final[dict[str, tuple[tuple[frozenset[Status], Status], ...]]] = {"in_use_first": _IN_USE_FIRST}
-"""Named orders by which an EVSE gets one status from its connectors: the first that any of them has."""
-
-
-def rolled_up_status(tracks: Iterable[Track], rule: str = "in_use_first") -> Status:
-    """Give the EVSE one status from its connectors' tracks; see `roll_up`."""
-    return roll_up([(track.status, track.online) for track in tracks], rule)
-
-
-def roll_up(connectors: Collection[tuple[Status | None, bool | None]], rule: str = "in_use_first") -> Status:
-    """
-    Give the EVSE one status (settled reading 14): online first, then the order of the rule.
-
-    `connectors` holds (status, online) of each that is known.
-    """
-    if not connectors:
-        return Status.UNKNOWN
-    statuses, offline, out_of_service = set(), 0, 0
-    for status, online in connectors:
-        if status in OUT_OF_SERVICE:
-            out_of_service += 1
-        else:
-            statuses.add(status)
-            offline += online is False
-    in_service = len(connectors) - out_of_service
-    if not in_service:
-        return Status.REMOVED if all(each[0] is Status.REMOVED for each in connectors) else Status.PLANNED
-    if offline == in_service:
-        return Status.UNKNOWN
-    for those, status in STATUS_RULES[rule]:
-        if not those.isdisjoint(statuses):
-            return status
-    return Status.UNKNOWN
-
-
-def rolled_up_online(tracks: Iterable[Track]) -> bool | None:
-    """Give the EVSE one online: false if all in service are offline, true if any is online, else null."""
-    in_service, reached, is_online = False, False, False
-    for track in tracks:
-        if track.status not in OUT_OF_SERVICE:
-            in_service = True
-            reached = reached or track.online is not False
-            is_online = is_online or track.online is True
-    if in_service and not reached:
-        return False
-    return True if is_online else None
-
-
-_UP: Final = 0
-_DOWN: Final = 1
-_DOWN_UNSEEN: Final = 2
-_OUT: Final = 3
-_REST: Final = 4
-_FIRST_COUNTER: Final = 5
-
-
-def _part(bucket: int) -> int:
-    """Say which sum below a bucket belongs to: those that windows and reliability tell apart."""
-    time_class = OBSERVED.classes[bucket]
-    if time_class is TimeClass.DOWN:
-        return _DOWN if COUNTS_OBSERVED[bucket] else _DOWN_UNSEEN
-    return {TimeClass.UP: _UP, TimeClass.OUT_OF_SERVICE: _OUT}.get(time_class, _REST)
-
-
-_COUNTERS: Final = range(_FIRST_COUNTER, _FIRST_COUNTER + len(OUTCOMES) + 1)
-"""Where the counters of a day go: attempts by outcome, and onsets."""
-_PARTS: Final = Weighting(tuple(map(_part, range(len(PAIRS)))) + tuple(_COUNTERS), _COUNTERS.stop)
-
 
 def reliability(state: EvseState, uid: str, as_of: Micros) -> Reliability:
     """Rate a connector as of `as_of`: excluded time and gaps are left out of its sums."""
     sums, open_onsets = state.tip.tracks[uid].sums_at(as_of)
-    ever = summed(state, uid, _PARTS, (0, as_of))
-    observed = ever[_UP] + ever[_DOWN] - _leave_out(state, uid, sums, as_of)
-    return rate(sums, observed, _attempts(ever), ever[-1] + open_onsets)
+    ever = summed(state, uid, PARTS, (0, as_of))
+    observed = ever[UP] + ever[DOWN] - _leave_out(state, uid, sums, as_of)
+    return rate(sums, observed, _attempts(ever, no_parts()), ever[ONSETS] + open_onsets)
 
 
-def _attempts(sums: list[int]) -> dict[str, int]:
-    succeeded, failed, abandoned, untold = sums[_FIRST_COUNTER:-1]
+def _attempts(sums: list[int], more: list[int]) -> dict[str, int]:
+    """Give the attempts by outcome of two accounts together."""
     return {
-        SUCCEEDED.name: succeeded,
-        FAILED.name: failed,
-        ABANDONED.name: abandoned,
-        UNTOLD.name: untold,
+        SUCCEEDED.name: sums[_SUCCEEDED] + more[_SUCCEEDED],
+        FAILED.name: sums[_FAILED] + more[_FAILED],
+        ABANDONED.name: sums[_ABANDONED] + more[_ABANDONED],
+        UNTOLD.name: sums[_UNTOLD] + more[_UNTOLD],
     }
+
+
+_SUCCEEDED: Final = PART[COUNTERS[SUCCEEDED.name]]
+_FAILED: Final = PART[COUNTERS[FAILED.name]]
+_ABANDONED: Final = PART[COUNTERS[ABANDONED.name]]
+_UNTOLD: Final = PART[COUNTERS[UNTOLD.name]]
 
 
 def _account(state: EvseState, uid: str, as_of: Micros) -> tuple[Window, Reliability] | None:
     """
     Give the published window `observed` and the reliability of a connector of which nothing is declared.
 
-    In one pass over what its track has open, for this is done at every change. None where the general way
-    has to be taken, which `connector_window` and `reliability` go; a property test holds the two together.
+    From sums that are kept, for this is done at every change. None where the general way has to be taken,
+    which `connector_window` and `reliability` go; a property test holds the two together.
     """
     start = published_from(as_of)
     track, history = state.tip.tracks[uid], state.history[uid]
     first = max(start, 0) // DAY
     if track.poured < start or next(iter(track.days), first) < first:
         return None
-    places = _PARTS.places
-    sums = [0] * _PARTS.size
-    for bucket, amount in track.total.items():
-        sums[places[bucket]] += amount
+    sums = track.parts.copy()
     if track.bucket != UNHEARD and as_of > track.poured:
-        sums[places[track.bucket]] += as_of - track.poured
-    within, before = history.summed_since(first, _PARTS), history.summed_since(0, _PARTS)
-    up, out = within[_UP] + sums[_UP], within[_OUT] + sums[_OUT]
-    down = within[_DOWN] + within[_DOWN_UNSEEN] + sums[_DOWN] + sums[_DOWN_UNSEEN]
+        sums[PART[track.bucket]] += as_of - track.poured
+    within, before = history.summed_since(first, PARTS), history.summed_since(0, PARTS)
+    up, out = within[UP] + sums[UP], within[OUT] + sums[OUT]
+    down = within[DOWN] + within[DOWN_UNSEEN] + sums[DOWN] + sums[DOWN_UNSEEN]
     unobserved = as_of - start - up - down - out
     window = Window(OBSERVED.name, start, as_of, up, down, 0, unobserved)
-    observed = before[_UP] + before[_DOWN] + sums[_UP] + sums[_DOWN]
-    for counter in _COUNTERS:
-        sums[counter] += before[counter]
+    observed = before[UP] + before[DOWN] + sums[UP] + sums[DOWN]
     seen, open_onsets = track.seen_at(as_of)
-    return window, rate_decayed(seen, observed, _attempts(sums), sums[-1] + open_onsets)
+    onsets = sums[ONSETS] + before[ONSETS] + open_onsets
+    return window, rate_decayed(seen, observed, _attempts(sums, before), onsets)
 
 
 def _leave_out(state: EvseState, uid: str, sums: Sums, as_of: Micros) -> Micros:
@@ -285,18 +211,15 @@ def summarize(state: EvseState, as_of: Micros, rules: Rules, period: Interval | 
             rating = reliability(state, uid, as_of)
         track, is_published = state.tip.tracks[uid], declarations.is_published(uid)
         connectors.append(ConnectorSummary(uid, track, is_published, windows, rating, published.uptime))
-    tracks = [state.tip.tracks[uid] for uid in uids]
     port = tuple([port_window(state, definition, as_of, period) for definition in rules.definitions])
-    status = rolled_up_status(tracks, rules.status_rule)
-    return Summary(as_of, status, rolled_up_online(tracks), port, tuple(connectors))
+    words = tuple([(each.track.status, each.track.online) for each in connectors])
+    status = status_of_all(words, rules.status_rule)
+    return Summary(as_of, status, online_of_all(words), port, tuple(connectors))
 
 
 __all__ = [
     "ConnectorSummary",
     "Summary",
     "reliability",
-    "roll_up",
-    "rolled_up_online",
-    "rolled_up_status",
     "summarize",
 ]

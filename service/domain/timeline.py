@@ -23,6 +23,7 @@ from service.domain.track import NEVER, Key, Report, Track
 NAMELESS: Final = "\x1f"
 """Under this uid stands what held for all connectors; no real uid has control characters."""
 
+_UP: Final = TimeClass.UP
 _UNOBSERVED: Final = TimeClass.UNOBSERVED
 
 HEARTBEAT_POSITION: Final = -1
@@ -286,6 +287,10 @@ class Timeline:
     def sync_port(self, at: Micros) -> None:
         """Bring the port's class up to date with the tracks."""
         classes = OBSERVED.classes
+        for track in self.tracks.values():
+            if classes[track.bucket] is _UP:  # the first of `PORT_ORDER`
+                self.port.become(at, _UP)
+                return
         self.port.become(at, first_of([classes[track.bucket] for track in self.tracks.values()]))
 
     def pour(self, until: Micros) -> None:

@@ -7,26 +7,15 @@ It knows neither lateness nor arrival: whoever holds it sees to the order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from schemas.vocabulary import OPERATIONAL, Status
-from service.domain.definitions import BUCKET, PAIRS, PLAINLY_UP, UNHEARD
-from service.domain.reliability import ONSET_AFTER, OUTCOMES, Decayed, Sums, faded, outcome_of
+from service.domain.buckets import COUNTERS, OUTAGES, PART, Buckets, no_parts, parts_of_days
+from service.domain.definitions import BUCKET, PLAINLY_UP, UNHEARD
+from service.domain.reliability import ONSET_AFTER, Decayed, Sums, faded, outcome_of
 from service.domain.rules import KEPT_DAYS
 from service.domain.time import DAY, Micros
-
-Buckets = dict[int, int]
-"""Microseconds by bucket of `definitions.PAIRS`; beyond them the counters below."""
-
-FIRST_COUNTER: Final = len(PAIRS)
-COUNTERS: Final[dict[str, int]] = {
-    outcome.name: FIRST_COUNTER + index for index, outcome in enumerate(OUTCOMES)
-}
-"""Where a day counts its closed attempts, by outcome."""
-OUTAGES: Final = FIRST_COUNTER + len(OUTCOMES)
-"""Where a day counts its onsets of outages."""
 
 Key = tuple[Micros, int]
 """(time, position): the order of everything that happens to an EVSE."""
@@ -132,15 +121,6 @@ class Report:
         return (self.status, self.raw_status, self.error_code)
 
 
-def total_of(days: Iterable[Buckets]) -> Buckets:
-    """Add up days."""
-    total: Buckets = {}
-    for buckets in days:
-        for bucket, amount in buckets.items():
-            total[bucket] = total.get(bucket, 0) + amount
-    return total
-
-
 def _add(days: dict[int, Buckets], day: int, bucket: int, amount: int) -> None:
     buckets = days.get(day)
     if buckets is None:
@@ -181,8 +161,8 @@ class Track:
     sums: Sums = field(default_factory=Sums)
     days: dict[int, Buckets] = field(default_factory=dict)
     spans: list[Span] = field(default_factory=list)
-    total: Buckets = field(default_factory=dict)
-    """The sum of `days`, which every summary asks for."""
+    parts: list[int] = field(default_factory=no_parts)
+    """The sums of `days` by part (`buckets.PARTS`), which every summary asks for."""
     told: Told = field(default_factory=Told, compare=False)
     """The first of `spans` in the words of whoever renders them, so that each is written once."""
     told_days: dict[int, bytes] = field(default_factory=dict, compare=False)
@@ -212,7 +192,7 @@ class Track:
             self.sums.copy(),
             {day: dict(buckets) for day, buckets in self.days.items()},
             list(self.spans),
-            dict(self.total),
+            self.parts.copy(),
         )
 
     def accounts_like(self, other: Track, until: Micros) -> bool:
@@ -267,9 +247,11 @@ class Track:
         days, bucket = self.days, self.bucket
         # A clock in the year 9999 would else cost three million days, to be forgotten at once.
         last = until // DAY
-        start = max(start, (last - KEPT_DAYS) * DAY)
-        self.total[bucket] = self.total.get(bucket, 0) + until - start
         day = start // DAY
+        if day < last:
+            start = max(start, (last - KEPT_DAYS) * DAY)
+            day = start // DAY
+        self.parts[PART[bucket]] += until - start
         while day < last:
             _add(days, day, bucket, (day + 1) * DAY - start)
             day += 1
@@ -279,13 +261,13 @@ class Track:
 
     def count(self, at: Micros, counter: int) -> None:
         """Count one more of `counter` on the day of `at`."""
-        self.total[counter] = self.total.get(counter, 0) + 1
+        self.parts[PART[counter]] += 1
         _add(self.days, at // DAY, counter, 1)
 
     def forget_days(self, first: int) -> dict[int, Buckets]:
         """Drop the days before day `first`, and give them."""
         gone = {day: self.days.pop(day) for day in [day for day in self.days if day < first]}
-        self.total = total_of(self.days.values())
+        self.parts = parts_of_days(self.days.values())
         self.told_days = {}
         return gone
 

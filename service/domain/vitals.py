@@ -37,8 +37,10 @@ def vitals(state: EvseState) -> Vitals:
     can_be_heard = state.has_sent_heartbeat or state.has_reported_online
     watched = can_be_heard and state.removal_key is None and _is_reachable(state.tip)
     seen, horizon = state.last_seen_at or 0, state.horizon
-    for track in state.tip.every():
-        horizon = max(horizon, track.online_key[0])
+    # Nothing applies later than what it is as of, so mostly there is nobody to ask.
+    if state.as_of > seen:
+        for track in state.tip.every():
+            horizon = max(horizon, track.online_key[0])
     horizon = horizon if horizon > seen else 0
     return Vitals(state.last_seen_at, state.heartbeat_interval_s, state.source, watched, horizon)
 

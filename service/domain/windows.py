@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Final
 
 from schemas.vocabulary import TimeClass
+from service.domain import buckets
 from service.domain.closed import Part
 from service.domain.definitions import OBSERVED, UNHEARD, Definition, Weighting, first_of
 from service.domain.intervals import Interval, clip, merge, subtract
@@ -22,7 +23,7 @@ from service.domain.inventory import FOREVER, Exclusion
 from service.domain.rules import published_from
 from service.domain.state import EvseState
 from service.domain.time import DAY, HOUR, Micros
-from service.domain.track import Span, total_of
+from service.domain.track import Span
 
 _UP: Final = TimeClass.UP
 _DOWN: Final = TimeClass.DOWN
@@ -48,6 +49,8 @@ class Window:
     down: Micros
     excluded: Micros
     unobserved: Micros
+    uptime: float | None
+    coverage: float | None
 
     def __init__(
         self,
@@ -61,20 +64,12 @@ class Window:
     ) -> None:
         self.definition, self.start, self.end = definition, start, end
         self.up, self.down, self.excluded, self.unobserved = up, down, excluded, unobserved
-
-    @property
-    def uptime(self) -> float | None:
-        """The share of up in up and down; exclusions are out of the denominator."""
-        if self.up + self.down + self.excluded < MINIMUM_COUNTED or not self.up + self.down:
-            return None
-        return self.up / (self.up + self.down)
-
-    @property
-    def coverage(self) -> float | None:
-        """The share of the time in service in which something was seen."""
-        counted = self.up + self.down + self.excluded
-        total = counted + self.unobserved
-        return counted / total if total else None
+        # Exclusions are out of the denominator.
+        rated = up + down
+        counted = rated + excluded
+        self.uptime = up / rated if rated and counted >= MINIMUM_COUNTED else None
+        total = counted + unobserved
+        self.coverage = counted / total if total else None
 
 
 @dataclass(slots=True, init=False)
@@ -149,7 +144,11 @@ def connector_window(
     """
     wanted = period or (published_from(as_of), as_of)
     seen = _seen(wanted, as_of)
-    if period is None:
+    if period is None and definition is OBSERVED:
+        parts = summed(state, uid, buckets.PARTS, seen)
+        down = parts[buckets.DOWN] + parts[buckets.DOWN_UNSEEN]
+        amounts = Amounts(parts[buckets.UP], down, 0, parts[buckets.OUT])
+    elif period is None:
         up, down, excluded, _, out_of_service, _ = summed(state, uid, definition.weighting, seen)
         amounts = Amounts(up, down, excluded, out_of_service)
     else:
@@ -170,17 +169,19 @@ def port_window(
     state: EvseState, definition: Definition, as_of: Micros, period: Interval | None = None
 ) -> Window:
     """Account for the EVSE as a port: its moment is the first class that any connector in service has."""
-    amounts = Amounts()
     wanted = period or (published_from(as_of), as_of)
     seen = _seen(wanted, as_of)
     if period is not None or definition is not OBSERVED:
+        amounts = Amounts()
         for amount, _, after in _sweep(state, as_of, definition, seen):
             amounts.add(after, amount)
         return amounts.window(definition.name, wanted)
     totals = _port_totals(state, seen).get
-    amounts.up, amounts.down, amounts.out_of_service = totals(_UP, 0), totals(_DOWN, 0), totals(_OUT, 0)
+    up, down, out = totals(_UP, 0), totals(_DOWN, 0), totals(_OUT, 0)
     if not state.declarations.takes_time_out:
-        return amounts.window(definition.name, wanted)
+        start, end = wanted
+        return Window(definition.name, start, end, up, down, 0, end - start - up - down - out)
+    amounts = Amounts(up, down, 0, out)
     declared = state.declarations.all_standing().values()
     touched = [*state.declarations.merged_gaps, *map(span_of, declared)]
     for part in merge(clip(touched, *seen)):
@@ -228,13 +229,15 @@ def summed(state: EvseState, uid: str, weighting: Weighting, period: Interval) -
     first, until = period[0] // DAY, period[1]
     track, places = state.tip.tracks[uid], weighting.places
     sums = state.history[uid].summed_since(first, weighting).copy()
-    recent = track.total
-    if (
-        next(iter(track.days), first) < first
-    ):  # the oldest, which lies that far back only after a long silence
-        recent = total_of(buckets for day, buckets in track.days.items() if day >= first)
-    for bucket, amount in recent.items():
-        sums[places[bucket]] += amount
+    # The oldest lies that far back only after a long silence.
+    if weighting is buckets.PARTS and next(iter(track.days), first) >= first:
+        for place, amount in enumerate(track.parts):
+            sums[place] += amount
+    else:
+        for bucket, amount in buckets.total_of(
+            kept for day, kept in track.days.items() if day >= first
+        ).items():
+            sums[places[bucket]] += amount
     start = max(track.poured, period[0])
     if track.bucket != UNHEARD and until > start:
         sums[places[track.bucket]] += until - start

@@ -101,7 +101,8 @@ class Assignment:
         Records of an owned partition are never left out: they may come from before a revocation, which the
         guard forgives, but they may as well be the first after an assignment, which nobody would read again.
         """
-        return [record for record in records if partition_of(record) in self._progress]
+        # A plain tuple equals the name of the partition, and takes a third of the time to make.
+        return [record for record in records if (record.topic, record.partition) in self._progress]
 
     def unrestored(self) -> dict[int, list[TopicPartition]]:
         """Give the partitions that have not come back, by number: a number is restored as a whole."""

@@ -199,7 +199,8 @@ class Ingest:
         if self._newest is None or self._first is None:
             self._first = self._newest = at
         elif at > self._newest:
-            self._keep_open(len(self._open), Gap(self._newest, at))
+            if at - self._newest > self._silent_after:
+                self._open.append(Gap(self._newest, at))
             self._newest = at
         elif at < self._first:
             self._keep_open(0, Gap(at, self._first))

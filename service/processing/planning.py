@@ -7,7 +7,7 @@ forgotten.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -88,6 +88,8 @@ class Plan:
     What one EVSE's records ask for.
 
     `write` is None where all of them had been applied before. `folded` holds what became of the new ones,
+    `publish` tells whether any of these asks for a snapshot, `removed_now` whether one removes the EVSE, and
+    `told` holds (time, position, verdict) of those that changed history and were not simply applied.
     `repeated` counts the others. `messages` are in the order in which they are published.
     """
 
@@ -97,13 +99,27 @@ class Plan:
     write: ViewWrite | None
     rendered: rendering.RenderedEvse | None
     folded: list[tuple[Item, Folded]]
+    publish: bool
+    removed_now: bool
+    told: list[tuple[Micros, int, str]]
     repeated: int
     messages: list[Message]
 
     def __init__(self, uid: str, held: Held, items: Sequence[Item]) -> None:
         self.uid, self.held, self.items = uid, held, items
         self.write = self.rendered = None
-        self.folded, self.repeated, self.messages = [], 0, []
+        self.folded, self.publish, self.removed_now, self.told = [], False, False, []
+        self.repeated, self.messages = 0, []
+
+    def take(self, item: Item, folded: Folded) -> None:
+        """Note what became of a record's event."""
+        self.folded.append((item, folded))
+        if folded.publish:
+            self.publish = True
+            if folded.verdict in _TOLD:
+                self.told.append((item.event.at, item.event.position, str(folded.verdict)))
+            if folded.removed_now:
+                self.removed_now = True
 
     def saved(self) -> None:
         """Take over what the store now holds."""
@@ -140,7 +156,7 @@ def plan(uid: str, items: Sequence[Item], held: Held, planning: Planning) -> Pla
             if offsets[index] >= record.offset:
                 made.repeated += 1
                 continue
-            made.folded.append((item, fold(held.state, item.event, planning.rules)))
+            made.take(item, fold(held.state, item.event, planning.rules))
             offsets[index] = record.offset
         _finish(made, offsets, planning)
     except Exception as error:  # whatever it is, it is ours, and has to be told with the record it came from
@@ -152,42 +168,37 @@ def _finish(made: Plan, offsets: Sequence[int], planning: Planning) -> None:
     held, topics = made.held, planning.topics
     again = unpacked(held.pending if made.repeated or _may_be_unwritten(held, planning) else b"")
     position, kept = held.position, again
-    publish = made.repeated > 0 or any(folded.publish for _, folded in made.folded)
+    publish = made.repeated > 0 or made.publish
     if made.folded:
         position = Position(position.epoch, tuple(offsets), held.state.as_of)
     if made.folded or publish:
         made.rendered = rendering.document(held.state, position.as_of_us, planning.rules)
     if made.folded and made.rendered is not None:
         kept = _with_fresh(again, made, made.rendered)
-        told = list(_verdicts(made))
-        if told:
-            held.state.verdicts = [*held.state.verdicts, *told][-_VERDICTS_KEPT:]
-        made.write = write(made.uid, held, made.rendered, position, kept.packed(), _verdict_words(told))
+        if made.told:
+            held.state.verdicts = [*held.state.verdicts, *made.told][-_VERDICTS_KEPT:]
+        words = _verdict_words(made.told)
+        made.write = write(made.uid, held, made.rendered, position, kept.packed(), words)
     elif publish and made.rendered is not None:
         # The view has it; asking again lets the lists follow, which a crash may have left behind, and finds
         # out who is further.
         made.write = write(made.uid, held, made.rendered, position, held.pending)
     made.messages += topics.kept(made.uid, _home(held), kept)
     if publish and made.rendered is not None:
-        removed_now = any(folded.removed_now for _, folded in made.folded)
-        made.messages += _snapshots(made.uid, held, made.rendered, position, topics, removed_now=removed_now)
+        made.messages += _snapshots(
+            made.uid, held, made.rendered, position, topics, removed_now=made.removed_now
+        )
 
 
 def _with_fresh(again: Kept, made: Plan, rendered: rendering.RenderedEvse) -> Kept:
     """Give the outputs that are kept with this save: those that may be unwritten, then its own."""
     transitions, entries = list(again.transitions), [*again.ledger, *rendered.ledger]
     for item, folded in made.folded:
-        transitions += described(made.uid, item.record, folded.transitions)
+        if folded.transitions:
+            transitions += described(made.uid, item.record, folded.transitions)
     if rendered.removed and any(isinstance(item.event, EvseRemoved) for item, _ in made.folded):
         entries.append(ledger.removal_entry(made.uid, rendered.fields["removed_at"].decode()))
     return Kept(transitions, entries)
-
-
-def _verdicts(made: Plan) -> Iterator[tuple[Micros, int, str]]:
-    """Give the verdicts on those events that changed history and were not simply applied."""
-    for item, folded in made.folded:
-        if folded.publish and folded.verdict in _TOLD:
-            yield item.event.at, item.event.position, str(folded.verdict)
 
 
 def _verdict_words(told: Iterable[tuple[Micros, int, str]]) -> list[tuple[Micros, bytes]]:

@@ -50,8 +50,10 @@ def quickly(
     make = _MAKE.get(kind) if type(kind) is str else None
     if make is None or not is_uid(event_id) or not _is_known_uid(uid) or not _is_text(source):
         return None
+    occurred_at, received_at = get("occurred_at"), get("received_at")
     try:
-        occurred, received = _micros(get("occurred_at")), _micros(get("received_at"))
+        occurred = _micros(occurred_at)
+        received = occurred if received_at == occurred_at else _micros(received_at)
     except ValueError:
         return None
     at, seen, corrected = apply_clock_rules(occurred, received, record_time)

@@ -195,8 +195,17 @@ class Steps:
     def _decode(self, records: Sequence[Record]) -> list[Item | Rejected]:
         warnings: list[tuple[str, FieldWarning]] = []
         decoded: list[Item | Rejected] = []
+        skip, max_bytes, position = (
+            self._options.skipped,
+            self._options.max_record_bytes,
+            self.planning.position,
+        )
+
+        def warn(uid: str, warning: FieldWarning) -> None:
+            warnings.append((uid, warning))
+
         for record in records:
-            if is_accepted(record, self._options.skipped):
+            if skip and is_accepted(record, skip):
                 decoded.append(Rejected(record, skipped()))
                 continue
             try:
@@ -204,10 +213,10 @@ class Steps:
                     record.value,
                     key=record.key,
                     headers=record.headers,
-                    position=self.planning.position(record),
+                    position=position(record),
                     record_time=record.timestamp,
-                    max_bytes=self._options.max_record_bytes,
-                    warn=lambda uid, warning: warnings.append((uid, warning)),
+                    max_bytes=max_bytes,
+                    warn=warn,
                 )
             except Exception as error:  # decoding never raises: this is a bug of ours, told with its record
                 raise Defect("", record) from error
@@ -307,18 +316,19 @@ class Steps:
     ) -> tuple[list[Plan], dict[str, Sequence[Item]]]:
         """Plan for some EVSEs, for a second at most; give what is left then."""
         plans: list[Plan] = []
-        rest, monotonic = dict(groups), self._ports.clock.monotonic
+        rest, monotonic = iter(groups.items()), self._ports.clock.monotonic
         began = turned = monotonic()
-        while rest and turned - began < _FOLDED_FOR_S:
-            uid = next(iter(rest))
-            group, held = rest.pop(uid), self._states.get(uid)
+        for uid, group in rest:
+            held = self._states.get(uid)
             if held is not None:
                 plans.append(plan(uid, group, held, self.planning))
             if monotonic() - turned > _TURN_S:
                 await asyncio.sleep(0)
                 turned = monotonic()
+                if turned - began >= _FOLDED_FOR_S:
+                    break
         self._folded_s += monotonic() - began
-        return plans, rest
+        return plans, dict(rest)
 
     def _displaced(self, item: Item) -> Rejected:
         lives_in = self._home(item.event.evse_uid)
@@ -350,12 +360,12 @@ class Steps:
         """Count what became of the records of some EVSEs."""
         now, instruments = self._ports.clock.now(), self._instruments
         judged = [(item.event, folded.verdict) for each in plans for item, folded in each.folded]
-        corrected = Counter(verdict for event, verdict in judged if event.clock_corrected)
-        for verdict, count in Counter(verdict for _, verdict in judged).items():
+        events = [event for event, _ in judged]
+        corrected = Counter([verdict for event, verdict in judged if event.clock_corrected])
+        for verdict, count in Counter([verdict for _, verdict in judged]).items():
             instruments.judged(verdict, count, clocks_corrected=corrected[verdict])
         if repeated := sum(each.repeated for each in plans):
             instruments.repeated(repeated)
-        events = [event for event, _ in judged]
         instruments.delayed(events, now, self._tracing.trace_id)
 
     async def _delist(self, displaced: Iterable[Rejected]) -> None:

@@ -79,9 +79,11 @@ class Survey:
         """
         first: dict[TopicPartition, int] = {}
         last: dict[TopicPartition, int] = {}
+        place = TopicPartition("", -1)
         for record in records:
-            place = partition_of(record)
-            first.setdefault(place, record.offset)
+            if record.partition != place.partition or record.topic != place.topic:
+                place = partition_of(record)
+                first.setdefault(place, record.offset)
             last[place] = record.offset + 1
         for place, offset in first.items():
             expected = self._expected.get(place, offset)

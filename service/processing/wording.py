@@ -15,11 +15,12 @@ import orjson
 
 from schemas.view import NOT_HEARD
 from schemas.vocabulary import TimeClass
+from service.domain.buckets import COUNTERS, FIRST_COUNTER, OUTAGES, Buckets
 from service.domain.definitions import PAIRS, UNHEARD
 from service.domain.inventory import Exclusion, Gap
 from service.domain.state import EvseState
 from service.domain.time import DAY, SECOND, Micros, rfc3339
-from service.domain.track import COUNTERS, FIRST_COUNTER, OUTAGES, Buckets, Cause, Span, Track
+from service.domain.track import Cause, Span, Track
 from service.processing.trimming import trimmed
 
 _EPOCH: Final = date(1970, 1, 1)

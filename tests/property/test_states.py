@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from schemas.vocabulary import Verdict
 from service.domain import recent
+from service.domain.buckets import parts_of_days
 from service.domain.fold import fold
 from service.domain.packing import pack
 from service.domain.rules import SETTLING
 from service.domain.state import EvseState, Packed
 from service.domain.time import SECOND
 from service.domain.timeline import order_of
-from service.domain.track import Told, total_of
+from service.domain.track import Told
 from service.processing.rendering import document
 from service.processing.storing import pack_state
 from tests.oracle.drawn_events import DAY_S, Nastiness
@@ -83,7 +84,7 @@ def test_what_is_kept_of_earlier_words_is_what_would_be_written_anew(
         assert orjson.loads(pack_state(state)) == orjson.loads(orjson.dumps(pack(anew), default=list))
         assert pack_state(state) == pack_state(anew)
         assert document(state, state.as_of, using).fields == document(anew, state.as_of, using).fields
-        assert all(track.total == total_of(track.days.values()) for track in state.tip.every())
+        assert all(track.parts == parts_of_days(track.days.values()) for track in state.tip.every())
 
 
 @given(logs(REUSED))

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.vocabulary import TimeClass
+from service.domain.buckets import Buckets, total_of
 from service.domain.closed import Days, PortDays, Spans, Words
 from service.domain.time import DAY, HOUR
-from service.domain.track import Buckets, Cause, Span, total_of
+from service.domain.track import Cause, Span
 
 amounts = st.dictionaries(st.integers(0, 50), st.integers(0, DAY), max_size=8)
 days = st.dictionaries(st.integers(0, 500), amounts, max_size=30)

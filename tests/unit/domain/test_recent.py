@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from schemas.vocabulary import Status, TimeClass, Verdict
+from service.domain.buckets import OUTAGES
 from service.domain.definitions import BUCKET
 from service.domain.horizon import keep_from
 from service.domain.rules import KEPT_DAYS, SETTLING
 from service.domain.state import PORT
 from service.domain.time import DAY, HOUR, MINUTE
 from service.domain.timeline import NAMELESS, ItemKind
-from service.domain.track import OUTAGES, Report
+from service.domain.track import Report
 from tests.unit.domain.told import MONDAY, Evse, when
 
 H = 3_600

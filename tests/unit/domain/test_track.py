@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from schemas.vocabulary import Status
+from service.domain.buckets import COUNTERS, OUTAGES
 from service.domain.definitions import BUCKET
 from service.domain.time import DAY, HOUR, MINUTE, SECOND
-from service.domain.track import COUNTERS, OUTAGES, Cause, Report, Span, Track
+from service.domain.track import Cause, Report, Span, Track
 from tests.unit.domain.told import MONDAY, Evse, when
 
 AVAILABLE, FAULTY = Report(Status.AVAILABLE), Report(Status.OUTOFORDER, "Faulted", "GroundFailure")
