@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
@@ -49,8 +49,8 @@ class Window:
     down: Micros
     excluded: Micros
     unobserved: Micros
-    uptime: float | None
-    coverage: float | None
+    uptime: float | None = field(init=False)
+    coverage: float | None = field(init=False)
 
     def __init__(
         self,
