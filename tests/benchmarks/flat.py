@@ -3,7 +3,8 @@ Whether the cost stays flat: `python -m tests.benchmarks.flat`.
 
 CPU time a record for fleets of several sizes and for histories of several lengths, and the memory of an EVSE
 that says nothing. With few EVSEs a batch holds several records of each, which are saved and published once:
-so the time for each EVSE that a batch touched stands beside that for each record.
+so the time for each EVSE that a batch touched stands beside that for each record, and `--batch 1000` cuts the
+log of every fleet alike.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import argparse
 import itertools
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from service.domain.time import DAY
@@ -37,9 +38,11 @@ COLUMNS = (
 )
 
 
-def by_evses(bench: Bench, records: int, fleets: Sequence[int], runs: int) -> list[Json]:
+def by_evses(
+    bench: Bench, records: int, fleets: Sequence[int], runs: int, settings: Mapping[str, str]
+) -> list[Json]:
     """
-    Measure the reference job over fleets of these sizes.
+    Measure the reference job over fleets of these sizes; `settings` are those of the worker.
 
     Each EVSE was heard before: else a large fleet would be measured by first words and a small one by others.
     """
@@ -48,13 +51,15 @@ def by_evses(bench: Bench, records: int, fleets: Sequence[int], runs: int) -> li
         job = Size(records, evses, begin_of(records))
         past = Size(0, evses, job.begin - evses * IDLE_WORDS * STEP)
         log = bench.write(itertools.chain(inventory(past), idle(past)), reference(job), evses)
-        told = [throughput(bench.run_anew(log, WORKER)) for _ in range(runs)]
+        told = [throughput(bench.run_anew(log, WORKER, settings=settings)) for _ in range(runs)]
         rows += [one | {"what": f"{evses:,} EVSEs"} for one in told]
         bench.forget([log.topic])
     return rows
 
 
-def by_days(bench: Bench, records: int, evses: int, days: Sequence[int], runs: int) -> list[Json]:
+def by_days(
+    bench: Bench, records: int, evses: int, days: Sequence[int], runs: int, settings: Mapping[str, str]
+) -> list[Json]:
     """Measure the reference job over EVSEs with so many days behind them."""
     rows: list[Json] = []
     for count in days:
@@ -62,7 +67,7 @@ def by_days(bench: Bench, records: int, evses: int, days: Sequence[int], runs: i
         past = Size(0, evses, job.begin - count * DAY)
         before = itertools.chain(inventory(past), history(past, count))
         log = bench.write(before, reference(job), evses)
-        told = [throughput(bench.run_anew(log, WORKER)) for _ in range(runs)]
+        told = [throughput(bench.run_anew(log, WORKER, settings=settings)) for _ in range(runs)]
         rows += [one | {"what": f"{evses:,} EVSEs, {count} days"} for one in told]
         bench.forget([log.topic])
     return rows
@@ -95,14 +100,18 @@ def main() -> None:
     parser.add_argument("--days", type=int, nargs="+", default=DAYS, help="days of history")
     parser.add_argument("--evses", type=int, default=1_000, help="EVSEs that have a history")
     parser.add_argument("--idle", type=int, default=50_000, help="EVSEs that memory is measured over")
+    parser.add_argument("--batch", type=int, help="records of a batch at most; else as many as wait")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--results", type=Path, default=FOLDER, help="the folder that results are kept in")
     arguments = parser.parse_args()
     fleets = [*arguments.fleets, *([LARGEST] if arguments.all else [])]
+    job, settings = "flat", {}
+    if arguments.batch:
+        job, settings = f"flat-{arguments.batch}-a-batch", {"BATCH_RECORDS": str(arguments.batch)}
     with bench() as parts:
-        result: Json = {"commit": commit(ROOT), "job": "flat", "machine": machine(parts.redis_url)}
-        rows = by_evses(parts, arguments.records, fleets, arguments.runs)
-        rows += by_days(parts, arguments.records, arguments.evses, arguments.days, arguments.runs)
+        result: Json = {"commit": commit(ROOT), "job": job, "machine": machine(parts.redis_url)}
+        rows = by_evses(parts, arguments.records, fleets, arguments.runs, settings)
+        rows += by_days(parts, arguments.records, arguments.evses, arguments.days, arguments.runs, settings)
         heard = evse_bytes(parts, arguments.idle, arguments.runs, "0")
         each = evse_bytes(parts, arguments.idle, arguments.runs, "0.05")
     middle = medians_by(rows, "what")
