@@ -42,8 +42,9 @@ class Totals:
     """
     The numbers at the head of the page.
 
-    `uptime` is the arithmetic mean over the `rated` EVSEs that have one, None without any; `coverage` is the
-    share of all their windows' seconds in which something was seen. `loaded` EVSEs are in memory.
+    `uptime` is the arithmetic mean over the `rated` EVSEs in service that have one, None without any;
+    `coverage` is the share of the seconds of these EVSEs' windows in which something was seen. `loaded` EVSEs
+    are in memory.
     """
 
     counts: Counts = field(default_factory=Counts)
@@ -79,14 +80,15 @@ def total(counts: Counts, rows: Collection[Row]) -> Totals:
         for connector in row.connectors
         if connector.status not in OUT_OF_SERVICE
     )
-    uptimes = [row.uptime for row in rows if row.uptime is not None and row.status not in OUT_OF_SERVICE]
-    window = sum(row.window_seconds for row in rows)
+    # Mean and coverage stand side by side, so they speak of the same EVSEs.
+    rated = [(row, row.uptime) for row in rows if row.uptime is not None and row.status not in OUT_OF_SERVICE]
+    window = sum(row.window_seconds for row, _ in rated)
     return Totals(
         counts=counts,
         connectors=sum(statuses.values()),
         connectors_by_status=dict(statuses),
-        uptime=sum(uptimes) / len(uptimes) if uptimes else None,
-        coverage=sum(row.observed_seconds for row in rows) / window if window else None,
-        rated=len(uptimes),
+        uptime=sum(uptime for _, uptime in rated) / len(rated) if rated else None,
+        coverage=sum(row.observed_seconds for row, _ in rated) / window if window else None,
+        rated=len(rated),
         loaded=len(rows),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from schemas.vocabulary import Status
 from service.dashboard.poller import PULSE_TURNS, Change, Poller
 from service.dashboard.wording import DAY, HOUR, MINUTE
@@ -119,7 +121,7 @@ async def test_a_quiet_network_still_has_a_pulse() -> None:
 
 
 async def test_totals_are_those_of_the_network() -> None:
-    """Out of service counts in neither the connectors nor the mean, and coverage weighs by time."""
+    """Out of service counts in neither the connectors nor the mean."""
     planned, new, good = Story("c1"), Story("c1"), Story("c1")
     planned.say(NOW - 9 * DAY, Status.PLANNED, None)
     new.say(NOW - 30 * MINUTE, Status.AVAILABLE)
@@ -133,8 +135,25 @@ async def test_totals_are_those_of_the_network() -> None:
     assert totals.online_share == 1.0
     uptimes = [row.uptime for row in poller.fleet.rows if row.uptime is not None]
     assert totals.uptime == sum(uptimes) / 2
-    assert totals.coverage is not None
-    assert 0.4 < totals.coverage < 0.8
+
+
+async def test_the_coverage_beside_the_mean_uptime_is_that_of_the_same_evses() -> None:
+    """It weighs by time; who is not rated yet, and who is out of service, counts in neither of the two."""
+    planned, new, seen, half = Story("c1"), Story("c1"), Story("c1"), Story("c1")
+    for story in (planned, seen):
+        story.say(NOW - 34 * DAY, Status.AVAILABLE)
+    planned.say(NOW - 9 * DAY, Status.UNKNOWN)
+    planned.say(NOW - HOUR, Status.PLANNED)
+    new.say(NOW - 30 * MINUTE, Status.AVAILABLE)
+    window = NOW - (NOW // DAY - 30) * DAY
+    half.say(NOW - window // 2, Status.AVAILABLE)
+    rated = [evse("s", [seen]), evse("h", [half])]
+    totals = (await polling(MemoryView([*rated, evse("p", [planned]), evse("n", [new])])))[0].totals
+    assert totals.rated == 2
+    assert totals.coverage == pytest.approx(0.75, abs=1e-6)
+
+    alone = (await polling(MemoryView(rated)))[0].totals
+    assert (alone.uptime, alone.coverage) == (totals.uptime, totals.coverage)
 
 
 async def test_the_whole_network_of_the_seed_is_read() -> None:
