@@ -66,6 +66,9 @@ Lists that span EVSEs may lag a little and are for finding, not for counting to 
 `evse-index:{lists}:place`         geo     uids by their coordinates, those that have some
 =================================  ======  =========================================================
 
+An EVSE that was removed for good (`removed_at`) stays in the list of all and in that of its status, and is in
+none by online or by place: it has no link, and is nowhere.
+
 An example session in `redis-cli --raw`, for the EVSE with the uid `charger-1` (lists cut short with …):
 
     > HMGET evse:{charger-1} status online last_seen_at

@@ -59,7 +59,8 @@ class Row:
     The summary of one EVSE. Times are microseconds since 1970, shares lie between 0 and 1.
 
     `uptime` and the seconds are those of the EVSE's own window (up while any connector is up); `reliability`
-    is that of its least reliable connector.
+    is that of its least reliable connector. One that was `removed` for good has no link any more, and its
+    `online` is None.
     """
 
     uid: str
@@ -75,6 +76,7 @@ class Row:
     changed_at: int | None
     seen_at: int | None
     haystack: str
+    removed: bool = False
 
     @property
     def coverage(self) -> float | None:
@@ -175,6 +177,7 @@ def row_of(uid: str, fields: Fields) -> Row | None:
         changed_at=parse_time(fields.get("last_updated") or evse.get("last_updated")),
         seen_at=parse_time(fields.get("last_seen_at") or snapshot.get("last_seen_at")),
         haystack="\n".join([uid, *names, *(connector.name for connector in connectors)]).casefold(),
+        removed=bool(fields.get("removed_at")),
     )
 
 
@@ -210,14 +213,18 @@ SORTS = tuple(_KEYS)
 
 
 def matching(rows: Iterable[Row], query: Query) -> list[Row]:
-    """Keep the rows that have every word of the search, the status and the link's state asked for."""
+    """
+    Keep the rows that have every word of the search, the status and the link's state asked for.
+
+    Of removed EVSEs no link's state is asked for: they are in none of the lists by which it is counted.
+    """
     words = query.search.casefold().split()
     online = ONLINE_VALUES.get(query.online)
     return [
         row
         for row in rows
         if (not query.status or row.status == query.status)
-        and (not query.online or row.online is online)
+        and (not query.online or (row.online is online and not row.removed))
         and all(word in row.haystack for word in words)
     ]
 

@@ -38,11 +38,11 @@ class MemoryView:
 
     async def counts(self) -> Counts:
         self._answer()
-        documents = [seeded.document for seeded in self.evses.values()]
+        evses = self.evses.values()
         return Counts(
-            len(documents),
-            Counter(document["status"] for document in documents),
-            Counter(document["online"] for document in documents),
+            len(evses),
+            Counter(seeded.document["status"] for seeded in evses),
+            Counter(seeded.document["online"] for seeded in evses if not seeded.removed),
         )
 
     async def newest(self, since_ms: int, limit: int) -> Scored:

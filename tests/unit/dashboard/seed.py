@@ -164,7 +164,8 @@ def write(
             pipe.srem(keys.online(link), seeded.uid)
         pipe.zadd(keys.all, {seeded.uid: seeded.last_updated_ms})
         pipe.sadd(keys.status(status), seeded.uid)
-        pipe.sadd(keys.online(online), seeded.uid)
+        if not seeded.removed:
+            pipe.sadd(keys.online(online), seeded.uid)
         pipe.execute()
 
 

@@ -73,7 +73,11 @@ class Seeded:
     outages: list[tuple[int, str]] = field(default_factory=list)
     exclusions: dict[str, str] = field(default_factory=dict)
     gaps: list[tuple[int, str]] = field(default_factory=list)
-    removed: bool = False
+
+    @property
+    def removed(self) -> bool:
+        """Whether it was removed for good, so that no list by online has it."""
+        return bool(self.document["removed_at"])
 
     @property
     def last_updated_ms(self) -> int:
@@ -174,6 +178,7 @@ class Known:
     gaps: Sequence[tuple[int, int]] = ()
     note: Json | None = None
     seen_at: int | None = None
+    removed_at: int | None = None
     power: tuple[int, str, str] = (22_000, "AC_3_PHASE", "IEC_62196_T2")
 
 
@@ -220,7 +225,7 @@ def evse(uid: str, stories: Sequence[Story], known: Known | None = None, *, now:
         "as_of": stamp(now),
         "last_seen_at": stamp(known.seen_at or now),
         "last_updated": changed,
-        "removed_at": "",
+        "removed_at": "" if known.removed_at is None else stamp(known.removed_at),
         "recent": orjson.dumps(recent).decode(),
     }
     seeded.exclusions = {key: orjson.dumps(item).decode() for key, item in known.exclusions.items()}

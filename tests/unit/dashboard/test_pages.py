@@ -179,6 +179,25 @@ async def test_the_table_is_searched_sorted_and_paged_by_its_address() -> None:
     assert 'rel="prev" href="?size=25"' in second
 
 
+def removed(uid: str) -> Seeded:
+    """Make an EVSE that was removed an hour ago."""
+    story = Story("c1", "Gun A")
+    story.say(NOW - 34 * DAY, Status.AVAILABLE)
+    story.say(NOW - HOUR, Status.REMOVED, None)
+    return evse(uid, [story], Known(removed_at=NOW - HOUR))
+
+
+async def test_a_chip_of_the_link_counts_the_rows_that_it_shows() -> None:
+    """A removed EVSE has no link: it is neither counted nor listed by one, and its status finds it."""
+    view = MemoryView([charger("silent", online=None), removed("gone"), charger("on")])
+    for value, listed in (("null", ["silent"]), ("true", ["on"]), ("false", [])):
+        html = (await asked(view, f"/?online={value}")).text
+        assert shown(html) == listed
+        assert f'<b data-total="online-{value}">{len(listed)}</b>' in html
+    assert shown((await asked(view, "/?status=REMOVED")).text) == ["gone"]
+    assert "Not reported" not in words((await asked(view, "/evse/gone")).text).split("The last 30 days")[0]
+
+
 async def test_a_filter_keeps_the_rest_of_the_query() -> None:
     """And the chip in use takes it away again."""
     html = (await asked(MemoryView(network(42)), "/?q=harbour&status=CHARGING")).text
