@@ -48,10 +48,16 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorPart:
-    """One connector: what was published of it (`evse`, may be empty), its state and numbers, its timeline."""
+    """
+    One connector: what was published of it (`evse`), its state and numbers, its timeline.
+
+    `taken_out`: an inventory no longer names it, so nothing is published of it, and it has no state now; what
+    was reported of it stays history.
+    """
 
     uid: str
     name: str
+    taken_out: bool
     status: str | None
     online: bool | None
     evse: Json
@@ -158,15 +164,15 @@ def _connector(
     drawn: tuple[int, int],
 ) -> ConnectorPart:
     uid = state["connector_uid"]
-    published: Json = next(
-        (part for part in evse.get("connectors") or () if part.get("uid") == uid), Fields()
-    )
+    found = next((part for part in evse.get("connectors") or () if part.get("uid") == uid), None)
+    published: Json = Fields() if found is None else found
     name = published.get("physical_reference") or published.get("connector_id") or uid
     lane = timeline.lane(name, segments, drawn)
     status = published.get("status") or state.get("status")
     return ConnectorPart(
         uid=uid,
         name=name,
+        taken_out=found is None,
         status=status if state.get("status_since") or status != "UNKNOWN" else None,
         online=published.get("online"),
         evse=published,

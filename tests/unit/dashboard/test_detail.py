@@ -245,7 +245,7 @@ def test_a_connector_that_left_the_inventory_keeps_its_history() -> None:
     snapshot["evse"]["connectors"] = []
     seeded.document["snapshot"] = orjson.dumps(snapshot).decode()
     (part,) = assembled(seeded).connectors
-    assert (part.name, part.window["uptime"]) == ("c9", 1.0)
+    assert (part.name, part.taken_out, part.window["uptime"]) == ("c9", True, 1.0)
 
 
 def test_a_document_that_is_not_whole_has_no_page() -> None:

@@ -258,6 +258,31 @@ async def test_uptime_never_stands_without_its_coverage() -> None:
     assert "96.71 % seen 99.3 %" in words((await asked(view, "/")).text)
 
 
+async def test_a_connector_that_an_inventory_took_out_is_said_to_be_no_part_of_the_evse() -> None:
+    """As `show` says it: no state, for nothing is published of it, and the numbers of its history."""
+    stays, gone = Story("c1", "Gun A"), Story("c2", "Gun B", raw_status="SuspendedEV")
+    for story in (stays, gone):
+        story.say(NOW - 34 * DAY, Status.AVAILABLE)
+        story.say(NOW - DAY, Status.OUTOFORDER, True, "E-113")
+    seeded = evse("e", [stays, gone])
+    snapshot = orjson.loads(seeded.document["snapshot"])
+    snapshot["evse"]["connectors"].pop()
+    seeded.document["snapshot"] = orjson.dumps(snapshot).decode()
+    html = (await asked(MemoryView([seeded]), "/evse/e")).text
+    kept, taken_out = (
+        words(html.partition(f'id="connector-{uid}"')[2].partition("</section>")[0]) for uid in ("c1", "c2")
+    )
+    for state in ("Out of order", "Online", "Status since", "E-113"):
+        assert state in kept
+        assert state not in taken_out
+    for claim in ("Nothing heard yet", "Not reported", "SuspendedEV", "since"):
+        assert claim not in taken_out
+    assert "c2 No longer part of the EVSE" in taken_out
+    assert "No longer part of the EVSE" not in kept
+    assert re.search(r"Uptime, 30 days 9[67]\.\d\d % up", taken_out)
+    assert re.search(r"Reliability [\d.]+ of 10", taken_out)
+
+
 async def test_reliability_is_explained_by_its_terms() -> None:
     """Each with its share and a sentence."""
     page = words((await asked(MemoryView([charger("e")]), "/evse/e")).text)
