@@ -15,11 +15,13 @@ from schemas import view
 from schemas.vocabulary import TimeClass
 from service.dashboard import timeline
 from service.dashboard.kept import Kept, excluded, micros
-from service.dashboard.timeline import History, Span
+from service.dashboard.timeline import History, Periods, Span
 from service.dashboard.wording import parse_time, short_time
 
 OUTAGES_SHOWN = 25
 """Outages listed before all are asked for: a link that flaps has thousands."""
+
+_FOREVER = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,35 +73,59 @@ def latest(groups: Sequence[list[view.Outage]], since: int) -> list[list[view.Ou
     return list(islice(inside, OUTAGES_SHOWN))
 
 
-@dataclass(frozen=True, slots=True)
 class Listing:
-    """What lines are made of: the EVSE and what is kept of it, the connectors' names, and the time now."""
+    """
+    Makes lines of the EVSE and what is kept of it, the connectors' names, and the time now.
 
-    uid: str
-    kept: Kept
-    names: Mapping[str, str]
-    now: int
+    What is declared is merged once for all lines: a link that flaps has thousands of them.
+    """
+
+    def __init__(self, uid: str, kept: Kept, names: Mapping[str, str], now: int) -> None:
+        self._uid = uid
+        self._kept = kept
+        self._names = names
+        self._now = now
+        self._gaps = Periods((micros(gap.from_), micros(gap.until)) for gap in kept.gaps)
+        self._excluded: dict[str, Periods] = {}
 
     def line(self, group: Sequence[view.Outage]) -> OutageLine:
         """Make one line of outages that differ by nothing but the connector."""
         outage = group[0]
         start = micros(outage.from_)
         until = None if outage.until is None else micros(outage.until)
-        end = max(self.now, start) if until is None else until
-        counted = {kind for each in group for kind in _kinds(each, start, end, self.kept)}
+        end = max(self._now, start) if until is None else until
+        counted = {kind for each in group for kind in self._kinds(each, start, end)}
         kind, *partly = [kind for kind in timeline.PRECEDENCE if kind in counted] or [outage.time_class]
         began = start if start > 0 else None
         return OutageLine(
-            tuple(self.names.get(each, each) for each in sorted(each.connector_uid for each in group)),
+            tuple(self._names.get(each, each) for each in sorted(each.connector_uid for each in group)),
             began,
             until,
             None if began is None else end - began,
             kind,
             tuple(partly),
             outage,
-            end_of(self.uid, outage.began_by),
-            end_of(self.uid, outage.ended_by),
+            end_of(self._uid, outage.began_by),
+            end_of(self._uid, outage.ended_by),
         )
+
+    def _kinds(self, outage: view.Outage, start: int, end: int) -> AbstractSet[TimeClass]:
+        """Say what parts of a span count as once gaps and exclusions are taken out."""
+        kind = outage.time_class
+        if kind is not TimeClass.DOWN or start >= end:
+            return {kind}
+        gaps = self._gaps.within(start, end)
+        excused = self._excluded_of(outage.connector_uid).within(start, end)
+        if not gaps and not excused:
+            return {kind}
+        history = History(start, [Span(start, end, kind)], gaps, excused)
+        return {span.value for span in timeline.connector_segments(history, (start, end))}
+
+    def _excluded_of(self, connector_uid: str) -> Periods:
+        found = self._excluded.get(connector_uid)
+        if found is None:
+            found = self._excluded[connector_uid] = Periods(excluded(connector_uid, self._kept, _FOREVER))
+        return found
 
 
 def end_of(uid: str, cause: view.Cause | None) -> End | None:
@@ -122,13 +148,3 @@ def _place(place: view.Place | None) -> str:
     topic = f" of input topic {place.topic + 1}" if place.topic else ""
     epoch = f" of epoch {place.epoch}" if place.epoch else ""
     return f"at {place.offset}{topic}{epoch}"
-
-
-def _kinds(outage: view.Outage, start: int, end: int, kept: Kept) -> AbstractSet[TimeClass]:
-    """Say what parts of a span count as once gaps and exclusions are taken out."""
-    kind = outage.time_class
-    if kind is not TimeClass.DOWN or start >= end:
-        return {kind}
-    gaps = [(micros(gap.from_), micros(gap.until)) for gap in kept.gaps]
-    history = History(start, [Span(start, end, kind)], gaps, excluded(outage.connector_uid, kept, end))
-    return {span.value for span in timeline.connector_segments(history, (start, end))}

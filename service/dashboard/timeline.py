@@ -119,11 +119,31 @@ def _union(intervals: Iterable[tuple[int, int]]) -> list[Span[bool]]:
     """Merge intervals that touch or overlap: a moment is excluded, or unseen, once."""
     merged: list[Span[bool]] = []
     for start, until in sorted(intervals):
+        if until <= start:
+            continue
         if merged and start <= merged[-1].until:
             merged[-1] = Span(merged[-1].start, max(until, merged[-1].until), value=True)
         else:
             merged.append(Span(start, until, value=True))
     return merged
+
+
+class Periods:
+    """Times that may overlap one another, merged once and then asked for by many spans."""
+
+    def __init__(self, intervals: Iterable[tuple[int, int]]) -> None:
+        self._merged = _union(intervals)
+        self._untils = [span.until for span in self._merged]
+
+    def within(self, start: int, until: int) -> list[tuple[int, int]]:
+        """Give what of them lies between two moments; what lies elsewhere is not looked at."""
+        found: list[tuple[int, int]] = []
+        for place in range(bisect_right(self._untils, start), len(self._merged)):
+            span = self._merged[place]
+            if span.start >= until:
+                break
+            found.append((max(span.start, start), min(span.until, until)))
+        return found
 
 
 def _edges(spans: Iterable[Span[Value]]) -> Iterable[int]:

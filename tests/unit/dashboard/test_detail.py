@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
 import orjson
 import pytest
 
 from schemas import view
 from schemas.vocabulary import Status, TimeClass
 from service.dashboard.detail import EvsePage, evse_page
-from service.dashboard.outages import End, end_of
+from service.dashboard.kept import read_kept
+from service.dashboard.outages import End, Listing, alike, end_of
 from service.dashboard.reading import Stored
 from service.dashboard.timeline import tally
 from service.dashboard.wording import DAY, HOUR, MINUTE, SECOND
@@ -93,6 +98,47 @@ def test_an_outage_says_what_it_counts_as() -> None:
         (TimeClass.EXCLUDED, ()),
     ]
     assert [period.connectors for period in page.exclusions] == [("c1",)] * 3
+
+
+T = TypeVar("T")
+
+
+class Counted(list[T]):
+    """A list that counts how often it is gone through."""
+
+    def __init__(self, values: Iterable[T]) -> None:
+        super().__init__(values)
+        self.times = 0
+
+    def __iter__(self) -> Iterator[T]:
+        self.times += 1
+        return super().__iter__()
+
+
+def test_what_is_declared_is_gone_through_once_however_many_outages_are_listed() -> None:
+    """A page that lists thousands of them beside hundreds of exclusions answers nobody else meanwhile."""
+    story = Story("c1", "Gun A")
+    story.say(NOW - 34 * DAY, Status.AVAILABLE)
+    for number in range(50):
+        story.say(NOW - 20 * DAY + number * HOUR, Status.OUTOFORDER)
+        story.say(NOW - 20 * DAY + number * HOUR + 5 * MINUTE, Status.AVAILABLE)
+    excused = {
+        str(day): {
+            "from": stamp(NOW - day * DAY),
+            "until": None if day == 1 else stamp(NOW - day * DAY + 2 * HOUR),
+            "reason": "vandalism",
+            "connector_uids": None,
+            "note": None,
+        }
+        for day in range(1, 41)
+    }
+    gaps = [(NOW - 19 * DAY, NOW - 19 * DAY + 2 * HOUR)]
+    kept = read_kept(stored(evse("e", [story], Known(exclusions=excused, gaps=gaps))))
+    kept.exclusions, kept.gaps = exclusions, missed = Counted(kept.exclusions), Counted(kept.gaps)
+    listing = Listing("e", kept, {}, NOW)
+    kinds = Counter(listing.line(group).kind for group in alike(kept.outages))
+    assert kinds == {TimeClass.DOWN: 44, TimeClass.EXCLUDED: 4, TimeClass.UNOBSERVED: 2}
+    assert (exclusions.times, missed.times) == (1, 1)
 
 
 def test_an_outage_in_a_gap_was_not_seen() -> None:

@@ -13,6 +13,7 @@ from service.dashboard.timeline import (
     FLOOR,
     STEP,
     History,
+    Periods,
     Span,
     by_day,
     connector_segments,
@@ -112,6 +113,19 @@ def test_the_classes_of_a_connector_sum_to_the_window(history: History) -> None:
     days = by_day(segments, WINDOW)
     assert len(days) == 31
     assert all(sum(day.times.values()) == day.until - day.start for day in days)
+
+
+@given(several=st.lists(intervals, max_size=6), asked=intervals.filter(lambda asked: asked[0] < asked[1]))
+def test_periods_are_those_that_lie_within(several: list[tuple[int, int]], asked: tuple[int, int]) -> None:
+    """Each moment once, wherever it lies, and disjoint in order."""
+    start, until = asked
+    found = Periods(several).within(start, until)
+    edges = sorted({start, until, *(edge for interval in several for edge in interval)})
+    for begun, ended in pairwise(edge for edge in edges if start <= edge <= until):
+        covered = any(a <= begun and ended <= b for a, b in several)
+        assert any(a <= begun and ended <= b for a, b in found) is covered
+    assert all(start <= a < b <= until for a, b in found)
+    assert all(a[1] < b[0] for a, b in pairwise(found))
 
 
 @given(one=histories, two=histories)
