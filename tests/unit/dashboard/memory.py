@@ -74,7 +74,7 @@ class MemoryView:
             seeded.days,
             [line for _, line in sorted(seeded.outages, reverse=True)],
             seeded.exclusions,
-            [line for start, line in seeded.gaps if start >= since_us],
+            [line for until, line in seeded.gaps if until >= since_us],
         )
 
 

@@ -176,11 +176,11 @@ def _set(pipe: redis.client.Pipeline, key: str, fields: Mapping[str, str]) -> No
 
 def _fill(pipe: redis.client.Pipeline, keys: view.Keys, seeded: Seeded) -> None:
     _set(pipe, keys.days(seeded.uid), seeded.days)
-    for start, line in seeded.outages:
-        pipe.zadd(keys.outages(seeded.uid), {line: start})
+    for until, line in seeded.outages:
+        pipe.zadd(keys.outages(seeded.uid), {line: until})
     _set(pipe, keys.exclusions(seeded.uid), seeded.exclusions)
-    for start, line in seeded.gaps:
-        pipe.zadd(keys.gaps(seeded.uid), {line: start})
+    for until, line in seeded.gaps:
+        pipe.zadd(keys.gaps(seeded.uid), {line: until})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -65,7 +65,7 @@ class Story:
 
 @dataclass
 class Seeded:
-    """One EVSE's keys, as JSON text."""
+    """One EVSE's keys, as JSON text; outages and gaps with their ends, by which the view scores them."""
 
     uid: str
     document: dict[str, str]
@@ -229,7 +229,7 @@ def evse(uid: str, stories: Sequence[Story], known: Known | None = None, *, now:
         "recent": orjson.dumps(recent).decode(),
     }
     seeded.exclusions = {key: orjson.dumps(item).decode() for key, item in known.exclusions.items()}
-    seeded.gaps = [(a, orjson.dumps({"from": stamp(a), "until": stamp(b)}).decode()) for a, b in known.gaps]
+    seeded.gaps = [(b, orjson.dumps({"from": stamp(a), "until": stamp(b)}).decode()) for a, b in known.gaps]
     return seeded
 
 
@@ -257,7 +257,7 @@ def _keep(seeded: Seeded, story: Story, now: int) -> Json:
     spans = story.spans(now)
     lines = _outages(story.uid, spans, now)
     closed = [line for line in lines if line["until"] and (parse_time(line["until"]) or 0) < horizon]
-    seeded.outages += [(parse_time(line["from"]) or 0, orjson.dumps(line).decode()) for line in closed]
+    seeded.outages += [(parse_time(line["until"]) or 0, orjson.dumps(line).decode()) for line in closed]
     for day, sums in _day_sums(spans, 0, horizon).items():
         seeded.days[f"{story.uid}/{day}"] = orjson.dumps(sums).decode()
     return {"days": _day_sums(spans, horizon, now), "outages": [line for line in lines if line not in closed]}

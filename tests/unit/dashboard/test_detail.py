@@ -200,7 +200,9 @@ def test_a_new_connector_was_known_since_its_first_word() -> None:
 def test_a_gap_is_drawn_though_the_evse_got_no_further() -> None:
     """It covers what was down."""
     seeded = silent_since(NOW - 7 * HOUR)
-    seeded.gaps = [(0, f'{{"from": "{stamp(NOW - 3 * HOUR)}", "until": "{stamp(NOW - 2 * HOUR)}"}}')]
+    seeded.gaps = [
+        (NOW - 2 * HOUR, f'{{"from": "{stamp(NOW - 3 * HOUR)}", "until": "{stamp(NOW - 2 * HOUR)}"}}')
+    ]
     page = assembled(seeded, now=NOW)
     assert [(span.value, span.until) for span in page.port.segments[1:]] == [
         (TimeClass.DOWN, NOW - 3 * HOUR),
