@@ -87,13 +87,14 @@ class Pages:
 
     async def api_evse(self, request: Request) -> Response:
         """Answer `/api/evses/{uid}`: the snapshot as published."""
+        uid = request.path_params["uid"]
         try:
-            stored = await self._view.stored(request.path_params["uid"], self._clock())
+            fields = (await self._view.summaries([uid])).get(uid, {})
         except SILENT:
             return _json({"error": "Redis does not answer"}, 503)
-        if stored is None or "snapshot" not in stored.document:
+        if "snapshot" not in fields:
             return _json({"error": "no such EVSE"}, 404)
-        return Response(stored.document["snapshot"], media_type="application/json")
+        return Response(fields["snapshot"], media_type="application/json")
 
     async def events(self, request: Request) -> Response:
         """Answer `/events`: server-sent events, from `Last-Event-ID` or `?since=` on."""
