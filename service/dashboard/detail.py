@@ -87,6 +87,7 @@ class EvsePage:
     outages_before: int = 0
     exclusions: Sequence[Period] = ()
     gaps: Sequence[Period] = ()
+    gaps_before: int = 0
     clipped: bool = False
 
 
@@ -116,6 +117,8 @@ def evse_page(uid: str, stored: Stored, now: int, *, all_outages: bool = False) 
     port = timeline.not_up_after(timeline.port_segments(segments, drawn), period[1])
     groups = alike(kept.outages)
     shown = groups if all_outages else latest(groups, period[0])
+    gaps = [Period(micros(gap.from_), micros(gap.until)) for gap in reversed(kept.gaps)]
+    shown_gaps = [gap for gap in gaps if all_outages or (gap.until or 0) > period[0]]
     listing = Listing(uid, kept, {part.uid: part.name for part in parts}, drawn[1])
     return EvsePage(
         row=row,
@@ -130,7 +133,8 @@ def evse_page(uid: str, stored: Stored, now: int, *, all_outages: bool = False) 
         outages=[listing.line(group) for group in shown],
         outages_before=len(groups) - len(shown),
         exclusions=_exclusions(kept),
-        gaps=[Period(micros(gap.from_), micros(gap.until)) for gap in reversed(kept.gaps)],
+        gaps=shown_gaps,
+        gaps_before=len(gaps) - len(shown_gaps),
         clipped=stored.clipped,
     )
 

@@ -29,13 +29,14 @@ class Kept:
     """
     What is kept of one EVSE: days by connector and start, spans by start, exclusions and gaps.
 
-    The days are seconds by state, keyed as in the view.
+    The days are seconds by state, keyed as in the view. What ended up to `complete_from` may be missing.
     """
 
     days: dict[str, dict[int, view.Day]] = field(default_factory=dict)
     outages: list[view.Outage] = field(default_factory=list)
     exclusions: list[view.Exclusion] = field(default_factory=list)
     gaps: list[view.Gap] = field(default_factory=list)
+    complete_from: int = 0
 
 
 def read_kept(stored: Stored) -> Kept:
@@ -43,7 +44,8 @@ def read_kept(stored: Stored) -> Kept:
     kept = Kept(
         outages=list(view.parse_outages(reversed(stored.outages))),
         exclusions=list(view.parse_exclusions(dict(stored.exclusions)).values()),
-        gaps=list(view.parse_gaps(stored.gaps)),
+        gaps=list(view.parse_gaps(reversed(stored.gaps))),
+        complete_from=stored.complete_from,
     )
     for name, text in stored.days.items():
         uid, date = view.parse_day_field(name)
@@ -82,16 +84,21 @@ def in_use(day: view.Day | None) -> float | None:
 
 
 def history_of(uid: str, kept: Kept, as_of: int, end: int) -> History:
-    """Give one connector's history up to `end`, where what is open ends; its days go up to `as_of`."""
+    """
+    Give one connector's history up to `end`, where what is open ends; its days go up to `as_of`.
+
+    Where something may be missing nothing is claimed: that time counts as a gap.
+    """
     spans = [
         Span(micros(outage.from_), end if outage.until is None else micros(outage.until), outage.time_class)
         for outage in kept.outages
         if outage.connector_uid == uid
     ]
+    gaps = [(micros(gap.from_), micros(gap.until)) for gap in kept.gaps]
     return History(
         known_from=_known_from(kept.days.get(uid, {}), as_of),
         spans=spans,
-        gaps=[(micros(gap.from_), micros(gap.until)) for gap in kept.gaps],
+        gaps=[(0, kept.complete_from), *gaps],
         exclusions=excluded(uid, kept, end),
     )
 

@@ -14,14 +14,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from service.dashboard.detail import WINDOW_DAYS, EvsePage, evse_page
+from service.dashboard.detail import EvsePage, evse_page
 from service.dashboard.feed import Feed
 from service.dashboard.poller import ROWS_LIMIT, Change, Poller
 from service.dashboard.reading import SILENT, View
 from service.dashboard.rows import PAGE_SIZES, Query, Row, page_of
 from service.dashboard.templating import Templates
 from service.dashboard.totals import STATUS_ORDER, Totals
-from service.dashboard.wording import DAY, NOTHING, machine_time, number, percent
+from service.dashboard.wording import NOTHING, machine_time, number, percent
 
 PUSHED_ROWS_LIMIT = 200
 """Rows in one message; browsers load their page anew when more changed at once."""
@@ -70,10 +70,8 @@ class Pages:
         return self._html(request, name, evse=page, all_outages=everything)
 
     async def _read(self, uid: str, *, all_outages: bool) -> EvsePage | None:
-        # Gaps may have begun before the window and reach into it; a day is far more than one of them lasts.
-        now = self._clock()
-        stored = await self._view.stored(uid, now - (WINDOW_DAYS + 31) * DAY)
-        return None if stored is None else evse_page(uid, stored, now, all_outages=all_outages)
+        stored = await self._view.stored(uid)
+        return None if stored is None else evse_page(uid, stored, self._clock(), all_outages=all_outages)
 
     async def api_totals(self, request: Request) -> Response:  # noqa: ARG002 - the form of an endpoint
         """Answer `/api/totals`."""

@@ -19,7 +19,7 @@ from service.dashboard.rows import ROW_FIELDS, Fields
 from service.dashboard.totals import Counts
 
 Scored = Sequence[tuple[str, int]]
-"""EVSE uids with their `last_updated` in milliseconds since 1970."""
+"""Members of a sorted set with their scores: EVSE uids with their `last_updated` in ms since 1970, say."""
 
 SILENT = (RedisError, RedisClusterException, OSError)
 """What a view raises that does not answer; the exceptions of a cluster's client are a family of their own."""
@@ -27,10 +27,18 @@ SILENT = (RedisError, RedisClusterException, OSError)
 OUTAGES_LIMIT = 5_000
 """Spans that are read of one EVSE, the newest: more would be a flapping link drawn grey anyhow."""
 
+GAPS_LIMIT = 5_000
+"""Gaps that are read of one EVSE, the newest: twelve for each day that is kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """All that the view holds of one EVSE, as JSON text. `clipped`: there are older spans than those read."""
+    """
+    All that the view holds of one EVSE, as JSON text; outages and gaps by their end, the newest first.
+
+    `clipped`: there are older spans than those read. Of the gaps none is missing that ended after
+    `complete_from`, in microseconds since 1970.
+    """
 
     document: Mapping[str, str]
     days: Mapping[str, str] = field(default_factory=dict)
@@ -38,6 +46,7 @@ class Stored:
     exclusions: Mapping[str, str] = field(default_factory=dict)
     gaps: Sequence[str] = ()
     clipped: bool = False
+    complete_from: int = 0
 
 
 class View(Protocol):
@@ -55,8 +64,8 @@ class View(Protocol):
     async def summaries(self, uids: Sequence[str]) -> dict[str, Fields]:
         """Give the fields of rows of those that exist, in one round trip."""
 
-    async def stored(self, uid: str, since_us: int) -> Stored | None:
-        """Give all of one EVSE, read at one instant; of gaps those begun since a time. None if unknown."""
+    async def stored(self, uid: str) -> Stored | None:
+        """Give all of one EVSE, read at one instant; of outages and gaps the newest. None if unknown."""
 
 
 def _text(value: Any) -> str:
@@ -70,6 +79,16 @@ def _texts(mapping: Mapping[Any, Any]) -> dict[str, str]:
 
 def _scored(pairs: Sequence[tuple[Any, float]]) -> Scored:
     return [(_text(uid), int(score)) for uid, score in pairs]
+
+
+def newest(members: Scored, limit: int) -> tuple[list[str], int]:
+    """
+    Take so many of members that are scored by their end, the newest first, and of which one more was read.
+
+    Also gives the end of the first that is left out, 0 for none: what lasted until later is all taken.
+    """
+    left_out = members[limit:]
+    return [member for member, _ in members[:limit]], left_out[0][1] if left_out else 0
 
 
 class RedisView:
@@ -118,7 +137,7 @@ class RedisView:
             if answer[0] is not None
         }
 
-    async def stored(self, uid: str, since_us: int) -> Stored | None:
+    async def stored(self, uid: str) -> Stored | None:
         # One transaction: the keys of an EVSE share a slot and are written together, so they agree. Not by
         # `hgetall`: redis-py 8.1 cannot read its reply in a transaction of a cluster.
         async with self._redis.pipeline(transaction=True) as pipe:
@@ -126,15 +145,17 @@ class RedisView:
             pipe.execute_command("HGETALL", view.days_key(self._prefix, uid))
             pipe.zrevrange(view.outages_key(self._prefix, uid), 0, OUTAGES_LIMIT)
             pipe.execute_command("HGETALL", view.exclusions_key(self._prefix, uid))
-            pipe.zrangebyscore(view.gaps_key(self._prefix, uid), since_us, "+inf")
+            pipe.zrevrange(view.gaps_key(self._prefix, uid), 0, GAPS_LIMIT, withscores=True)
             document, days, outages, exclusions, gaps = await pipe.execute()
         if not document:
             return None
+        newest_gaps, complete_from = newest(_scored(gaps), GAPS_LIMIT)
         return Stored(
             document=_texts(document),
             days=_texts(days),
             outages=[_text(outage) for outage in outages[:OUTAGES_LIMIT]],
             exclusions=_texts(exclusions),
-            gaps=[_text(gap) for gap in gaps],
+            gaps=newest_gaps,
             clipped=len(outages) > OUTAGES_LIMIT,
+            complete_from=complete_from,
         )

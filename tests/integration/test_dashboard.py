@@ -13,10 +13,12 @@ import redis
 import uvicorn
 from redis.asyncio import Redis, RedisCluster
 
+from schemas.view import Keys
 from schemas.vocabulary import Status
 from service.dashboard.app import close_streams, create_app
 from service.dashboard.gate import LIVE, Gate
-from service.dashboard.wording import DAY, MINUTE
+from service.dashboard.reading import GAPS_LIMIT, RedisView
+from service.dashboard.wording import DAY, HOUR, MINUTE, date_time, day_name
 from tests.unit.dashboard.memory import OPEN
 from tests.unit.dashboard.seed import network, write
 from tests.unit.dashboard.stories import NOW, Known, Story, evse
@@ -89,6 +91,34 @@ async def test_a_view_in_a_cluster_is_shown(redis7_cluster_url: str) -> None:
         assert (await browser.get("/?size=25")).text.count('<tr role="row" id=') == 25
         assert (await browser.get("/evse/evse-0007")).status_code == 200
         assert (await browser.get("/evse/nobody")).status_code == 404
+
+
+async def test_the_gaps_of_the_window_are_read_however_old_it_is(redis_url: str) -> None:
+    """An EVSE that got no further 200 days ago, as without a slow tick: its gap is unobserved, and listed."""
+    as_of = NOW - 200 * DAY
+    story = Story("c1", "Gun A")
+    story.say(as_of - 34 * DAY, Status.AVAILABLE)
+    gap = (as_of - 20 * DAY, as_of - 20 * DAY + HOUR)
+    with redis.Redis.from_url(redis_url) as client:
+        write(client, [evse("e", [story], Known(gaps=[gap]), now=as_of)])
+    async with served(redis_url) as browser:
+        page = (await browser.get("/evse/e")).text.replace("\u202f", " ")
+    assert f'<th scope="row">{date_time(gap[0])}</th><td>{date_time(gap[1])}</td>' in page
+    assert f"{day_name(gap[0])}: up 23 h, not observed 1 h" in page
+
+
+async def test_of_more_gaps_than_are_read_the_newest_are(redis_url: str) -> None:
+    """With the time from which on none is missing."""
+    with redis.Redis.from_url(redis_url) as client:
+        write(client, [evse("e", [], Known(gaps=[(NOW - DAY, NOW - HOUR)]))])
+        ends = range(NOW - DAY, NOW - DAY - GAPS_LIMIT, -1)
+        client.zadd(Keys().gaps("e"), {f"gap until {until}": until for until in ends})
+    async with Redis.from_url(redis_url) as reading:
+        stored = await RedisView(reading, "evse").stored("e")
+    assert stored is not None
+    assert len(stored.gaps) == GAPS_LIMIT
+    assert stored.gaps[1] == f"gap until {ends[0]}"
+    assert stored.complete_from == ends[-1]
 
 
 async def test_a_client_that_decodes_serves_as_well(redis_url: str) -> None:

@@ -18,6 +18,14 @@ from service.dashboard.totals import Counts
 from tests.unit.dashboard.stories import NOW, Seeded
 
 
+def stored_of(seeded: Seeded) -> Stored:
+    """Give an EVSE as the view gives it."""
+    outages, gaps = (
+        [line for _, line in sorted(members, reverse=True)] for members in (seeded.outages, seeded.gaps)
+    )
+    return Stored(seeded.document, seeded.days, outages, seeded.exclusions, gaps)
+
+
 class MemoryView:
     """Documents by uid; `down` makes it answer like a Redis that is not there."""
 
@@ -64,18 +72,9 @@ class MemoryView:
         self.read += uids
         return {uid: self.evses[uid].document for uid in uids if uid in self.evses}
 
-    async def stored(self, uid: str, since_us: int) -> Stored | None:
+    async def stored(self, uid: str) -> Stored | None:
         self._answer()
-        seeded = self.evses.get(uid)
-        if seeded is None:
-            return None
-        return Stored(
-            seeded.document,
-            seeded.days,
-            [line for _, line in sorted(seeded.outages, reverse=True)],
-            seeded.exclusions,
-            [line for until, line in seeded.gaps if until >= since_us],
-        )
+        return stored_of(self.evses[uid]) if uid in self.evses else None
 
 
 OPEN = Gate()

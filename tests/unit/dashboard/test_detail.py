@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 import orjson
@@ -17,20 +18,14 @@ from service.dashboard.outages import End, Listing, alike, end_of
 from service.dashboard.reading import Stored
 from service.dashboard.timeline import tally
 from service.dashboard.wording import DAY, HOUR, MINUTE, SECOND
+from tests.unit.dashboard.memory import stored_of
 from tests.unit.dashboard.seed import network
 from tests.unit.dashboard.stories import NOW, Known, Seeded, Story, evse, stamp
 
 
-def stored(seeded: Seeded) -> Stored:
-    """Give an EVSE as the view gives it."""
-    lines = [line for _, line in sorted(seeded.outages, reverse=True)]
-    gaps = [line for _, line in seeded.gaps]
-    return Stored(seeded.document, seeded.days, lines, seeded.exclusions, gaps)
-
-
 def assembled(seeded: Seeded, *, now: int = NOW, all_outages: bool = False) -> EvsePage:
     """Assemble the page of an EVSE that is whole."""
-    page = evse_page(seeded.uid, stored(seeded), now, all_outages=all_outages)
+    page = evse_page(seeded.uid, stored_of(seeded), now, all_outages=all_outages)
     assert page is not None
     return page
 
@@ -133,7 +128,7 @@ def test_what_is_declared_is_gone_through_once_however_many_outages_are_listed()
         for day in range(1, 41)
     }
     gaps = [(NOW - 19 * DAY, NOW - 19 * DAY + 2 * HOUR)]
-    kept = read_kept(stored(evse("e", [story], Known(exclusions=excused, gaps=gaps))))
+    kept = read_kept(stored_of(evse("e", [story], Known(exclusions=excused, gaps=gaps))))
     kept.exclusions, kept.gaps = exclusions, missed = Counted(kept.exclusions), Counted(kept.gaps)
     listing = Listing("e", kept, {}, NOW)
     kinds = Counter(listing.line(group).kind for group in alike(kept.outages))
@@ -208,6 +203,51 @@ def test_a_gap_is_drawn_though_the_evse_got_no_further() -> None:
         (TimeClass.DOWN, NOW - 3 * HOUR),
         (TimeClass.UNOBSERVED, NOW - 2 * HOUR),
         (TimeClass.DOWN, NOW),
+    ]
+
+
+@pytest.mark.parametrize("behind", [0, 200 * DAY])
+def test_a_gap_of_the_window_is_never_drawn_up(behind: int) -> None:
+    """However long ago the EVSE got so far, as without a slow tick: its window is as old as its numbers."""
+    as_of = NOW - behind
+    story = Story("c1", "Gun A")
+    story.say(as_of - 34 * DAY, Status.AVAILABLE)
+    old, late = ((as_of - days * DAY, as_of - days * DAY + HOUR) for days in (33, 20))
+    seeded = evse("e", [story], Known(gaps=[old, late]), now=as_of)
+    page = assembled(seeded)
+    (part,) = page.connectors
+    unseen = [(span.start, span.until) for span in part.lane.segments if span.value is TimeClass.UNOBSERVED]
+    assert unseen[0] == late
+    times = tally(part.lane.segments, *page.period)
+    assert times[TimeClass.UNOBSERVED] / SECOND == part.window["unobserved_seconds"]
+
+    assert [period.start for period in page.gaps] == [late[0]]
+    assert page.gaps_before == 1
+    page = assembled(seeded, all_outages=True)
+    assert [period.start for period in page.gaps] == [late[0], old[0]]
+
+
+def test_an_outage_before_the_window_lies_in_the_gap_that_it_lay_in() -> None:
+    """All that is kept is listed with all that is kept of gaps."""
+    story = Story("c1", "Gun A")
+    story.say(NOW - 300 * DAY, Status.AVAILABLE)
+    story.say(NOW - 200 * DAY, Status.OUTOFORDER)
+    story.say(NOW - 200 * DAY + HOUR, Status.AVAILABLE)
+    gaps = [(NOW - 201 * DAY, NOW - 199 * DAY)]
+    (line,) = assembled(evse("e", [story], Known(gaps=gaps)), all_outages=True).outages
+    assert line.kind is TimeClass.UNOBSERVED
+
+
+def test_the_time_of_gaps_that_were_not_read_is_not_observed() -> None:
+    """Any of it may have lain in one."""
+    story = Story("c1", "Gun A")
+    story.say(NOW - 34 * DAY, Status.AVAILABLE)
+    seeded = evse("e", [story])
+    page = evse_page("e", replace(stored_of(seeded), complete_from=NOW - 9 * DAY), NOW)
+    assert page is not None
+    assert [(span.value, span.until) for span in page.port.segments] == [
+        (TimeClass.UNOBSERVED, NOW - 9 * DAY),
+        (TimeClass.UP, NOW),
     ]
 
 
