@@ -25,6 +25,9 @@ from service.dashboard.wording import DAY, SECOND, parse_time
 
 WINDOW_DAYS = 30
 
+FRESH = DAY
+"""How old numbers may be for the drawing to go on until now: the slow tick renews them within two hours."""
+
 Json = Mapping[str, Any]
 
 
@@ -71,7 +74,8 @@ class EvsePage:
     """
     What the page of one EVSE shows. `clipped`: older spans exist than were read.
 
-    `period` is the window of the numbers, up to what the EVSE has reached; the lanes are drawn until now.
+    `period` is the window of the numbers, up to what the EVSE has reached; the lanes are drawn until now if
+    it `is_current`, and until its end if not.
     """
 
     row: Row
@@ -79,6 +83,7 @@ class EvsePage:
     snapshot: Json
     window: Json
     period: tuple[int, int]
+    is_current: bool
     as_of: int
     removed_at: int | None
     connectors: Sequence[ConnectorPart]
@@ -104,7 +109,11 @@ def evse_page(uid: str, stored: Stored, now: int, *, all_outages: bool = False) 
     as_of = parse_time(snapshot.get("as_of")) or parse_time(stored.document.get("as_of")) or 0
     kept = read_kept(stored)
     period = _window(snapshot, as_of)
-    drawn = (period[0], max(period[1], now))
+    removed_at = parse_time(stored.document.get("removed_at"))
+    # What happened to one that is removed is over, and of one that got no further long ago nothing was seen
+    # since: drawn until now, its thirty days would shrink to nothing.
+    is_current = removed_at is None and now - period[1] <= FRESH
+    drawn = (period[0], max(period[1], now)) if is_current else period
     states = snapshot.get("connectors") or ()
     segments = [
         timeline.connector_segments(history_of(state["connector_uid"], kept, period[1], drawn[1]), drawn)
@@ -119,15 +128,16 @@ def evse_page(uid: str, stored: Stored, now: int, *, all_outages: bool = False) 
     shown = groups if all_outages else latest(groups, period[0])
     gaps = [Period(micros(gap.from_), micros(gap.until)) for gap in reversed(kept.gaps)]
     shown_gaps = [gap for gap in gaps if all_outages or (gap.until or 0) > period[0]]
-    listing = Listing(uid, kept, {part.uid: part.name for part in parts}, drawn[1])
+    listing = Listing(uid, kept, {part.uid: part.name for part in parts}, max(period[1], now))
     return EvsePage(
         row=row,
         evse=snapshot["evse"],
         snapshot=snapshot,
         window=_observed(snapshot),
         period=period,
+        is_current=is_current,
         as_of=as_of,
-        removed_at=parse_time(stored.document.get("removed_at")),
+        removed_at=removed_at,
         connectors=parts,
         port=timeline.lane("Charging point", port, drawn),
         outages=[listing.line(group) for group in shown],

@@ -180,6 +180,37 @@ def test_what_was_up_is_not_observed_since() -> None:
         ]
 
 
+@pytest.mark.parametrize(("status", "removed"), [(Status.REMOVED, True), (Status.OUTOFORDER, False)])
+def test_the_drawing_of_an_evse_that_is_history_ends_with_its_numbers(
+    status: Status, *, removed: bool
+) -> None:
+    """Removed, or heard long ago and not renewed by a slow tick: its thirty days stay thirty."""
+    as_of = NOW - 200 * DAY
+    story = Story("c1", "Gun A")
+    story.say(as_of - 34 * DAY, Status.AVAILABLE)
+    story.say(as_of - HOUR, status)
+    page = assembled(evse("e", [story], Known(removed_at=as_of - HOUR if removed else None), now=as_of))
+    (part,) = page.connectors
+    assert not page.is_current
+    for lane, window in ((part.lane, part.window), (page.port, page.window)):
+        assert lane.window == page.period
+        assert len(lane.days) == 31
+        times = tally(lane.segments, *lane.window)
+        for kind in (TimeClass.UP, TimeClass.DOWN, TimeClass.EXCLUDED, TimeClass.UNOBSERVED):
+            assert times.get(kind, 0) / SECOND == pytest.approx(window[f"{kind}_seconds"])
+    (line,) = page.outages
+    assert (line.until, line.length) == (None, 200 * DAY + HOUR)
+
+
+def test_an_evse_that_was_removed_today_is_drawn_until_its_numbers_end() -> None:
+    """However fresh they are: nothing of it is awaited."""
+    story = Story("c1", "Gun A")
+    story.say(NOW - 34 * DAY, Status.AVAILABLE)
+    story.say(NOW - 5 * HOUR, Status.REMOVED)
+    seeded = evse("e", [story], Known(removed_at=NOW - 5 * HOUR), now=NOW - 4 * HOUR)
+    assert assembled(seeded).port.window[1] == NOW - 4 * HOUR
+
+
 def test_a_new_connector_was_known_since_its_first_word() -> None:
     """Its first day's seconds end where the EVSE got to, which is not now."""
     story = Story("c1", "Gun A")

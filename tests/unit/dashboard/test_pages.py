@@ -195,7 +195,7 @@ async def test_a_chip_of_the_link_counts_the_rows_that_it_shows() -> None:
         assert shown(html) == listed
         assert f'<b data-total="online-{value}">{len(listed)}</b>' in html
     assert shown((await asked(view, "/?status=REMOVED")).text) == ["gone"]
-    assert "Not reported" not in words((await asked(view, "/evse/gone")).text).split("The last 30 days")[0]
+    assert "Not reported" not in words((await asked(view, "/evse/gone")).text).split("The 30 days")[0]
 
 
 async def test_a_filter_keeps_the_rest_of_the_query() -> None:
@@ -337,6 +337,16 @@ async def test_the_timeline_has_a_title_a_description_and_a_table() -> None:
     assert 'class="t-down"' in html
     assert 'class="t-excluded"' in html
     assert 'class="t-unobserved"' in html
+
+
+async def test_the_history_says_until_when_its_thirty_days_are() -> None:
+    """Until now, or until when the EVSE got where nothing was heard since or it was removed."""
+    view = MemoryView([charger("now"), removed("gone")])
+    assert "The last 30 days" in (await asked(view, "/evse/now")).text
+    page = (await asked(view, "/evse/now", NOW + 2 * DAY)).text
+    assert "The last 30 days" not in page
+    assert '<h2 id="history-heading">The 30 days until 30 Jan 2026, 14:00:00</h2>' in page
+    assert "The 30 days until 30 Jan 2026, 14:00:00" in (await asked(view, "/evse/gone")).text
 
 
 async def test_links_are_relative_to_any_path() -> None:
