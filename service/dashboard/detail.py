@@ -72,10 +72,12 @@ class ConnectorPart:
 @dataclass(frozen=True, slots=True)
 class EvsePage:
     """
-    What the page of one EVSE shows. `clipped`: older spans exist than were read.
+    What the page of one EVSE shows.
 
     `period` is the window of the numbers, up to what the EVSE has reached; the lanes are drawn until now if
-    it `is_current`, and until its end if not.
+    it `is_current`, and until its end if not. `undrawn_until`: before this time of the window there is more
+    than was read, and nothing is claimed; None where all is drawn. `clipped`: there may be older outages
+    than those that can be listed.
     """
 
     row: Row
@@ -93,6 +95,7 @@ class EvsePage:
     exclusions: Sequence[Period] = ()
     gaps: Sequence[Period] = ()
     gaps_before: int = 0
+    undrawn_until: int | None = None
     clipped: bool = False
 
 
@@ -145,6 +148,7 @@ def evse_page(uid: str, stored: Stored, now: int, *, all_outages: bool = False) 
         exclusions=_exclusions(kept),
         gaps=shown_gaps,
         gaps_before=len(gaps) - len(shown_gaps),
+        undrawn_until=stored.complete_from if stored.complete_from > period[0] else None,
         clipped=stored.clipped,
     )
 

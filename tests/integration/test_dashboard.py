@@ -13,15 +13,15 @@ import redis
 import uvicorn
 from redis.asyncio import Redis, RedisCluster
 
-from schemas.view import Keys
+from schemas import view
 from schemas.vocabulary import Status
 from service.dashboard.app import close_streams, create_app
 from service.dashboard.gate import LIVE, Gate
-from service.dashboard.reading import GAPS_LIMIT, RedisView
+from service.dashboard.reading import GAPS_LIMIT, OUTAGES_LIMIT, RedisView
 from service.dashboard.wording import DAY, HOUR, MINUTE, date_time, day_name
 from tests.unit.dashboard.memory import OPEN
 from tests.unit.dashboard.seed import network, write
-from tests.unit.dashboard.stories import NOW, Known, Story, evse
+from tests.unit.dashboard.stories import NOW, Known, Seeded, Story, evse
 
 
 class Quiet(uvicorn.Server):
@@ -107,12 +107,62 @@ async def test_the_gaps_of_the_window_are_read_however_old_it_is(redis_url: str)
     assert f"{day_name(gap[0])}: up 23 h, not observed 1 h" in page
 
 
+def flapping(times: int) -> Seeded:
+    """Make an EVSE whose link flapped so often in 25 days, with what the worker keeps of it for itself."""
+    story = Story("c1", "Gun A")
+    story.say(NOW - 34 * DAY, Status.AVAILABLE)
+    for number in range(times):
+        at = NOW - 30 * DAY + number * 25 * DAY // times
+        story.say(at, Status.AVAILABLE, online=False)
+        story.say(at + MINUTE, Status.AVAILABLE)
+    seeded = evse("e", [story])
+    for until, line in seeded.outages[:]:
+        own = orjson.loads(line) | {"connector_uid": "\x1f", "status": None}
+        seeded.outages += [
+            (until, orjson.dumps(own | {"online": online}).decode()) for online in (True, False)
+        ]
+    return seeded
+
+
+async def test_the_workers_own_spans_take_no_place_of_those_that_are_drawn(redis_url: str) -> None:
+    """Two in three are its own here: all others are read, and the whole window is drawn."""
+    seeded = flapping(OUTAGES_LIMIT - 1)
+    with redis.Redis.from_url(redis_url) as client:
+        write(client, [seeded])
+    async with Redis.from_url(redis_url) as reading:
+        stored = await RedisView(reading, "evse").stored("e")
+    assert stored is not None
+    assert (len(stored.outages), stored.clipped, stored.complete_from) == (OUTAGES_LIMIT - 1, False, 0)
+    assert not any(view.is_private_outage(outage) for outage in stored.outages)
+
+
+async def test_what_lies_before_the_oldest_span_that_is_read_is_never_drawn_up(redis_url: str) -> None:
+    """It is not observed, and the page says before when."""
+    seeded = flapping(2 * OUTAGES_LIMIT)
+    ends = sorted(until for until, line in seeded.outages if not view.is_private_outage(line))
+    with redis.Redis.from_url(redis_url) as client:
+        write(client, [seeded])
+    async with Redis.from_url(redis_url) as reading:
+        stored = await RedisView(reading, "evse").stored("e")
+    async with served(redis_url) as browser:
+        html = (await browser.get("/evse/e")).text.replace("\u202f", " ")
+        everything = (await browser.get("/evse/e?outages=all")).text
+    assert stored is not None
+    assert len(stored.outages) == OUTAGES_LIMIT
+    assert stored.complete_from == ends[-OUTAGES_LIMIT - 1]
+    assert f"before {date_time(stored.complete_from)} nothing is" in html
+    for day in range(NOW // DAY - 29, stored.complete_from // DAY):
+        assert f"{day_name(day * DAY)}: not observed 1 d; in use" in html
+    assert f"{day_name(stored.complete_from + DAY)}: up " in html
+    assert "These are the newest; there may be older ones." in everything
+
+
 async def test_of_more_gaps_than_are_read_the_newest_are(redis_url: str) -> None:
     """With the time from which on none is missing."""
     with redis.Redis.from_url(redis_url) as client:
         write(client, [evse("e", [], Known(gaps=[(NOW - DAY, NOW - HOUR)]))])
         ends = range(NOW - DAY, NOW - DAY - GAPS_LIMIT, -1)
-        client.zadd(Keys().gaps("e"), {f"gap until {until}": until for until in ends})
+        client.zadd(view.Keys().gaps("e"), {f"gap until {until}": until for until in ends})
     async with Redis.from_url(redis_url) as reading:
         stored = await RedisView(reading, "evse").stored("e")
     assert stored is not None

@@ -269,17 +269,23 @@ def test_an_outage_before_the_window_lies_in_the_gap_that_it_lay_in() -> None:
     assert line.kind is TimeClass.UNOBSERVED
 
 
-def test_the_time_of_gaps_that_were_not_read_is_not_observed() -> None:
-    """Any of it may have lain in one."""
+def test_time_of_which_not_all_was_read_is_not_observed() -> None:
+    """Any of it may have been down, or lain in a gap: it is never drawn up, and the page says so."""
     story = Story("c1", "Gun A")
     story.say(NOW - 34 * DAY, Status.AVAILABLE)
-    seeded = evse("e", [story])
-    page = evse_page("e", replace(stored_of(seeded), complete_from=NOW - 9 * DAY), NOW)
+    read = replace(stored_of(evse("e", [story])), complete_from=NOW - 9 * DAY)
+    page = evse_page("e", read, NOW)
     assert page is not None
-    assert [(span.value, span.until) for span in page.port.segments] == [
-        (TimeClass.UNOBSERVED, NOW - 9 * DAY),
-        (TimeClass.UP, NOW),
-    ]
+    for lane in (page.port, page.connectors[0].lane):
+        assert [(span.value, span.until) for span in lane.segments] == [
+            (TimeClass.UNOBSERVED, NOW - 9 * DAY),
+            (TimeClass.UP, NOW),
+        ]
+    assert page.undrawn_until == NOW - 9 * DAY
+
+    page = evse_page("e", replace(read, complete_from=NOW - 33 * DAY), NOW)
+    assert page is not None
+    assert page.undrawn_until is None
 
 
 def test_the_time_before_anything_was_heard_never_began() -> None:
