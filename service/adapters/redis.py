@@ -131,9 +131,9 @@ class RedisViewStore(RedisStore):
     def _portions(self, writes: Sequence[ViewWrite]) -> Iterator[Sequence[ViewWrite]]:
         return calls(writes)
 
-    async def _save(self, writes: Sequence[ViewWrite]) -> list[int]:
+    async def _save(self, writes: Sequence[ViewWrite]) -> bytes:
         names, values = save_arguments(self._keys, writes)
-        replies: list[int] = await self._step(view_scripts.SAVE, names, values)
+        replies: bytes = await self._step(view_scripts.SAVE, names, values)
         return replies
 
     async def _follow(self, writes: Sequence[ViewWrite]) -> None:
@@ -145,7 +145,7 @@ class RedisViewStore(RedisStore):
         async with self._trail.step() as numbers:
             reply = await self._run(script, [self._trail.key, *keys], [*numbers, *arguments])
             if is_behind(reply):
-                raise hole() if isinstance(reply, list) else behind()
+                raise hole() if isinstance(reply, bytes) else behind()
         return reply
 
     async def _run(self, script: Script, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:

@@ -153,7 +153,7 @@ class RedisClusterViewStore(RedisStore):
         if writes:
             yield writes
 
-    async def _save(self, writes: Sequence[ViewWrite]) -> list[int]:
+    async def _save(self, writes: Sequence[ViewWrite]) -> bytes:
         slots: dict[int, list[int]] = {}
         for i, write in enumerate(writes):
             slots.setdefault(slot_of(self._keys.document(write.uid)), []).append(i)
@@ -168,8 +168,8 @@ class RedisClusterViewStore(RedisStore):
             replies = await self._sealed(made)
         if any(map(is_behind, replies)):
             raise behind()
-        outcomes = dict(zip(order, (one for reply in replies for one in reply), strict=True))
-        return [outcomes[i] for i in range(len(writes))]
+        outcomes = dict(zip(order, b"".join(replies), strict=True))
+        return bytes([outcomes[i] for i in range(len(writes))])
 
     async def _follow(self, writes: Sequence[ViewWrite]) -> None:
         names, values = index_arguments(self._keys, writes)

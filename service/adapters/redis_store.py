@@ -29,8 +29,11 @@ from service.processing.values import (
     ViewWrite,
 )
 
-_OUTCOMES = (SaveOutcome.STALE, SaveOutcome.ALREADY, SaveOutcome.SAVED, SaveOutcome.SAVED)
-_LISTS_FOLLOW, _BEHIND = 3, 4
+# What `view.lua` says of each EVSE, in one word for all: a byte each.
+_LISTS_FOLLOW, _BEHIND = b"3"[0], b"4"
+_OUTCOMES = dict(
+    zip(b"0123", (SaveOutcome.STALE, SaveOutcome.ALREADY, SaveOutcome.SAVED, SaveOutcome.SAVED), strict=True)
+)
 _TRAIL_LOST = -1
 _STAGED_KEPT_S = 86_400
 _ID, _BEGINS, _PARTITIONS = "id:", "begins:", "partitions:"
@@ -49,7 +52,7 @@ def behind() -> Behind:
 
 def is_behind(reply: Any) -> bool:
     """Read from a script's reply that the trail is older than it was, or an EVSE than the writer knew it."""
-    return reply == _TRAIL_LOST or (isinstance(reply, list) and _BEHIND in reply)
+    return reply == _TRAIL_LOST or (isinstance(reply, bytes) and _BEHIND in reply)
 
 
 class RedisStore(ABC):
@@ -79,8 +82,8 @@ class RedisStore(ABC):
         """Cut writes, in order, into what `_save` takes at once."""
 
     @abstractmethod
-    async def _save(self, writes: Sequence[ViewWrite]) -> list[int]:
-        """Give the reply of `view.lua` to each write; raise `Behind`."""
+    async def _save(self, writes: Sequence[ViewWrite]) -> bytes:
+        """Give what `view.lua` says of each write; raise `Behind`."""
 
     @abstractmethod
     async def _follow(self, writes: Sequence[ViewWrite]) -> None:

@@ -21,17 +21,18 @@
 --         id, JSON for each exclusion;      id for each withdrawn one
 --         JSON for each dropped gap;        until_us, JSON for each gap
 --         at_us, "position verdict" for each correction
--- Reply one number for each EVSE: 0 stale, 1 already there, 2 saved, 3 saved and the lists have to follow, 4 behind:
---         an older position is stored than the writer knew, or history is gone that this adds to, or what was staged
---         is; or, one number for all, -1: the trail is older than what was acknowledged, so that writes the writer was
---         told of are gone. Of what is behind nothing is written.
+-- Reply one word with a digit for each EVSE, which a client reads in a sixth of the time of so many numbers:
+--         0 stale, 1 already there, 2 saved, 3 saved and the lists have to follow, 4 behind: an older position is
+--         stored than the writer knew, or history is gone that this adds to, or what was staged is; or the number -1:
+--         the trail is older than what was acknowledged, so that writes the writer was told of are gone. Of what is
+--         behind nothing is written.
 --
 -- The guard is service.processing.values.Position.judge, word for word: a contract test holds the two together.
 -- Numbers are doubles: exact for offsets and microseconds below 2^53, that is until the year 2255.
 -- `#!lua` makes the server refuse the whole run, instead of its second half, when it is out of memory.
 
 local KEYS_PER_EVSE = 9
-local STALE, ALREADY, SAVED, SAVED_LISTS_FOLLOW, BEHIND = 0, 1, 2, 3, 4
+local STALE, ALREADY, SAVED, SAVED_LISTS_FOLLOW, BEHIND = '0', '1', '2', '3', '4'
 local TRAIL_LOST = -1
 local NOTHING = '0|0'
 local TRAIL_KEPT_S = 2592000
@@ -189,4 +190,4 @@ local outcomes = {}
 for i = 1, (#KEYS - before_evses) / KEYS_PER_EVSE do
   outcomes[i] = save((i - 1) * KEYS_PER_EVSE + before_evses + 1)
 end
-return outcomes
+return table.concat(outcomes)

@@ -171,8 +171,11 @@ def index_arguments(keys: Keys, writes: Iterable[ViewWrite]) -> tuple[list[str],
     names += [keys.online(online) for online in _ONLINE]
     values: list[Argument] = [len(words), *words]
     for write in writes:
-        place = on_the_map(write.coordinates) or ("", "")
-        values += (write.uid, write.status, write.online, write.last_updated_ms, int(write.removed), *place)
+        place = on_the_map(write.coordinates)
+        longitude, latitude = ("", "") if place is None else map(repr, place)
+        removed = "1" if write.removed else "0"
+        values += (write.uid, write.status, write.online, str(write.last_updated_ms), removed)
+        values += (longitude, latitude)
     return names, values
 
 
