@@ -160,6 +160,13 @@ class _Group:
                 self._members.remove(member)
                 await self._rebalance()
 
+    async def put_out(self, member: MemoryLog) -> None:
+        """Take a member for gone, as after a silence; it hears so, and may join again."""
+        async with self._rebalancing:
+            await member.revoke()
+            self._members.remove(member)
+            await self._rebalance()
+
     async def _rebalance(self) -> None:
         """Take everything from everybody, as eager assignors do, then deal it out in ranges by topic."""
         for member in self._members:

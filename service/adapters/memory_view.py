@@ -264,7 +264,7 @@ class MemoryViewStore:
 
     def _save(self, write: ViewWrite) -> SaveOutcome:
         kept = self.evses.get(write.uid)
-        outcome = SaveOutcome.SAVED if kept is None else kept.position.judge(write.position)
+        outcome = SaveOutcome.SAVED if kept is None else _judged(kept.position, write)
         staged = self.server.view.staged.pop((write.uid, write.staged), None) if write.replace else None
         self.server.view.members[write.partition].add(write.uid)
         if outcome is SaveOutcome.SAVED:
@@ -288,6 +288,14 @@ class MemoryViewStore:
         lists.online[uid] = write.online
         if (place := on_the_map(write.coordinates)) is not None:
             lists.place[uid] = place
+
+
+def _judged(stored: Position, write: ViewWrite) -> SaveOutcome:
+    outcome = stored.judge(write.position)
+    if outcome is SaveOutcome.SAVED and write.previous not in (None, stored):
+        # What was folded from a state without what somebody else has added would undo that.
+        return SaveOutcome.STALE if write.previous.judge(stored) is SaveOutcome.SAVED else outcome
+    return outcome
 
 
 def _change(kept: MemoryEvse, write: ViewWrite) -> None:

@@ -6,7 +6,7 @@
 -- ARGV  the trail's last number that was acknowledged, and that of this call: both "" without a trail; the number
 --       of document fields, then their names, once for all EVSEs; then for each EVSE
 --         position    "epoch|as_of_us|offset,offset,…": the guard, as kept in the private hash
---         previous    the position that the writer last knew to be stored, or ""
+--         previous    the position of the state that the writer went on from, or ""
 --         replace     "days|outages": all that is stored goes, and what was staged, so many of each, takes its
 --                     place; else ""
 --         state       what the worker goes on folding from
@@ -22,10 +22,11 @@
 --         JSON for each dropped gap;        until_us, JSON for each gap
 --         at_us, "position verdict" for each correction
 -- Reply one word with a digit for each EVSE, which a client reads in a sixth of the time of so many numbers:
---         0 stale, 1 already there, 2 saved, 3 saved and the lists have to follow, 4 behind: an older position is
---         stored than the writer knew, or history is gone that this adds to, or what was staged is; or the number -1:
---         the trail is older than what was acknowledged, so that writes the writer was told of are gone. Of what is
---         behind nothing is written.
+--         0 stale: what is stored is further than what is offered, or than what the writer went on from; 1 already
+--         there, 2 saved, 3 saved and the lists have to follow, 4 behind: an older position is stored than the
+--         writer knew, or history is gone that this adds to, or what was staged is; or the number -1: the trail is
+--         older than what was acknowledged, so that writes the writer was told of are gone. Of what is behind
+--         nothing is written.
 --
 -- The guard is service.processing.values.Position.judge, word for word: a contract test holds the two together.
 -- Numbers are doubles: exact for offsets and microseconds below 2^53, that is until the year 2255.
@@ -131,8 +132,13 @@ local function save(first_key)
 
   local stored = redis.call('HMGET', private, 'position', 'listed', 'kept', 'history', 'declared')
   local outcome = judge(stored[1], position)
-  local knew = previous ~= '' and previous ~= stored[1]
-  if knew and (not stored[1] or judge(stored[1], previous) == SAVED) then outcome = BEHIND end
+  if previous ~= '' and previous ~= stored[1] then
+    if not stored[1] or judge(stored[1], previous) == SAVED then
+      outcome = BEHIND
+    elseif outcome == SAVED and judge(previous, stored[1]) == SAVED then
+      outcome = STALE -- what is offered was folded from a state without what somebody else has added
+    end
+  end
   local prunes = kept ~= '' and (replace ~= '' or kept ~= stored[3])
   local changes = prunes or replace ~= '' or counts[1] + counts[2] + counts[3] + counts[4] > 0
   local declares = prunes or replace ~= '' or counts[5] + counts[6] + counts[7] + counts[8] > 0

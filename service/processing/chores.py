@@ -131,10 +131,12 @@ class Chores:
 
     async def _sent_again(self, number: int) -> None:
         """Note, and sign in the commit, that the output topics are as the view is."""
+        since = self._assignment.progress()
         await self._prove_the_view()
         commits = {}
-        for place, progress in self._assignment.progress().items():
-            if place.partition == number:
+        for place, progress in since.items():
+            # One that went meanwhile may be unrestored, and is told what it must send by its next commit.
+            if place.partition == number and self._assignment.are_kept([place], since):
                 progress.resend = Resend.NOTHING
                 commits[place] = progress.commit(progress.done)
         try:

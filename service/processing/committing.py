@@ -52,9 +52,14 @@ class Committing:
     def done(
         self, next_offsets: Mapping[TopicPartition, int], since: Mapping[TopicPartition, Progress]
     ) -> None:
-        """Note that all before these offsets is in the view, and its outputs are acknowledged."""
+        """
+        Note that all before these offsets is in the view, and its outputs are acknowledged.
+
+        `since`: the progress of who did it. Of a partition that was not restored then nothing is noted: a
+        checkpoint would wipe what is kept of it.
+        """
         for place, offset in next_offsets.items():
-            if place in since:
+            if place in since and since[place].restored:
                 ingest = self._owned.watching.ingest_of(place.partition)
                 self._done[place] = _Done(offset, ingest, since[place])
 

@@ -61,7 +61,7 @@ class Health:
     def __init__(self, limits: HealthLimits, now: float) -> None:
         self._limits = limits
         self._turned_at = now
-        self._joined = False
+        self._unassigned = "has not joined the consumer group yet"
         self._partitions: dict[TopicPartition, _Progress] = {}
         self._blocked: dict[Part, dict[Witness, str]] = {}
         self._broken: tuple[str, ...] = ()
@@ -74,12 +74,13 @@ class Health:
 
     def assigned(self, partitions: Iterable[TopicPartition], now: float) -> None:
         """Note an assignment; none at all is a valid one."""
-        self._joined = True
+        self._unassigned = ""
         for partition in partitions:
             self._partitions[partition] = _Progress(None, now, waiting=False, restored=False)
 
     def revoked(self, partitions: Iterable[TopicPartition]) -> None:
-        """Note that partitions went."""
+        """Note that partitions went; until the next assignment nobody knows what this worker owns."""
+        self._unassigned = "is between two assignments: the group's rebalance has not ended"
         for partition in partitions:
             self._partitions.pop(partition, None)
 
@@ -157,8 +158,8 @@ class Health:
     def ready(self, now: float) -> Report:
         """Tell whether records are processed now: live, joined, restored, and every part answers."""
         reasons = [*self._ending, *self.live(now).reasons]
-        if not self._joined:
-            reasons.append("has not joined the consumer group yet")
+        if self._unassigned:
+            reasons.append(self._unassigned)
         reasons += [
             f"the input topic {topic} is not there: create it again with as many partitions, then run "
             "`evse-status rebuild`, which keeps the history"

@@ -105,32 +105,36 @@ class Steps:
         """Go on in these epochs; no state may be held."""
         self.planning = replace(self.planning, epochs=epochs)
 
-    async def process(self, records: Sequence[Record]) -> None:
+    async def process(self, records: Sequence[Record], since: Mapping[TopicPartition, Progress]) -> None:
         """
         Take a batch, records of each partition in order, through all steps.
+
+        `since`: the progress of what was owned when the batch came to hand. A partition that went meanwhile
+        may be another worker's, also where it came back.
 
         Raises `TooManyRejections` after everything before that rejection is committed, `Defect` where our own
         code fails, `Abandoned` where another worker owns the EVSEs, and `TooLong`; then the states must be
         forgotten.
         """
         with self._tracing.batch(records):
-            await self._process(records)
+            await self._process(records, since)
 
-    async def _process(self, records: Sequence[Record]) -> None:
+    async def _process(self, records: Sequence[Record], since: Mapping[TopicPartition, Progress]) -> None:
         clock = self._ports.clock
         began = clock.monotonic()
         self._states.hear(began)
         with self._timed(Step.DECODE):
             decoded = self._decode(records)
         await self.load(entry.event.evse_uid for entry in decoded if isinstance(entry, Item))
-        progress = self._assignment.progress()
-        sifted = sift(decoded, self._sifting(progress))
+        sifted = sift(decoded, self._sifting(since))
         rejected, evses = [*sifted.rejected], 0
         # In portions, however large the batch: what is written is let go, and others get their turn.
         waiting, self._folded_s = Waiting(grouped(sifted.items)), 0.0
         while portion := waiting.portion():
             if self._folded_s > self._options.drain_budget_s:
                 raise TooLong(f"to fold it takes more than {self._options.drain_budget_s:g} s")
+            if not self._assignment.are_kept(sifted.next_offsets, since):
+                raise Abandoned("a partition of it went meanwhile")
             saved_at, folded_s = clock.monotonic(), self._folded_s
             plans, displaced, left = await self._fold_and_save(portion)
             waiting.done((uid for uid in portion if uid not in left), self._folded_s - folded_s)
@@ -143,7 +147,7 @@ class Steps:
         await self._reject(rejected)
         self._watching.observe(sifted.items, self._ports.clock.now())
         await self.voice.tell_gaps()
-        self.committing.done(sifted.next_offsets, progress)
+        self.committing.done(sifted.next_offsets, since)
         await self.committing.commit_if_due()
         self._states.forget(_strangers(rejected))
         self._states.shrink()

@@ -134,6 +134,7 @@ class Survey:
 
     async def _look_at_the_log(self, *, all_is_processed: bool) -> None:
         log, asked_at = self._ports.log, self._ports.clock.now()
+        progress = self._assignment.progress()
         self._health.misses(log.unknown_topics())
         try:
             ends = await log.end_offsets(self._assignment.owned)
@@ -141,14 +142,15 @@ class Survey:
             self._retrying.unanswered(Part.LOG, error)
             return
         self._retrying.answered(Part.LOG)
+        # What went while the broker was asked is another's, and nothing is said of it, also if it came back.
+        ends = {place: end for place, end in ends.items() if self._assignment.are_kept([place], progress)}
         reached = {partition: log.position(partition) for partition in ends}
         self._refuse_shrunk(ends, reached)
-        progress = self._assignment.progress()
         for partition, end in ends.items():
             position = reached[partition]
             self._health.seen(partition, position, end, self._ports.clock.monotonic())
-            here = progress.get(partition)
-            if not all_is_processed and here is not None and here.restored:
+            here = progress[partition]
+            if not all_is_processed and here.restored:
                 # What was fetched waits, too. Where nothing does, the markers of transactions are behind us.
                 position = min(position or 0, here.done)
             self._instruments.lag(partition, max(0, end - (position or 0)))

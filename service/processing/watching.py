@@ -148,7 +148,9 @@ class Watching:
 
     def lost(self, number: int) -> None:
         """Note that records before those that come now are gone: nobody read them."""
-        self._watches[number].ingest.lost_until_next()
+        watch = self._watches.get(number)
+        if watch is not None:  # it may have gone while the broker was asked: the next owner finds out
+            watch.ingest.lost_until_next()
 
     def ingest_of(self, number: int) -> bytes:
         """Give what is kept of a partition's ingest, as of the records observed."""

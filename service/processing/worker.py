@@ -78,7 +78,9 @@ class Worker:
             retrying=self._retrying,
             instruments=self._instruments,
         )
-        self._restoring = Restoring(ports, self._options, self._retrying, self._instruments, self._hold)
+        self._restoring = Restoring(
+            ports, self._options, self._retrying, self._instruments, self._hold_restoring
+        )
         self._survey = Survey(ports, self._options, owned, self.health, self._retrying, self._instruments)
         self._chores = Chores(
             ports,
@@ -95,7 +97,7 @@ class Worker:
         self._held_back: list[Record] = []
         self._void = self._has_hole = False
         self._torn: Sequence[str] = ()
-        self._went = False
+        self._went: set[int] = set()
         self._paused = False
         self._reading = False
         self._stopping = False
@@ -195,7 +197,7 @@ class Worker:
                 if records:
                     await self._survey.notice_jumps(records)
                     taken_at = self._clock.monotonic()
-                    await self._steps.process(records)
+                    await self._steps.process(records, since)
                     self._size.took(len(records), self._clock.monotonic() - taken_at)
                     settle(len(records), after_failure=self._retrying.has_failed())
                 else:
@@ -205,19 +207,20 @@ class Worker:
                 await self._chores.do()
             except TooLong as reason:
                 self._size.was_too_long(len(records))
-                self._give_up(records, reason)
+                self._give_up(records, reason, since)
             except Abandoned as reason:
-                self._give_up(records, reason)
+                self._give_up(records, reason, since)
             except (Behind, Renewed) as reason:
                 self._begin_again(reason)
             except Torn as torn:
                 self._instruments.behind()
                 self._torn = torn.uids
-                self._give_up(records, Abandoned(str(torn)))
+                self._give_up(records, Abandoned(str(torn)), since)
             except Defect as defect:
                 if not await self._was_skipped(defect):
                     raise
-                self._give_up(records, Abandoned("an operator had a record of it skipped before"))
+                skipped = Abandoned("an operator had a record of it skipped before")
+                self._give_up(records, skipped, since)
             self._in_hand = frozenset()
             self._resume()
             self._forget_what_went()
@@ -358,22 +361,38 @@ class Worker:
             self._held_back += await self._ports.log.fetch(0.0, self._size.records)
             await self._survey.look_while_waiting()
 
+    async def _hold_restoring(self) -> None:
+        """
+        Go on likewise with a restoration, of which a piece is done.
+
+        That is progress, however many pieces there are: no partition is read meanwhile, restored or not.
+        """
+        self.health.resumed(self._clock.monotonic())
+        await self._hold()
+
     def _resume(self) -> None:
         if self._paused:
             self._ports.log.resume(self._ports.log.assignment())
             self._paused = False
 
     def _forget_what_went(self) -> None:
-        """Drop the states of partitions that went; not while a batch is in hand, which holds on to them."""
-        if self._went:
-            self._went = False
-            self._states.keep_partitions({each.partition for each in self._assignment.owned})
-
-    def _give_up(self, records: Sequence[Record], reason: Abandoned) -> None:
         """
-        Forget what was half done, and read again what is still ours of it.
+        Drop the states of partitions that went; not while a batch is in hand, which holds on to them.
 
-        None of it may be of partitions that are read from elsewhere since (`_without`).
+        Also where one came back meanwhile: another may have taken its EVSEs further.
+        """
+        if self._went:
+            self._states.keep_partitions({each.partition for each in self._assignment.owned} - self._went)
+            self._went.clear()
+
+    def _give_up(
+        self, records: Sequence[Record], reason: Abandoned, since: Mapping[TopicPartition, Progress]
+    ) -> None:
+        """
+        Forget what was half done, and read again what has been ours since then.
+
+        None of it may be of partitions that are read from elsewhere now (`_without`). One that went and came
+        back is read from where its owners committed.
         """
         self._instruments.abandoned()
         _log.warning(
@@ -382,7 +401,9 @@ class Worker:
         self._states.keep_partitions(())
         first: dict[TopicPartition, int] = {}
         for record in records:
-            first.setdefault(partition_of(record), record.offset)
+            place = partition_of(record)
+            if self._assignment.are_kept([place], since):
+                first.setdefault(place, record.offset)
         self._held_back = [record for record in self._held_back if partition_of(record) not in first]
         for partition, offset in first.items():
             if not self._assignment.is_leaving([partition]):
@@ -401,7 +422,7 @@ class Worker:
         self._assignment.leave(partitions)
         drained = await self._drained(partitions)
         self._assignment.drop(partitions)
-        self._went = True
+        self._went |= {each.partition for each in partitions}
         if drained:
             self._forget_what_went()
         self._held_back = self._assignment.still_owned(self._held_back)

@@ -508,14 +508,26 @@ async def test_a_view_that_forgot_is_noticed_by_any_write_until_begun_anew(subje
     assert await store.members(0) == ["b"]
 
 
-@pytest.mark.parametrize("previous", [position(5), position(4), None])
-async def test_a_write_after_what_the_writer_knew_or_newer_is_judged(
+@pytest.mark.parametrize("previous", [Position(0, (5,), 1), Position(0, (5, -1), 1), None])
+async def test_a_write_that_goes_on_from_what_is_stored_is_made(
     subject: Subject, previous: Position | None
 ) -> None:
-    """That somebody else went on is no going back."""
-    await subject.store.save([write("a", position(5))])
+    """Also where the writer has room for topics that came later, or says nothing of what it knew."""
+    await subject.store.save([write("a", Position(0, (5,), 1))])
 
-    assert await subject.store.save([write("a", position(8), previous=previous)]) == [SAVED]
+    assert await subject.store.save([write("a", Position(0, (8, -1), 2), previous=previous)]) == [SAVED]
+
+
+@pytest.mark.parametrize("stored", [position(5), position(4, as_of_us=2**52)])
+async def test_a_write_that_goes_on_from_less_than_is_stored_is_stale(
+    subject: Subject, stored: Position
+) -> None:
+    """That somebody else went on is no going back, but what was folded without it would undo it."""
+    await subject.store.save([write("a", stored, "b")])
+
+    offered = write("a", position(8, as_of_us=2**53), previous=position(4))
+    assert await subject.store.save([offered]) == [STALE]
+    assert (await subject.store.load(["a"]))["a"].position == stored
 
 
 @pytest.mark.parametrize("key", ["days", "outages"])

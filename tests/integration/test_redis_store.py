@@ -178,7 +178,7 @@ async def test_a_server_that_goes_back_before_a_first_save_is_noticed(redis_url:
     """It has lost who lives in the partition, and what asks for them would leave the EVSE out for good."""
 
     class Unlucky(RedisViewStore):
-        async def _save(self, writes: Sequence[ViewWrite]) -> list[int]:
+        async def _save(self, writes: Sequence[ViewWrite]) -> bytes:
             await client.delete(Keys().members(0))
             await client.set(trail, before)
             return await super()._save(writes)

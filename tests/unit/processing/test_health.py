@@ -156,10 +156,22 @@ def test_a_revoked_partition_is_forgotten() -> None:
     health = joined(P0)
     health.seen(P0, 5, 10, 0)
     health.revoked([P0])
+    health.assigned([], 0)
     health.seen(P0, 5, 10, 0)
     health.turned(1000)
 
     assert health.ready(1000).ok
+
+
+def test_between_two_assignments_a_worker_is_not_ready() -> None:
+    """Nobody knows then what it owns: a rebalance that never ends would leave partitions to nobody."""
+    health = joined(P0)
+    health.revoked([P0])
+
+    assert health.live(1).ok
+    assert health.ready(1).reasons == ("is between two assignments: the group's rebalance has not ended",)
+    health.assigned([], 2)
+    assert health.ready(2).ok
 
 
 async def later(clock: ManualClock, seconds: float) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from service.processing.restored import Restored
 from service.processing.values import TopicPartition
 from service.processing.worker import Worker
 from tests.builders import status_reported
-from tests.driver import Driver, with_options
+from tests.driver import GROUP, Driver, with_options
 from tests.faults import Crash, When
 from tests.unit.processing.test_crashes import STORY, outcome, told, undisturbed
 
@@ -104,6 +106,129 @@ def test_a_batch_that_takes_too_long_is_not_waited_for(call: int) -> None:
     driver.run(story())
 
     assert outcome(driver) == outcome(undisturbed(4))
+
+
+P0 = TopicPartition("evse.events", 0)
+
+FIRST = status_reported("CHARGING", "12:04", uid="e2")
+AWAY = [
+    status_reported("CHARGING", "12:05", uid="e1"),
+    status_reported("OUTOFORDER", "12:06", uid="e1"),
+]
+LAST = status_reported("AVAILABLE", "12:10", uid="e1")
+
+
+def with_two() -> Driver:
+    """Give a worker that nobody waits for, which holds two EVSEs of its one partition."""
+    driver = Driver(partitions=1, options=with_options(drain_budget_s=0, commit_every_s=0.0))
+    driver.pipe(*(status_reported("AVAILABLE", "12:00", uid=uid) for uid in ("e1", "e2")))
+    return driver
+
+
+@pytest.mark.parametrize("call", ["store.save", "publisher.publish", "log.commit"])
+@pytest.mark.parametrize("when", When)
+def test_what_another_took_further_while_a_batch_was_in_hand_is_not_undone(call: str, when: When) -> None:
+    """The partition goes in the midst of a batch and is back before its end: what was held is void."""
+    undisturbed = with_two()
+    undisturbed.pipe(FIRST, *AWAY, LAST)
+    driver = with_two()
+    group = driver.broker.group(GROUP)
+    other_log, other = driver.new_worker()
+
+    async def go_and_come_back() -> None:
+        await group.put_out(driver.log)
+        await other.start()
+        for event in AWAY:
+            driver.write(event)
+        await settle(other)
+        await other.close()
+        await group.join(driver.log)
+
+    driver.write(FIRST)
+    driver.faults.arm_next(call, when, go_and_come_back)
+    driver.run(settle(driver.worker))
+    driver.write(LAST)
+    driver.run(settle(driver.worker))
+
+    assert not other_log.assignment()
+    assert outcome(driver) == outcome(undisturbed)
+
+
+def test_a_partition_that_comes_back_in_the_midst_of_a_batch_keeps_its_checkpoint() -> None:
+    """What is kept of its ingest and its bases is not wiped by a worker that has not restored it yet."""
+    driver = with_two()
+    driver.advance(timedelta(days=1))
+    before = driver.store.checkpoints[P0]
+    assert before.mark is not None
+    signed = driver.broker.group(GROUP).signed[P0]
+
+    async def go_and_come_back() -> None:
+        await driver.broker.group(GROUP).put_out(driver.log)
+        await driver.broker.group(GROUP).join(driver.log)
+
+    driver.write(status_reported("CHARGING", "12:04", uid="e9"))  # not in memory: it has to be loaded
+    driver.faults.arm_next("store.load", When.AFTER, go_and_come_back)
+    driver.run(driver.worker.turn())
+    now = driver.store.checkpoints[P0]
+    assert (now.mark, bool(now.ingest)) == (before.mark, True)
+    driver.run(settle(driver.worker))
+
+    now = driver.store.checkpoints[P0]
+    assert (now.next_offset, now.mark, bool(now.ingest)) == (3, before.mark, True)
+    assert replace(driver.broker.group(GROUP).signed[P0], next_offset=0) == replace(signed, next_offset=0)
+
+
+def meanwhile_in(
+    monkeypatch: pytest.MonkeyPatch, log: MemoryLog, question: str, work: Callable[[], Awaitable[object]]
+) -> None:
+    """Let something happen while the next question of this name is asked, once."""
+    ask = getattr(log, question)
+
+    async def asked(partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        monkeypatch.undo()
+        answer: dict[TopicPartition, int] = await ask(partitions)
+        await work()
+        return answer
+
+    monkeypatch.setattr(log, question, asked)
+
+
+def test_a_partition_that_goes_while_the_broker_is_asked_leaves_no_lag(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A number that nobody renews would be read for all of its log, until the process ends."""
+    driver = Driver(partitions=2, options=with_options(drain_budget_s=0, commit_every_s=0.0))
+    driver.pipe(*(status_reported("AVAILABLE", "12:00", uid=f"e{number}") for number in range(20)))
+    _, other = driver.new_worker()
+    driver.clock.advance(10)
+
+    meanwhile_in(monkeypatch, driver.log, "end_offsets", other.start)
+    driver.run(driver.worker.turn())
+    driver.clock.advance(10)
+    driver.run(driver.worker.turn())
+
+    assert len(driver.log.assignment()) == 1
+    assert set(driver.instruments.lags) == driver.log.assignment()
+
+
+@pytest.mark.allow_error_logs
+def test_a_partition_that_goes_while_it_is_asked_whether_its_log_was_cut_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its next owner finds the cut, and this worker goes on."""
+    driver = with_two()
+    group = driver.broker.group(GROUP)
+    for _ in range(3):
+        driver.write(status_reported("CHARGING", "12:04", uid="e1"))
+    driver.broker.cut(P0, 4)
+
+    meanwhile_in(monkeypatch, driver.log, "begin_offsets", partial(group.put_out, driver.log))
+    driver.run(driver.worker.turn())
+
+    assert not driver.log.assignment()
+    driver.run(group.join(driver.log))
+    driver.run(settle(driver.worker))
+    assert driver.committed() == {0: 5}
 
 
 def test_what_went_is_forgotten() -> None:

@@ -8,7 +8,7 @@ dumps keep the order of writes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -18,13 +18,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.adapters.memory import MemoryPublisher
+from service.adapters.memory import MemoryLedger, MemoryPublisher
 from service.adapters.memory_view import MemoryView, MemoryViewStore
 from service.processing import closed_records, rebuilding, shown
 from service.processing.ledger import base_entry, epoch_entry, packed_key, read_base
 from service.processing.ports import Behind, Unavailable, Unusable
 from service.processing.retry import Abandoned
-from service.processing.values import Commit, Epochs, Message, Resend, TopicPartition
+from service.processing.values import Commit, Epochs, Message, Record, Resend, TopicPartition
 from service.processing.worker import Worker
 from tests.builders import Json, event, heartbeat, online_reported, status_reported
 from tests.driver import Driver, with_options
@@ -1080,3 +1080,30 @@ def test_a_view_that_goes_back_while_a_worker_starts_is_where_it_begins() -> Non
     driver.settle()
 
     assert outcome(driver) == outcome(undisturbed(len(STORY)))
+
+
+def test_a_restoration_that_lasts_is_no_standstill(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large ledger takes minutes, in which records wait: each piece that is read is progress."""
+    driver = Driver(options=with_options(max_batch_records=5))
+    driver.pipe(*(status_reported("AVAILABLE", "12:00", uid=f"e{number}") for number in range(80)))
+    driver.advance(timedelta(days=1))
+    for number in range(60):
+        driver.write(status_reported("CHARGING", "12:30", uid=f"e{number}", day=2))
+    driver.crash()
+    lose(driver)
+    lives: list[bool] = []
+    read = MemoryLedger.read
+
+    async def slowly(self: MemoryLedger, partition: int) -> AsyncIterator[Sequence[Record]]:
+        async for records in read(self, partition):
+            for record in records:
+                yield [record]
+                driver.clock.advance(5)
+                lives.append(driver.worker.health.live(driver.clock.monotonic()).ok)
+
+    monkeypatch.setattr(MemoryLedger, "read", slowly)
+    driver.restart()
+    driver.run(driver.worker.turn())
+
+    assert len(lives) > 20
+    assert all(lives)
