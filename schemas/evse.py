@@ -205,10 +205,15 @@ class EVSE(Published):
 
 @dataclass(frozen=True, slots=True)
 class FieldWarning:
-    """A field that was left out because it was bad: its dotted path, and what it must be and is instead."""
+    """
+    A field that was left out because it was bad: its dotted path, and what it must be and is instead.
+
+    Or a status in a word that is not known, which `word` shows; it was taken for UNKNOWN.
+    """
 
     field: str
     message: str
+    word: str | None = None
 
 
 class StructureError(ValueError):

@@ -21,6 +21,7 @@ class RecordingInstruments:
         self.verdicts: Counter[Verdict] = Counter()
         self.clocks_corrected = 0
         self.left_out = 0
+        self.unknown_statuses = 0
         self.repeats = 0
         self.rejections: Counter[RejectionReason] = Counter()
         self.delayed_events: list[Event] = []
@@ -56,6 +57,9 @@ class RecordingInstruments:
     def judged(self, verdict: Verdict, count: int = 1, *, clocks_corrected: int = 0) -> None:
         self.verdicts[verdict] += count
         self.clocks_corrected += clocks_corrected
+
+    def unknown_status(self) -> None:
+        self.unknown_statuses += 1
 
     def field_left_out(self) -> None:
         self.left_out += 1

@@ -326,11 +326,12 @@ FLEET = Dashboard(
                     "after_start, after_gap: it does again, and all have a little longer.",
                 ),
                 Panel(
-                    "Clocks not believed, fields left out",
+                    "Clocks not believed, fields left out, words not known",
                     "eps",
                     {
                         "clocks": rate("evse_status_clocks_corrected_total"),
                         "fields": rate("evse_status_fields_left_out_total"),
+                        "statuses": rate("evse_status_unknown_statuses_total"),
                     },
                 ),
             ),

@@ -40,6 +40,10 @@ _COUNTS = (1, 3, 10, 30, 100, 300, 1000, 3000, 10_000, 30_000)
 EVENTS = counter("events_total", "Events by what became of them.", verdict=Verdict)
 CLOCKS = counter("clocks_corrected_total", "Events whose own time was not believed.")
 LEFT_OUT = counter("fields_left_out_total", "Bad fields of an inventory that was good otherwise.")
+UNKNOWN_STATUSES = counter(
+    "unknown_statuses_total",
+    "Statuses in words that are not known: taken for UNKNOWN, kept as raw_status.",
+)
 REPEATED = counter("records_repeated_total", "Records applied before; their outputs were published again.")
 REJECTIONS = counter("rejections_total", "Records that became dead letters.", reason=RejectionReason)
 EVENT_DELAY = histogram(
@@ -121,6 +125,7 @@ TABLE: tuple[Metric, ...] = (
     EVENTS,
     CLOCKS,
     LEFT_OUT,
+    UNKNOWN_STATUSES,
     REPEATED,
     REJECTIONS,
     EVENT_DELAY,
@@ -234,6 +239,9 @@ class PrometheusInstruments:
 
     def field_left_out(self) -> None:
         self._count(LEFT_OUT)
+
+    def unknown_status(self) -> None:
+        self._count(UNKNOWN_STATUSES)
 
     def repeated(self, count: int) -> None:
         self._count(REPEATED, count)

@@ -108,8 +108,8 @@ def _window(span: tuple[Micros | None, Micros | None], job: Replay) -> tuple[Mic
 
 
 def _fold(lines: Iterator[Line], job: Replay, batch_size: int, console: Console) -> int:
-    """Fold all lines in batches, telling of each rejected line at once; give how many there were."""
-    rejected = 0
+    """Fold all lines in batches, telling of each rejected line at once, and of each unknown status once."""
+    rejected, unknown = 0, set[str]()
     batch: list[Event] = []
     for line in lines:
         if isinstance(line.content, Rejection):
@@ -117,7 +117,10 @@ def _fold(lines: Iterator[Line], job: Replay, batch_size: int, console: Console)
             _tell(line, f"{line.content.reason}: {line.content.message}", console)
             continue
         for warning in line.left_out:
-            _tell(line, f"{warning.field} is {warning.message}", console)
+            if warning.word is None or warning.word not in unknown:
+                _tell(line, f"{warning.field} is {warning.message}", console)
+            if warning.word is not None:
+                unknown.add(warning.word)
         batch.append(line.content)
         if len(batch) >= batch_size:
             job.take(batch)

@@ -8,7 +8,7 @@ models, and neither topics nor state.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -34,7 +34,10 @@ MAX_BYTES = 1 << 20
 """Largest value, in bytes, that is parsed at all; a whole EVSE with many connectors has a few kB."""
 
 Warn = Callable[[str, FieldWarning], None]
-"""Told the EVSE's uid and each field of its inventory that was left out because it was bad."""
+"""
+Told the EVSE's uid, and each field of its inventory that was left out because it was bad, and each status in
+a word that is not known.
+"""
 
 _IGNORED = {"status", "online", "uptime", "reliability", "last_updated"}
 """What the fold decides of a connector; an inventory's word for it is ignored (design 2.1)."""
@@ -62,7 +65,7 @@ def decode(  # noqa: PLR0913 - all but the value are named
     `position` is the place in the log. `record_time` is the record's own timestamp in microseconds, None
     where there is none (a file); one before 2010 counts as none. `compare_key`: the key must be the EVSE's
     uid, and a missing key is a mismatch; False where records have no keys (a file). `warn` is called for bad
-    fields of an inventory that is good otherwise.
+    fields of an inventory that is good otherwise, and for statuses in words that are not known.
     """
     if not headers and value is not None and len(value) <= max_bytes:
         event = quickly(value, key, position, record_time, compare_key=compare_key)
@@ -78,6 +81,7 @@ def decode(  # noqa: PLR0913 - all but the value are named
         if compare_key and key != said.evse_uid.encode():
             raise _key_mismatch(key, said.evse_uid)
         decoded = _translate(said, position, *_times(said, record_time))
+        warnings += _unknown_words(document, said)
     except Rejected as rejected:
         return Rejection(
             rejected.reason,
@@ -133,6 +137,24 @@ def _validate(document: Document, warnings: list[FieldWarning]) -> wire.Event:
         message = f"{field} is missing: {document['type']} needs it{others}"
         raise Rejected(RejectionReason.MISSING_FIELD, message, field)
     raise Rejected(RejectionReason.INVALID_FIELD, f"{field} {remedy_of(error)}{others}", field)
+
+
+def _unknown_words(document: Document, said: wire.Event) -> Iterator[FieldWarning]:
+    """Name the statuses in words that are not known: a producer that says none of ours is noticed by it."""
+    if isinstance(said, wire.StatusEvent):
+        if said.status is Status.UNKNOWN and document["status"] not in STATUSES:
+            yield _unknown_word("status", document["status"])
+    elif isinstance(said, wire.EvseUpserted):
+        for number, connector in enumerate(said.evse.connectors or ()):
+            if connector.status is not None and connector.status not in STATUSES:
+                yield _unknown_word(f"evse.connectors.{number}.status", connector.status)
+
+
+def _unknown_word(field: str, word: str) -> FieldWarning:
+    ours = word.upper()
+    remedy = f"did you mean {ours}?" if ours in STATUSES else f"known are {', '.join(Status)}"
+    shown = describe(word)
+    return FieldWarning(field, f"taken for UNKNOWN: {shown} is no status; {remedy}", shown)
 
 
 def _with_inventory(document: Document, warnings: list[FieldWarning]) -> Document:

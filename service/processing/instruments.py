@@ -88,6 +88,9 @@ class Instruments(Protocol):
     def field_left_out(self) -> None:
         """One bad field of an inventory was left out; the rest of it counted."""
 
+    def unknown_status(self) -> None:
+        """One status came in a word that is not known."""
+
     def repeated(self, count: int) -> None:
         """So many records had been applied before; their outputs are published again."""
 
@@ -194,6 +197,8 @@ class NoInstruments:
     def judged(self, verdict: Verdict, count: int = 1, *, clocks_corrected: int = 0) -> None: ...
 
     def field_left_out(self) -> None: ...
+
+    def unknown_status(self) -> None: ...
 
     def repeated(self, count: int) -> None: ...
 

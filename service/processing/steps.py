@@ -56,6 +56,9 @@ _log = structlog.get_logger()
 SAVE_ROUNDS = 3
 """How often a batch gives way to a view that is ahead of it, before it is left to whoever writes there."""
 
+_WORDS_TOLD = 50
+"""Words of statuses that are not known, of which each is told in the log once."""
+
 _FOLDED_FOR_S = 1.0
 """Seconds after which a portion ends, whatever it holds yet."""
 
@@ -88,6 +91,7 @@ class Steps:
         topics = Topics.with_prefix(options.topic_prefix, options.source)
         self.planning = Planning(rules, topics, options.topics)
         self._folded_s = 0.0
+        self._unknown_words: set[str] = set()
         self._outbox = Outbox(ports, topics, options.max_dead_letter_bytes, retrying, instruments)
         self.sending = Sending(
             ports,
@@ -229,9 +233,20 @@ class Steps:
             else:
                 decoded.append(Item(record, outcome))
         for uid, warning in warnings:
-            self._instruments.field_left_out()
-            _log.debug(warning.message, action="field_left_out", evse_uid=uid, field=warning.field)
+            self._tell(uid, warning)
         return decoded
+
+    def _tell(self, uid: str, warning: FieldWarning) -> None:
+        message, word = f"{warning.field} is {warning.message}", warning.word
+        if word is None:
+            self._instruments.field_left_out()
+            _log.debug(message, action="field_left_out", evse_uid=uid, field=warning.field)
+            return
+        self._instruments.unknown_status()
+        # Each word once: a producer that knows none of ours says them with every event.
+        if word not in self._unknown_words and len(self._unknown_words) < _WORDS_TOLD:
+            self._unknown_words.add(word)
+            _log.warning(message, action="unknown_status", evse_uid=uid, field=warning.field)
 
     def plan_current(self, uid: str, held: Held) -> Plan:
         """Plan all that the output topics should end with of an EVSE."""

@@ -138,6 +138,37 @@ def test_a_bad_field_of_an_inventory_is_told_and_costs_only_itself(call: Call, t
     assert f"{path}:1: evse.coordinates.latitude is left out: must be degrees" in result.stderr
 
 
+def test_each_status_in_an_unknown_word_is_told_once(call: Call, tmp_path: Path) -> None:
+    """A log in OCPP's words gives snapshots, all of them UNKNOWN: what was meant is said."""
+    path = tmp_path / "log.jsonl"
+    words = ("Available", "Charging", "Available")
+    path.write_text(
+        "".join(
+            json.dumps(
+                {
+                    "type": "connector.status",
+                    "event_id": str(number),
+                    "evse_uid": "u",
+                    "connector_uid": "c1",
+                    "occurred_at": f"2026-01-05T00:0{number}:00Z",
+                    "status": word,
+                }
+            )
+            + "\n"
+            for number, word in enumerate(words)
+        ),
+        encoding="utf-8",
+    )
+
+    result = call("replay", str(path))
+
+    first, second, *_ = result.stderr.splitlines()
+    remedy = "is no status; did you mean"
+    assert first == f"{path}:1: status is taken for UNKNOWN: 'Available' {remedy} AVAILABLE?"
+    assert second == f"{path}:2: status is taken for UNKNOWN: 'Charging' {remedy} CHARGING?"
+    assert result.stderr.count(remedy) == 2
+
+
 def test_strict_turns_a_rejected_line_into_exit_code_1(call: Call, tmp_path: Path) -> None:
     """The snapshots are written all the same."""
     path = tmp_path / "log.jsonl"

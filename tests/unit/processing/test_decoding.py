@@ -162,6 +162,29 @@ def test_an_unknown_status_never_costs_the_event() -> None:
     assert (event.status, event.raw_status) == (Status.UNKNOWN, "Blocked")
 
 
+@pytest.mark.parametrize(
+    ("word", "remedy"), [("Available", "did you mean AVAILABLE?"), ("Blocked", "known are AVAILABLE, ")]
+)
+def test_a_status_in_a_word_that_is_not_known_is_told(word: str, remedy: str) -> None:
+    """Else a producer that says OCPP's words would make a whole fleet UNKNOWN, and nobody knew why."""
+    told: list[FieldWarning] = []
+
+    def warn(_: str, warning: FieldWarning) -> None:
+        told.append(warning)
+
+    connectors = [{"uid": "c1", "status": "AVAILABLE"}, {"uid": "c2", "status": word}]
+    good({**STATUS, "status": word}, warn=warn)
+    good({**STATUS, "status": "UNKNOWN", "raw_status": word}, warn=warn)
+    good(upserted({"connectors": connectors}), warn=warn)
+
+    assert [(each.field, each.word) for each in told] == [
+        ("status", repr(word)),
+        ("evse.connectors.1.status", repr(word)),
+    ]
+    message = f"taken for UNKNOWN: {word!r} is no status; {remedy}"
+    assert all(each.message.startswith(message) for each in told)
+
+
 def test_an_unknown_reason_for_an_exclusion_is_other() -> None:
     """Its word becomes the note where there is none."""
     event = good(
