@@ -187,7 +187,7 @@ def totals_texts(totals: Totals) -> dict[str, Any]:
         "evses": number(counts.evses),
         "connectors": number(totals.connectors),
         "online-share": percent(totals.online_share, 1) or NOTHING,
-        "faulty": number(totals.faulty),
+        "not-working": number(totals.not_working),
         "uptime": percent(totals.uptime) or NOTHING,
         "coverage": percent(totals.coverage, 1) or NOTHING,
         "rated": number(totals.rated),

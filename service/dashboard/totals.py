@@ -67,9 +67,11 @@ class Totals:
         return online / (online + offline) if online + offline else None
 
     @property
-    def faulty(self) -> int:
-        """EVSEs that are out of order or inoperative."""
-        return sum(self.counts.by_status.get(status, 0) for status in (Status.OUTOFORDER, Status.INOPERATIVE))
+    def not_working(self) -> int:
+        """EVSEs that are down now: offline, or out of order or inoperative, which none of these is, too."""
+        by_status = self.counts.by_status
+        faulty = sum(by_status.get(status, 0) for status in (Status.OUTOFORDER, Status.INOPERATIVE))
+        return faulty + self.counts.by_online.get("false", 0)
 
 
 def total(counts: Counts, rows: Collection[Row]) -> Totals:

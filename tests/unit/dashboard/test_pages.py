@@ -404,7 +404,7 @@ async def test_a_change_carries_the_row_as_the_table_has_it() -> None:
         table = (await client.get("/")).text
     assert list(message["rows"]) == message["uids"] == ["b"]
     assert " ".join(message["rows"]["b"].split()) in " ".join(table.split())
-    assert message["totals"]["texts"]["faulty"] == "1"
+    assert message["totals"]["texts"]["not-working"] == "1"
     assert message["totals"]["bars"]["evses"]["OUTOFORDER"] == 1
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from schemas.vocabulary import Status
 from service.dashboard.poller import PULSE_TURNS, Change, Poller
+from service.dashboard.totals import Counts, total
 from service.dashboard.wording import DAY, HOUR, MINUTE
 from tests.unit.dashboard.memory import MemoryView
 from tests.unit.dashboard.seed import network
@@ -50,7 +51,7 @@ async def test_a_change_is_published_at_the_next_turn() -> None:
     (change,) = changes
     assert [(row.uid, row.status) for row in change.rows] == [("b", "OUTOFORDER")]
     assert change.totals is not None
-    assert (change.totals.faulty, change.totals.connectors) == (1, 2)
+    assert (change.totals.not_working, change.totals.connectors) == (1, 2)
 
 
 async def test_a_change_far_from_the_newest_is_found_by_the_walk() -> None:
@@ -154,6 +155,14 @@ async def test_the_coverage_beside_the_mean_uptime_is_that_of_the_same_evses() -
 
     alone = (await polling(MemoryView(rated)))[0].totals
     assert (alone.uptime, alone.coverage) == (totals.uptime, totals.coverage)
+
+
+def test_who_is_offline_does_not_work() -> None:
+    """Down is down, whatever the status was before; an EVSE that is offline has none of the other words."""
+    by_status = {"AVAILABLE": 4, "OUTOFORDER": 3, "INOPERATIVE": 2, "UNKNOWN": 6}
+    counts = Counts(15, by_status, {"true": 8, "false": 5, "null": 2})
+
+    assert total(counts, []).not_working == 10
 
 
 async def test_the_whole_network_of_the_seed_is_read() -> None:
