@@ -13,13 +13,13 @@ from typing import Any, Final, NamedTuple
 
 from schemas.vocabulary import Verdict
 from service.domain import events, in_order, recent
-from service.domain.horizon import advance
+from service.domain.horizon import advance, bound_ids
 from service.domain.inventory import Exclusion, Gap, Inventory
 from service.domain.naming import forget_connectors_after, forget_inventories_after, name_connector
 from service.domain.outcomes import Folded, Transition
 from service.domain.recent import Placed, Step
 from service.domain.rollup import Words, status_of_all
-from service.domain.rules import MOST_CONNECTORS, Rules
+from service.domain.rules import MOST_CONNECTORS, MOST_KNOWN, Rules
 from service.domain.state import EvseState
 from service.domain.time import MINUTE, Micros
 from service.domain.timeline import Item, ItemKind, OnlineWord
@@ -73,6 +73,7 @@ def fold_at_length(
                 return Folded(Verdict.DUPLICATE)
             state.packed.ids.forget()
         state.ids[digest] = max(event.at, event.seen)
+        bound_ids(state, rules)
     state.as_of = max(state.as_of, event.at, event.seen if cap is None else min(event.seen, cap))
     state.horizon = horizon
     before = _Before(_tracks(state), state.declarations.taken_out, state.removal_key is not None)
@@ -237,9 +238,12 @@ def _report(
 
 
 def _is_one_too_many(state: EvseState, connector_uid: str) -> bool:
-    """Tell whether an EVSE has so many connectors that another one is none."""
+    """Tell whether an EVSE has so many connectors that another one of which something is reported is none."""
     tracks = state.base.tracks
-    return len(tracks) >= MOST_CONNECTORS and connector_uid not in tracks
+    if len(tracks) < MOST_CONNECTORS or connector_uid in tracks:
+        return False
+    in_use = len(tracks) - len(state.declarations.taken_out.intersection(tracks))
+    return in_use >= MOST_CONNECTORS or len(tracks) >= MOST_KNOWN
 
 
 def _is_newest(state: EvseState, effect: Item) -> bool:
@@ -303,10 +307,17 @@ def _take_inventory(
     declarations = state.declarations
     before, fields = _published_inventory(state), declarations.connectors or {}
     declarations.upsert(Inventory(key, event.evse, event.connectors))
-    named = [uid for uid in event.connectors or {} if name_connector(state, uid, None)]
+    tracks = state.base.tracks
+    named = [
+        uid
+        for uid in event.connectors or {}
+        if (uid in tracks or len(tracks) < MOST_KNOWN) and name_connector(state, uid, None)
+    ]
+    if len(declarations.named_before) > MOST_KNOWN:
+        declarations.named_before.intersection_update(tracks)
     placed = Placed((), frozenset(), out_of_order=False)
-    statuses = {uid: Report(status, raw) for uid, (status, raw) in event.statuses.items()}
-    if named or any(state.base.tracks[uid].status is None for uid in statuses):
+    statuses = {uid: Report(status, raw) for uid, (status, raw) in event.statuses.items() if uid in tracks}
+    if named or any(tracks[uid].status is None for uid in statuses):
         effect = _begin_at_horizon(state, event, ItemKind.INVENTORY, statuses)
         placed = recent.place(state, [effect], refold=True)
     moved = bool(placed.changed) or _published_inventory(state) != before
@@ -372,11 +383,13 @@ def _take_withdrawal(
 
 
 def _declare(state: EvseState, exclusion_id: str, exclusion: Exclusion) -> _Change:
-    if _applies_after_removal(state, exclusion.key) or not state.declarations.declare(
-        exclusion_id, exclusion
-    ):
+    if _applies_after_removal(state, exclusion.key):
         return _REFRESHED
-    state.unsaved.exclusions.add(exclusion_id)
+    changed = state.declarations.declare(exclusion_id, exclusion)
+    gone = state.declarations.forget_excess()
+    if not changed and not gone:
+        return _REFRESHED
+    state.unsaved.exclusions |= {exclusion_id, *gone}
     return _Change(Verdict.APPLIED, publish=True)
 
 
@@ -388,7 +401,13 @@ def _take_gap(
     if _applies_after_removal(state, key):
         return _REFRESHED
     state.unsaved.gaps.append(gap)
-    return _Change(Verdict.APPLIED, publish=True) if state.declarations.observe_gap(gap) else _REFRESHED
+    moved = state.declarations.observe_gap(gap)
+    joined = state.declarations.join_gaps()
+    if joined is not None:
+        parts, whole = joined
+        state.unsaved.dropped_gaps += [each for each in parts if each not in state.unsaved.gaps]
+        state.unsaved.gaps = [each for each in state.unsaved.gaps if each not in parts] + [whole]
+    return _Change(Verdict.APPLIED, publish=True) if moved or joined is not None else _REFRESHED
 
 
 _HANDLERS: Final[dict[type[events.Event], Callable[[EvseState, Any, Micros | None, _Contents], _Change]]] = {

@@ -7,6 +7,9 @@ it, the tip and the checkpoints, is kept in step.
 
 from __future__ import annotations
 
+from operator import itemgetter
+from typing import Final
+
 from service.domain.rules import KEPT_DAYS, SETTLING, Rules
 from service.domain.state import PORT, EvseState, History
 from service.domain.time import DAY, HOUR, Micros, day_of
@@ -45,6 +48,23 @@ def advance(state: EvseState, rules: Rules) -> None:
             state.unsaved.gaps = [gap for gap in state.unsaved.gaps if gap not in gaps]
             state.unsaved.dropped_gaps += gaps
         state.unsaved.exclusions |= exclusions
+
+
+_IDS_A_REPORT: Final = 4
+
+
+def bound_ids(state: EvseState, rules: Rules) -> None:
+    """
+    Forget the older half of the ids where there are far more than of recent reports.
+
+    Of an event that is late an id is kept and no report, so `recent_limit` does not bound them: a clock that
+    stands makes all events late. One that repeats beyond that changes nothing either.
+    """
+    limit = _IDS_A_REPORT * rules.recent_limit
+    if len(state.ids) > limit:
+        newest = sorted(state.ids.items(), key=itemgetter(1))[limit // 2 :]
+        state.ids = dict(newest)
+        state.packed.ids.forget()
 
 
 def _forget_ids(state: EvseState) -> None:

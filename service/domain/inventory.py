@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from schemas.vocabulary import ExclusionReason
@@ -24,6 +25,23 @@ FOREVER: Final[Micros] = 1 << 62
 
 SUPERSEDED_KEPT: Final = 3
 """How many superseded versions of one thing outlive the horizon: a removal dated back may bring them back."""
+
+
+MOST_VERSIONS: Final = 32
+"""So many versions of one thing are kept at most, however new: some operators send an inventory a minute."""
+
+MOST_TEXT: Final = 1_000_000
+"""
+So many characters superseded inventories have at most together, and so many exclusions.
+
+All of an EVSE has to fit into one record of the ledger. Of exclusions those go that ended first, as those do
+that are too old.
+"""
+
+MOST_EXCLUSIONS: Final = 1_000
+MOST_GAPS: Final = 1_000
+
+_BESIDE_TEXT: Final = 100
 
 
 def same(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
@@ -122,6 +140,10 @@ class Declarations:
             inventory = Inventory(inventory.key, evse, connectors)
         self.inventories.append(inventory)
         self.inventories.sort(key=lambda each: each.key)
+        while len(self.inventories) > MOST_VERSIONS or (
+            len(self.inventories) > 1 + SUPERSEDED_KEPT and _length(self.inventories) > MOST_TEXT
+        ):
+            self._drop_oldest()
         self._refresh()
 
     def declare(self, exclusion_id: str, exclusion: Exclusion) -> bool:
@@ -132,8 +154,23 @@ class Declarations:
         versions = self.exclusions.setdefault(exclusion_id, [])
         versions.append(exclusion)
         versions.sort(key=lambda each: each.key)
+        del versions[:-MOST_VERSIONS]
         after = self.standing(exclusion_id)
         return (before and before.terms()) != (after and after.terms())
+
+    def forget_excess(self) -> set[str]:
+        """Forget the exclusions that ended first, where there are too many of them; give their ids."""
+        lengths = {key: len(key) + sum(map(_extent, versions)) for key, versions in self.exclusions.items()}
+        left, length, gone = len(lengths), sum(lengths.values()), set[str]()
+        if left <= MOST_EXCLUSIONS and length <= MOST_TEXT:
+            return gone
+        for key in sorted(self.exclusions, key=lambda each: _end_of(self.exclusions[each])):
+            if left <= MOST_EXCLUSIONS and length <= MOST_TEXT:
+                break
+            left, length = left - 1, length - lengths[key]
+            del self.exclusions[key]
+            gone.add(key)
+        return gone
 
     def standing(self, exclusion_id: str) -> Exclusion | None:
         """Give the exclusion that holds under an id, None where it is withdrawn or was never declared."""
@@ -159,6 +196,20 @@ class Declarations:
         self.gaps.sort()
         self._merge_gaps()
         return self.merged_gaps != before
+
+    def join_gaps(self) -> tuple[tuple[Gap, Gap], Gap] | None:
+        """
+        Join the two neighbours with the least between them where there are too many; give both and the whole.
+
+        What lay between is not observed any more either: so nothing that was not seen is up.
+        """
+        if len(self.gaps) <= MOST_GAPS:
+            return None
+        one, next_one = min(pairwise(self.gaps), key=lambda pair: pair[1].from_ - pair[0].until)
+        whole = one._replace(until=max(one.until, next_one.until))
+        self.gaps = sorted([*(each for each in self.gaps if each not in (one, next_one)), whole])
+        self._merge_gaps()
+        return (one, next_one), whole
 
     def restore_gaps(self, gaps: list[Gap]) -> None:
         """Take over gaps that were kept."""
@@ -189,12 +240,7 @@ class Declarations:
         """
         while _are_too_many(self.inventories, closed):
             self.packed = None
-            replaced = self.inventories.pop(0)
-            self.named_before.update(replaced.connectors or ())
-            successor = self.inventories[0]
-            if successor.connectors is None:
-                # As of when they were said: what applies between the two speaks of connectors later.
-                self.inventories[0] = Inventory(replaced.key, successor.evse, replaced.connectors)
+            self._drop_oldest()
         too_old: set[str] = set()
         for exclusion_id, versions in list(self.exclusions.items()):
             while _are_too_many(versions, closed):
@@ -218,6 +264,14 @@ class Declarations:
         self.inventories, self.named_before = inventories, named_before
         self._refresh()
 
+    def _drop_oldest(self) -> None:
+        replaced = self.inventories.pop(0)
+        self.named_before.update(replaced.connectors or ())
+        successor = self.inventories[0]
+        if successor.connectors is None:
+            # As of when they were said: what applies between the two speaks of connectors later.
+            self.inventories[0] = Inventory(replaced.key, successor.evse, replaced.connectors)
+
     def _refresh(self) -> None:
         spoken = [each.connectors for each in self.inventories if each.connectors is not None]
         standing = self.connectors = spoken[-1] if spoken else None
@@ -231,6 +285,26 @@ class Declarations:
 def _are_too_many(versions: Sequence[Inventory] | Sequence[Exclusion], closed: Micros) -> bool:
     """Tell whether the first of some versions is superseded for good, for all that is kept to answer."""
     return len(versions) > 1 + SUPERSEDED_KEPT and versions[1 + SUPERSEDED_KEPT].key[0] < closed
+
+
+def _length(inventories: Sequence[Inventory]) -> int:
+    """Give the characters of the documents of all but the newest, those that they share once."""
+    documents = {
+        id(document): document for each in inventories[:-1] for document in (each.evse, each.connectors)
+    }
+    return sum(len(repr(document)) for document in documents.values())
+
+
+def _extent(exclusion: Exclusion) -> int:
+    return _BESIDE_TEXT + len(exclusion.note or "") + sum(map(len, exclusion.connector_uids or ()))
+
+
+def _end_of(versions: Sequence[Exclusion]) -> Key:
+    """Give when what holds of an exclusion ends, and when that was said."""
+    last = versions[-1]
+    if last.withdrawn:
+        return last.key[0], last.key[1]
+    return FOREVER if last.until is None else last.until, last.key[1]
 
 
 def _has_ended(exclusion: Exclusion, keep_from: Micros) -> bool:
