@@ -110,18 +110,19 @@ def app_over(
     async def failed(request: Request, _: Exception) -> Response:
         return pages.failed(request)
 
+    routes = [
+        Route("/", pages.index),
+        Route("/evse/{uid:path}", pages.evse),
+        Route("/events", pages.events),
+        Route(LIVE, live),
+        Route("/api/totals", pages.api_totals),
+        Route("/api/evses", pages.api_evses),
+        Route("/api/evses/{uid:path}", pages.api_evse),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
     app = Starlette(
-        routes=[
-            Route("/", pages.index),
-            Route("/evse/{uid:path}", pages.evse),
-            Route("/events", pages.events),
-            Route(LIVE, live),
-            Route("/api/totals", pages.api_totals),
-            Route("/api/evses", pages.api_evses),
-            Route("/api/evses/{uid:path}", pages.api_evse),
-            Mount("/static", StaticFiles(directory=STATIC)),
-        ],
-        middleware=[Middleware(_Headers), Middleware(GateMiddleware, gate=gate)],
+        routes=routes,
+        middleware=[Middleware(_Headers), Middleware(GateMiddleware, gate=gate, routes=routes)],
         exception_handlers={404: not_found, 500: failed},
         lifespan=lifespan,
     )
