@@ -57,8 +57,13 @@ class Pages:
         )
 
     async def evse(self, request: Request) -> Response:
-        """Answer `/evse/{uid}`, 404 for one the view does not hold, 503 while Redis does not answer."""
-        uid = request.path_params["uid"]
+        """
+        Answer `/evse/{uid}`, 404 for one the view does not hold, 503 while Redis does not answer.
+
+        Where no step of an address can be the uid, it is `/evse/?uid=…`; so it is with the JSON.
+        """
+        uid = uid_of(request)
+        own = "" if request.path_params["uid"] else f"{urlencode({'uid': uid})}&"
         everything = request.query_params.get("outages") == "all"
         try:
             page = await self._read(uid, all_outages=everything)
@@ -67,9 +72,11 @@ class Pages:
         if page is None:
             return self.not_found(request, f"There is no EVSE with the uid “{uid}” in the view.")
         name = "live_evse.html" if "fragment" in request.query_params else "evse.html"
-        return self._html(request, name, evse=page, all_outages=everything)
+        return self._html(request, name, evse=page, all_outages=everything, own=own)
 
     async def _read(self, uid: str, *, all_outages: bool) -> EvsePage | None:
+        if not uid:
+            return None
         # Gaps may have begun before the window and reach into it; a day is far more than one of them lasts.
         now = self._clock()
         stored = await self._view.stored(uid, now - (WINDOW_DAYS + 31) * DAY)
@@ -87,8 +94,9 @@ class Pages:
 
     async def api_evse(self, request: Request) -> Response:
         """Answer `/api/evses/{uid}`: the snapshot as published."""
+        uid = uid_of(request)
         try:
-            stored = await self._view.stored(request.path_params["uid"], self._clock())
+            stored = await self._view.stored(uid, self._clock()) if uid else None
         except SILENT:
             return _json({"error": "Redis does not answer"}, 503)
         if stored is None or "snapshot" not in stored.document:
@@ -156,6 +164,12 @@ def base_of(request: Request) -> str:
     raw = scope.get("raw_path") or quote(scope["path"]).encode()
     path = raw.decode("ascii", "replace").removeprefix(scope.get("root_path", ""))
     return "../" * (path.count("/") - 1)
+
+
+def uid_of(request: Request) -> str:
+    """Give the uid that an address names, empty for none: as its last step, or as `?uid=`."""
+    uid: str = request.path_params["uid"]
+    return uid or request.query_params.get("uid", "")
 
 
 def address(query: Query, **changes: str | int) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.parser import HTMLParser
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import httpx
 import orjson
@@ -308,6 +309,38 @@ async def test_links_are_relative_to_any_path() -> None:
     assert answer.status_code == 200
     assert 'href="../static/base.css' in answer.text
     assert 'data-uid="site/1?x=#2"' in answer.text
+
+
+@pytest.mark.parametrize("uid", [".", ".."])
+async def test_a_uid_that_is_a_step_of_addresses_has_a_page_that_browsers_reach(uid: str) -> None:
+    """They take `.` and `..` away before they ask, so the uid is a parameter there, in each link."""
+    story = Story("c1", "Gun A")
+    for day in range(60):
+        story.say(NOW - (70 - day) * DAY, Status.OUTOFORDER if day % 2 else Status.AVAILABLE)
+    _, client = await opened(MemoryView([evse(uid, [story], Known())]))
+    async with client:
+        index = await client.get("/")
+        [at] = re.findall(r'<a href="(evse/[^"]*)"', index.text)
+        page = await client.get(urljoin("/", at))
+        [more] = re.findall(r'href="(\?[^"]*outages=all)#outages"', page.text)
+        every = await client.get(urljoin(f"/{at}", unescape(more)))
+        [less] = re.findall(r'href="(\?[^"]*)#outages"', every.text)
+        back = await client.get(urljoin(f"/{at}", unescape(less)))
+        [as_json] = re.findall(r'href="\.\./(api/evses/[^"]*)"', page.text)
+        snapshot = (await client.get(urljoin("/", as_json))).json()
+
+    assert not {".", ".."} & set(at.split("?")[0].split("/"))
+    assert all(f'data-uid="{uid}"' in each.text for each in (page, every, back))
+    assert snapshot["evse"]["uid"] == uid
+
+
+async def test_an_address_without_a_uid_names_no_evse() -> None:
+    """Redis is not asked: a cluster cannot read the keys of an empty uid together."""
+    view = MemoryView([charger("a")])
+    _, client = await opened(view)
+    view.down = True
+    async with client:
+        assert [(await client.get(path)).status_code for path in ("/evse/", "/api/evses/")] == [404, 404]
 
 
 async def test_without_redis_the_table_stays_and_says_as_of_when() -> None:
