@@ -69,6 +69,7 @@ class Templates:
             "class_word": lambda kind: CLASS_WORDS[kind],
             "reason_word": lambda reason: REASON_WORDS.get(reason, reason),
             "percent": wording.percent,
+            "no_uptime": wording.no_uptime,
             "number": wording.number,
             "kilowatts": wording.kilowatts,
             "duration": wording.duration,

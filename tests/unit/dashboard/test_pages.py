@@ -222,11 +222,38 @@ async def test_numbers_that_are_null_are_words() -> None:
     story.say(NOW - 40 * MINUTE, Status.AVAILABLE)
     view = MemoryView([evse("young", [story]), evse("bare", [])])
     html = (await asked(view, "/")).text
-    assert html.count('<span class="none">not enough seen yet</span>') == 4
+    assert html.count(">not enough seen yet</span>") == 3
+    assert html.count(">nothing seen yet</span>") == 1
     page = words((await asked(view, "/evse/young")).text)
-    assert "Not enough seen yet to state an uptime" in page
+    assert page.count("No uptime : only 40 min 0 s of the window were observed; a number takes an hour") == 2
     assert "a value is given once 24 hours were observed" in page
     assert "No connector of this EVSE is known yet" in words((await asked(view, "/evse/bare")).text)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_excluded", "brief", "sentence"),
+    [
+        (Status.OUTOFORDER, True, "all excluded", "all that was observed is excluded: nothing is left"),
+        (Status.REMOVED, False, "out of service", "it was out of service throughout"),
+    ],
+)
+async def test_a_missing_uptime_says_what_it_is_missing_for(
+    status: Status, brief: str, sentence: str, *, is_excluded: bool
+) -> None:
+    """In the table and on the EVSE's page: that too little was seen is only one of the reasons."""
+    story = Story("c1", "Gun A")
+    story.say(NOW - 34 * DAY, status)
+    since = {"from": stamp(NOW - 40 * DAY), "until": None}
+    excused = {"x": {**since, "reason": "other", "connector_uids": None, "note": None}}
+    view = MemoryView([evse("e", [story], Known(exclusions=excused if is_excluded else {}))])
+    row = re.search(r'<td [^>]*class="c-uptime".*?</td>', (await asked(view, "/")).text)
+    page = words((await asked(view, "/evse/e")).text)
+
+    assert row
+    assert brief in words(row[0])
+    assert sentence in row[0]
+    assert page.count(f"No uptime : {sentence}") == 2
+    assert "seen yet" not in page.split("Reliability")[0]
 
 
 async def test_uptime_never_stands_without_its_coverage() -> None:
