@@ -17,7 +17,8 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from service.dashboard.detail import WINDOW_DAYS, EvsePage, evse_page
 from service.dashboard.feed import Feed
 from service.dashboard.poller import ROWS_LIMIT, Change, Poller
-from service.dashboard.reading import SILENT, View
+from service.dashboard.reach import OutOfReach, Reports, Trouble
+from service.dashboard.reading import Stored, View
 from service.dashboard.rows import PAGE_SIZES, Query, Row, page_of
 from service.dashboard.templating import Templates
 from service.dashboard.totals import STATUS_ORDER, Totals
@@ -36,6 +37,7 @@ class Pages:
         self._feed = feed
         self._clock = clock
         self._templates = Templates()
+        self._reports = Reports()
 
     async def index(self, request: Request) -> Response:
         """Answer `/`: the totals and a page of the table. With `?fragment=1` only what lives."""
@@ -58,7 +60,7 @@ class Pages:
 
     async def evse(self, request: Request) -> Response:
         """
-        Answer `/evse/{uid}`, 404 for one the view does not hold, 503 while Redis does not answer.
+        Answer `/evse/{uid}`, 404 for one the view does not hold, 503 while it cannot be read.
 
         Where no step of an address can be the uid, it is `/evse/?uid=…`; so it is with the JSON.
         """
@@ -67,20 +69,31 @@ class Pages:
         everything = request.query_params.get("outages") == "all"
         try:
             page = await self._read(uid, all_outages=everything)
-        except SILENT:
-            return self.unavailable(request)
+        except OutOfReach as error:
+            return self.unavailable(request, error.trouble)
         if page is None:
             return self.not_found(request, f"There is no EVSE with the uid “{uid}” in the view.")
         name = "live_evse.html" if "fragment" in request.query_params else "evse.html"
         return self._html(request, name, evse=page, all_outages=everything, own=own)
 
     async def _read(self, uid: str, *, all_outages: bool) -> EvsePage | None:
-        if not uid:
-            return None
         # Gaps may have begun before the window and reach into it; a day is far more than one of them lasts.
         now = self._clock()
-        stored = await self._view.stored(uid, now - (WINDOW_DAYS + 31) * DAY)
+        stored = await self._stored(uid, now - (WINDOW_DAYS + 31) * DAY)
         return None if stored is None else evse_page(uid, stored, now, all_outages=all_outages)
+
+    async def _stored(self, uid: str, since: int) -> Stored | None:
+        if not uid:
+            return None
+        try:
+            stored = await self._view.stored(uid, since)
+        except OutOfReach as error:
+            # What keeps the poller from reading, too, it has told; else it is about this EVSE's keys alone.
+            if self._poller.trouble is None:
+                self._reports.failed(error)
+            raise
+        self._reports.succeeded()
+        return stored
 
     async def api_totals(self, request: Request) -> Response:  # noqa: ARG002 - the form of an endpoint
         """Answer `/api/totals`."""
@@ -94,11 +107,10 @@ class Pages:
 
     async def api_evse(self, request: Request) -> Response:
         """Answer `/api/evses/{uid}`: the snapshot as published."""
-        uid = uid_of(request)
         try:
-            stored = await self._view.stored(uid, self._clock()) if uid else None
-        except SILENT:
-            return _json({"error": "Redis does not answer"}, 503)
+            stored = await self._stored(uid_of(request), self._clock())
+        except OutOfReach as error:
+            return _json({"error": error.trouble}, 503)
         if stored is None or "snapshot" not in stored.document:
             return _json({"error": "no such EVSE"}, 404)
         return Response(stored.document["snapshot"], media_type="application/json")
@@ -114,7 +126,7 @@ class Pages:
     def publish(self, change: Change) -> None:
         """Tell all open pages what a turn of the poller found."""
         now = self._clock()
-        message: dict[str, Any] = {"now": now // 1_000, "available": change.available}
+        message: dict[str, Any] = {"now": now // 1_000, "trouble": change.trouble}
         if change.rows:
             rows = change.rows[:PUSHED_ROWS_LIMIT]
             message["rows"] = {row.uid: self._templates.row(row, now) for row in rows}
@@ -131,9 +143,9 @@ class Pages:
         """Answer 404 as a page."""
         return self._html(request, "error.html", 404, heading="Not found", message=message)
 
-    def unavailable(self, request: Request) -> Response:
+    def unavailable(self, request: Request, trouble: Trouble) -> Response:
         """Answer 503 as a page."""
-        message = "Redis does not answer at the moment. This page works again as soon as it does."
+        message = f"{trouble} at the moment. {trouble.outlook}"
         return self._html(request, "error.html", 503, heading="The view is out of reach", message=message)
 
     def failed(self, request: Request) -> Response:

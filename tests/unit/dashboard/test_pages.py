@@ -10,12 +10,14 @@ from urllib.parse import quote, urljoin
 import httpx
 import orjson
 import pytest
+import structlog
 
 from schemas.vocabulary import Status
 from service.dashboard.feed import STREAMS_LIMIT
+from service.dashboard.reach import Trouble
 from service.dashboard.templating import Templates
 from service.dashboard.wording import DAY, HOUR, MINUTE, STATUS_WORDS
-from tests.unit.dashboard.memory import MemoryView, asked, opened
+from tests.unit.dashboard.memory import PRIVATE, MemoryView, asked, opened
 from tests.unit.dashboard.seed import network
 from tests.unit.dashboard.stories import NOW, Known, Seeded, Story, evse, stamp
 
@@ -370,20 +372,35 @@ async def test_an_address_without_a_uid_names_no_evse() -> None:
         assert [(await client.get(path)).status_code for path in ("/evse/", "/api/evses/")] == [404, 404]
 
 
-async def test_without_redis_the_table_stays_and_says_as_of_when() -> None:
-    """What needs Redis is unavailable, as a page."""
+@pytest.mark.parametrize("trouble", list(Trouble))
+async def test_without_redis_the_table_stays_and_says_as_of_when(trouble: Trouble) -> None:
+    """What needs Redis is unavailable, as a page, with what is wrong and nothing that is for the log."""
     view = MemoryView(network(5))
     app, client = await opened(view)
     async with client:
-        view.down = True
-        app.state.poller.available = False
+        view.down, view.trouble = True, trouble
+        app.state.poller.trouble = trouble
         index = await client.get("/")
         assert len(shown(index.text)) == 5
-        assert "Redis does not answer; as of" in index.text
+        assert f"{trouble}; as of" in index.text
         for path in ("/evse/evse-0001", "/api/evses/evse-0001"):
             answer = await client.get(path)
             assert answer.status_code == 503
-            assert "Redis does not answer" in answer.text
+            assert trouble in answer.text
+            assert PRIVATE not in answer.text
+
+
+async def test_an_evse_whose_keys_alone_are_refused_is_logged_once() -> None:
+    """Such as by rules for a user that name the lists; the poller reads on and tells nothing."""
+    view = MemoryView(network(5))
+    _, client = await opened(view)
+    view.down, view.trouble = True, Trouble.REFUSED
+    with structlog.testing.capture_logs() as lines:
+        async with client:
+            answers = [await client.get("/evse/evse-0001") for _ in range(3)]
+
+    assert ["The log of the service says why" in answer.text for answer in answers] == [True] * 3
+    assert [(line["action"], PRIVATE in line["error"]) for line in lines] == [("view_out_of_reach", True)]
 
 
 async def test_the_api_gives_totals_and_the_snapshot_as_published() -> None:
