@@ -58,7 +58,7 @@ class Window(_Output):
     unobserved_seconds: Seconds
     """Time in which nothing was known of it: never up."""
     uptime: Share | None
-    """up / (up + down) under `observed`; null until an hour was observed."""
+    """up / (up + down) under `observed`; null until an hour was observed, and where all of it is excluded."""
     coverage: Share | None
     """The share of the four that is not unobserved; null where their sum is 0."""
 

@@ -43,9 +43,10 @@ The document `evse:{U}` has these fields:
 
 A **day** holds the seconds spent in each state, `{"AVAILABLE/true": 86000.5, "OUTOFORDER/null": 399.5}`:
 status, a slash, online; the status `-` is "nothing heard yet"; a key without a slash counts something and is
-no time. The port's day holds `up`, `down` and `unobserved`, before exclusions and gaps are taken out: it is
-up while any of its connectors is. What is left of a day was not heard of. A day stands whole in `days` or in
-`recent`, never in both.
+no time. The port's day holds `up`, `down` and `out_of_service`, before exclusions and gaps are taken out: it
+is up while any of its connectors is, and out of service while none is in service. What is left of a day was
+not observed: of a connector nothing was heard yet, of a port no connector in service was up or down. A day
+stands whole in `days` or in `recent`, never in both.
 
 An **outage** is any span of a connector that is not plainly up, UNKNOWN, PLANNED and REMOVED included:
 `class_of(status, online)` says what it counts as; one from 1970 reaches back to before anything was heard.
@@ -423,7 +424,7 @@ class RecentPort(_Document):
     """The recent history of the EVSE as a port."""
 
     days: dict[date, Day] = {}
-    """Seconds `up`, `down` and `unobserved` for each UTC day."""
+    """Seconds `up`, `down` and `out_of_service` for each UTC day; what is left of it was not observed."""
 
 
 class Recent(_Document):

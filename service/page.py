@@ -7,25 +7,40 @@ environment.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from redis.asyncio import Redis, RedisCluster
 
 from service.adapters.clock import SystemClock
 from service.adapters.http import HttpServer, Served
-from service.adapters.redis_connection import connect_to_read
+from service.adapters.redis_connection import connect_to_read, translated
 from service.dashboard.app import close_streams, create_app
 from service.dashboard.gate import Gate
+from service.dashboard.reach import OutOfReach, Trouble
 from service.life import Life, stop_at_signals
+from service.processing.ports import ErrorKind, PortError
 from service.reading import redis_settings
 from service.settings import Settings
+
+_TROUBLES = {ErrorKind.UNREADY: Trouble.UNREADY, ErrorKind.REFUSED: Trouble.REFUSED}
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Raise as `OutOfReach` why Redis cannot be read, with the remedy that the commands name, too."""
+    try:
+        with translated():
+            yield
+    except PortError as error:
+        raise OutOfReach(str(error), _TROUBLES.get(error.kind, Trouble.SILENT)) from error
 
 
 def page_server(
     client: Redis | RedisCluster, prefix: str, host: str, port: int, gate: Gate | None = None
 ) -> HttpServer:
     """Build the server of the read-only page over the view; the client stays the caller's to close."""
-    page = create_app(client, prefix, clock=SystemClock().now, gate=gate or Gate())
+    page = create_app(client, prefix, clock=SystemClock().now, gate=gate or Gate(), explained=explained)
     remedy = "choose another port with --port"
     served = Served("the page", remedy, has_lifespan=True, before_stop=lambda: close_streams(page))
     return HttpServer(page, host, port, served)

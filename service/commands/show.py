@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.evse import Connector
+from schemas.no_uptime import of_window
 from schemas.snapshot import ConnectorState, Reliability, Snapshot, Window
 from schemas.view import Exclusion, Gap, Outage, is_up, parse_recent
 from schemas.vocabulary import TimeClass
@@ -119,8 +120,9 @@ def _heading(shown: Shown, now: datetime) -> Iterator[Text]:
 
 
 def _uptime(window: Window) -> str:
-    if window.uptime is None:
-        return "not known (less than an hour was observed)"
+    no_uptime = of_window(window)
+    if no_uptime is not None:
+        return f"not known\n    {no_uptime.sentence}"
     observed = share(window.coverage, 1)
     return f"{share(window.uptime)} since {window.from_:%Y-%m-%d}, of which {observed} was observed"
 

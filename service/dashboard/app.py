@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 
 from redis.asyncio import Redis, RedisCluster
 from starlette.applications import Starlette
@@ -71,15 +71,17 @@ def create_app(
     *,
     clock: Callable[[], int],
     gate: Gate = _OPEN,
+    explained: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> Starlette:
     """
     Make the page over the view that `redis` holds under `prefix`. `clock` gives microseconds since 1970.
 
+    `explained` is what `RedisView` takes: it turns the client's errors into those that name what helps.
     The client stays the caller's: give it timeouts, and close it after the server has stopped. Streams stay
     open as long as browsers do, so call `close_streams` when the server is told to stop, or let it
     limit its graceful shutdown.
     """
-    return app_over(RedisView(redis, prefix), clock=clock, gate=gate)
+    return app_over(RedisView(redis, prefix, explained), clock=clock, gate=gate)
 
 
 def app_over(
@@ -110,18 +112,19 @@ def app_over(
     async def failed(request: Request, _: Exception) -> Response:
         return pages.failed(request)
 
+    routes = [
+        Route("/", pages.index),
+        Route("/evse/{uid:path}", pages.evse),
+        Route("/events", pages.events),
+        Route(LIVE, live),
+        Route("/api/totals", pages.api_totals),
+        Route("/api/evses", pages.api_evses),
+        Route("/api/evses/{uid:path}", pages.api_evse),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
     app = Starlette(
-        routes=[
-            Route("/", pages.index),
-            Route("/evse/{uid:path}", pages.evse),
-            Route("/events", pages.events),
-            Route(LIVE, live),
-            Route("/api/totals", pages.api_totals),
-            Route("/api/evses", pages.api_evses),
-            Route("/api/evses/{uid:path}", pages.api_evse),
-            Mount("/static", StaticFiles(directory=STATIC)),
-        ],
-        middleware=[Middleware(_Headers), Middleware(GateMiddleware, gate=gate)],
+        routes=routes,
+        middleware=[Middleware(_Headers), Middleware(GateMiddleware, gate=gate, routes=routes)],
         exception_handlers={404: not_found, 500: failed},
         lifespan=lifespan,
     )

@@ -6,8 +6,8 @@ Rows and totals come from the poller's memory; one EVSE's page reads its keys.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -17,11 +17,14 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from service.dashboard.detail import EvsePage, evse_page
 from service.dashboard.feed import Feed
 from service.dashboard.poller import ROWS_LIMIT, Change, Poller
-from service.dashboard.reading import SILENT, View
+from service.dashboard.reach import OutOfReach, Reports, Trouble
+from service.dashboard.reading import View
 from service.dashboard.rows import PAGE_SIZES, Query, Row, page_of
 from service.dashboard.templating import Templates
 from service.dashboard.totals import STATUS_ORDER, Totals
 from service.dashboard.wording import NOTHING, machine_time, number, percent
+
+Answer = TypeVar("Answer")
 
 PUSHED_ROWS_LIMIT = 200
 """Rows in one message; browsers load their page anew when more changed at once."""
@@ -36,6 +39,7 @@ class Pages:
         self._feed = feed
         self._clock = clock
         self._templates = Templates()
+        self._reports = Reports()
 
     async def index(self, request: Request) -> Response:
         """Answer `/`: the totals and a page of the table. With `?fragment=1` only what lives."""
@@ -57,21 +61,38 @@ class Pages:
         )
 
     async def evse(self, request: Request) -> Response:
-        """Answer `/evse/{uid}`, 404 for one the view does not hold, 503 while Redis does not answer."""
-        uid = request.path_params["uid"]
+        """
+        Answer `/evse/{uid}`, 404 for one the view does not hold, 503 while it cannot be read.
+
+        Where no step of an address can be the uid, it is `/evse/?uid=…`; so it is with the JSON.
+        """
+        uid = uid_of(request)
+        own = "" if request.path_params["uid"] else f"{urlencode({'uid': uid})}&"
         everything = request.query_params.get("outages") == "all"
         try:
             page = await self._read(uid, all_outages=everything)
-        except SILENT:
-            return self.unavailable(request)
+        except OutOfReach as error:
+            return self.unavailable(request, error.trouble)
         if page is None:
             return self.not_found(request, f"There is no EVSE with the uid “{uid}” in the view.")
         name = "live_evse.html" if "fragment" in request.query_params else "evse.html"
-        return self._html(request, name, evse=page, all_outages=everything)
+        return self._html(request, name, evse=page, all_outages=everything, own=own)
 
     async def _read(self, uid: str, *, all_outages: bool) -> EvsePage | None:
-        stored = await self._view.stored(uid)
+        stored = await self._reached(self._view.stored(uid)) if uid else None
         return None if stored is None else evse_page(uid, stored, self._clock(), all_outages=all_outages)
+
+    async def _reached(self, answer: Awaitable[Answer]) -> Answer:
+        """Await what the view answers of one EVSE; tell once of what keeps it from that."""
+        try:
+            answered = await answer
+        except OutOfReach as error:
+            # What keeps the poller from reading, too, it has told; else it is about this EVSE's keys alone.
+            if self._poller.trouble is None:
+                self._reports.failed(error)
+            raise
+        self._reports.succeeded()
+        return answered
 
     async def api_totals(self, request: Request) -> Response:  # noqa: ARG002 - the form of an endpoint
         """Answer `/api/totals`."""
@@ -85,11 +106,11 @@ class Pages:
 
     async def api_evse(self, request: Request) -> Response:
         """Answer `/api/evses/{uid}`: the snapshot as published."""
-        uid = request.path_params["uid"]
+        uid = uid_of(request)
         try:
-            fields = (await self._view.summaries([uid])).get(uid, {})
-        except SILENT:
-            return _json({"error": "Redis does not answer"}, 503)
+            fields = (await self._reached(self._view.summaries([uid]))).get(uid, {}) if uid else {}
+        except OutOfReach as error:
+            return _json({"error": error.trouble}, 503)
         if "snapshot" not in fields:
             return _json({"error": "no such EVSE"}, 404)
         return Response(fields["snapshot"], media_type="application/json")
@@ -105,7 +126,7 @@ class Pages:
     def publish(self, change: Change) -> None:
         """Tell all open pages what a turn of the poller found."""
         now = self._clock()
-        message: dict[str, Any] = {"now": now // 1_000, "available": change.available}
+        message: dict[str, Any] = {"now": now // 1_000, "trouble": change.trouble}
         if change.rows:
             rows = change.rows[:PUSHED_ROWS_LIMIT]
             message["rows"] = {row.uid: self._templates.row(row, now) for row in rows}
@@ -122,9 +143,9 @@ class Pages:
         """Answer 404 as a page."""
         return self._html(request, "error.html", 404, heading="Not found", message=message)
 
-    def unavailable(self, request: Request) -> Response:
+    def unavailable(self, request: Request, trouble: Trouble) -> Response:
         """Answer 503 as a page."""
-        message = "Redis does not answer at the moment. This page works again as soon as it does."
+        message = f"{trouble} at the moment. {trouble.outlook}"
         return self._html(request, "error.html", 503, heading="The view is out of reach", message=message)
 
     def failed(self, request: Request) -> Response:
@@ -155,6 +176,12 @@ def base_of(request: Request) -> str:
     raw = scope.get("raw_path") or quote(scope["path"]).encode()
     path = raw.decode("ascii", "replace").removeprefix(scope.get("root_path", ""))
     return "../" * (path.count("/") - 1)
+
+
+def uid_of(request: Request) -> str:
+    """Give the uid that an address names, empty for none: as its last step, or as `?uid=`."""
+    uid: str = request.path_params["uid"]
+    return uid or request.query_params.get("uid", "")
 
 
 def address(query: Query, **changes: str | int) -> str:

@@ -14,7 +14,8 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from service.dashboard.reading import SILENT, Scored, View
+from service.dashboard.reach import OutOfReach, Reports, Trouble
+from service.dashboard.reading import Scored, View
 from service.dashboard.rows import Row, row_of
 from service.dashboard.totals import Counts, Totals, total
 
@@ -50,8 +51,8 @@ class Change:
     rows: tuple[Row, ...] = ()
     gone: tuple[str, ...] = ()
     totals: Totals | None = None
-    available: bool = True
-    """False: Redis did not answer, and what is in memory is shown."""
+    trouble: Trouble | None = None
+    """What kept it from reading; what is in memory is shown then."""
 
 
 class Fleet:
@@ -135,7 +136,9 @@ class Poller:
         self.totals = Totals()
         self.complete = False
         """Whether the whole list was walked through once."""
-        self.available = True
+        self.trouble: Trouble | None = None
+        """What keeps it from reading; None while it reads."""
+        self._reports = Reports()
         self.read_at: int | None = None
         """When Redis last answered, in microseconds since 1970."""
 
@@ -144,15 +147,16 @@ class Poller:
         self._stopped.set()
 
     async def run(self) -> None:
-        """Take turns until stopped. A Redis that does not answer is asked again at the next turn."""
+        """Take turns until stopped. A view that cannot be read is asked for again at the next turn."""
         while not self._stopped.is_set():
             try:
                 await self.turn()
-            except SILENT:
-                if self.available:
-                    self.available = False
-                    self.publish(Change(available=False))
-            await self._pause(0.0 if self.available and not self.complete else self._interval_s)
+            except OutOfReach as error:
+                self._reports.failed(error)
+                self.trouble = error.trouble
+                # In each such turn: a page that hears nothing for long says that instead.
+                self.publish(Change(trouble=error.trouble))
+            await self._pause(self._interval_s if self.complete or self.trouble else 0.0)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -163,7 +167,7 @@ class Poller:
 
     async def turn(self) -> None:
         """Look at the newest and at the next piece of the list; publish what differs."""
-        was_complete, was_available = self.complete, self.available
+        was_complete, was_in_trouble = self.complete, self.trouble is not None
         counts = await self._view.counts()
         wanted = dict(await self._walk())
         if was_complete:
@@ -174,11 +178,12 @@ class Poller:
         changed, gone = await self._refresh(list(wanted.items()))
         gone += self._finish_walk()
         self.fleet.shrink()
-        self.available, self.read_at = True, self._clock()
+        self.trouble, self.read_at = None, self._clock()
+        self._reports.succeeded()
         # A page that opens while the first walk goes on is told the totals; rows come with its content.
         told = tuple(changed) if was_complete else ()
         totals = self._total(counts, moved=bool(changed or gone))
-        self._tell(told, tuple(gone), totals, back=not was_available)
+        self._tell(told, tuple(gone), totals, back=was_in_trouble)
 
     async def _walk(self) -> Scored:
         count = WALK_COUNT if self.complete else FIRST_WALK_COUNT

@@ -6,23 +6,25 @@ Every call is bounded by its arguments. It writes nothing, and it does not look 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import RedisClusterException, RedisError
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from schemas import view
 from schemas.vocabulary import Status
+from service.dashboard.reach import OutOfReach, Trouble
 from service.dashboard.rows import ROW_FIELDS, Fields
 from service.dashboard.totals import Counts
 
 Scored = Sequence[tuple[str, int]]
 """Members of a sorted set with their scores: EVSE uids with their `last_updated` in ms since 1970, say."""
 
-SILENT = (RedisError, RedisClusterException, OSError)
-"""What a view raises that does not answer; the exceptions of a cluster's client are a family of their own."""
+_ERRORS = (RedisError, RedisClusterException, OSError)
+"""What the client raises; the exceptions of a cluster's client are a family of their own."""
 
 OUTAGES_LIMIT = 5_000
 """Spans of connectors that are taken of one EVSE, the newest; to take one costs 30 µs (measured)."""
@@ -56,7 +58,7 @@ class Stored:
 
 
 class View(Protocol):
-    """The view as the page needs it."""
+    """The view as the page needs it. Every call raises `OutOfReach` where it cannot be read."""
 
     async def counts(self) -> Counts:
         """Give the sizes of the lists."""
@@ -105,41 +107,67 @@ def _newest_outages(members: Scored) -> tuple[list[str], int]:
 
 
 class RedisView:
-    """The view in Redis or Valkey. The client belongs to the caller, who sets its timeouts and closes it."""
+    """
+    The view in Redis or Valkey. The client belongs to the caller, who sets its timeouts and closes it.
 
-    def __init__(self, redis: Redis | RedisCluster, prefix: str) -> None:
+    `explained` stands around each call, and raises as `OutOfReach` what it knows a remedy for.
+    """
+
+    def __init__(
+        self,
+        redis: Redis | RedisCluster,
+        prefix: str,
+        explained: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
         self._redis = redis
         self._prefix = prefix
         self._all = view.index_all_key(prefix)
+        self._explained = explained
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            with self._explained():
+                yield
+        except ResponseError as error:
+            raise OutOfReach(f"Redis cannot be read: {error}", Trouble.REFUSED) from error
+        except _ERRORS as error:
+            raise OutOfReach(f"Redis does not answer: {error}") from error
 
     async def counts(self) -> Counts:
         onlines = ("true", "false", "null")
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.zcard(self._all)
-            for status in Status:
-                pipe.scard(view.index_status_key(self._prefix, status))
-            for online in onlines:
-                pipe.scard(view.index_online_key(self._prefix, online))
-            evses, *sizes = await pipe.execute()
+        with self._reading():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.zcard(self._all)
+                for status in Status:
+                    pipe.scard(view.index_status_key(self._prefix, status))
+                for online in onlines:
+                    pipe.scard(view.index_online_key(self._prefix, online))
+                evses, *sizes = await pipe.execute()
         by_status = dict(zip((str(status) for status in Status), sizes, strict=False))
         return Counts(evses, by_status, dict(zip(onlines, sizes[len(by_status) :], strict=True)))
 
     async def newest(self, since_ms: int, limit: int) -> Scored:
-        pairs = await cast(
-            "Awaitable[Any]",
-            self._redis.zrevrangebyscore(self._all, "+inf", since_ms, start=0, num=limit, withscores=True),
-        )
+        with self._reading():
+            pairs = await cast(
+                "Awaitable[Any]",
+                self._redis.zrevrangebyscore(
+                    self._all, "+inf", since_ms, start=0, num=limit, withscores=True
+                ),
+            )
         return _scored(pairs)
 
     async def scan(self, cursor: int, count: int) -> tuple[int, Scored]:
-        after, pairs = await cast("Awaitable[Any]", self._redis.zscan(self._all, cursor, count=count))
+        with self._reading():
+            after, pairs = await cast("Awaitable[Any]", self._redis.zscan(self._all, cursor, count=count))
         return int(after), _scored(pairs)
 
     async def summaries(self, uids: Sequence[str]) -> dict[str, Fields]:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for uid in uids:
-                pipe.hmget(view.evse_key(self._prefix, uid), list(ROW_FIELDS))
-            answers = await pipe.execute()
+        with self._reading():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for uid in uids:
+                    pipe.hmget(view.evse_key(self._prefix, uid), list(ROW_FIELDS))
+                answers = await pipe.execute()
         return {
             uid: {
                 name: _text(value)
@@ -153,13 +181,14 @@ class RedisView:
     async def stored(self, uid: str) -> Stored | None:
         # One transaction: the keys of an EVSE share a slot and are written together, so they agree. Not by
         # `hgetall`: redis-py 8.1 cannot read its reply in a transaction of a cluster.
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.execute_command("HGETALL", view.evse_key(self._prefix, uid))
-            pipe.execute_command("HGETALL", view.days_key(self._prefix, uid))
-            pipe.zrevrange(view.outages_key(self._prefix, uid), 0, MEMBERS_LIMIT, withscores=True)
-            pipe.execute_command("HGETALL", view.exclusions_key(self._prefix, uid))
-            pipe.zrevrange(view.gaps_key(self._prefix, uid), 0, GAPS_LIMIT, withscores=True)
-            document, days, outages, exclusions, gaps = await pipe.execute()
+        with self._reading():
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.execute_command("HGETALL", view.evse_key(self._prefix, uid))
+                pipe.execute_command("HGETALL", view.days_key(self._prefix, uid))
+                pipe.zrevrange(view.outages_key(self._prefix, uid), 0, MEMBERS_LIMIT, withscores=True)
+                pipe.execute_command("HGETALL", view.exclusions_key(self._prefix, uid))
+                pipe.zrevrange(view.gaps_key(self._prefix, uid), 0, GAPS_LIMIT, withscores=True)
+                document, days, outages, exclusions, gaps = await pipe.execute()
         if not document:
             return None
         newest_outages, outages_from = _newest_outages(_scored(outages))

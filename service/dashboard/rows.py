@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from service.dashboard.wording import parse_time
+from schemas.no_uptime import NoUptime
+from service.dashboard.wording import no_uptime, parse_time
 
 Fields = Mapping[str, str]
 """The fields of an EVSE's document hash that a row is made of."""
@@ -70,6 +71,7 @@ class Row:
     online: bool | None
     connectors: tuple[ConnectorRow, ...]
     uptime: float | None
+    no_uptime: NoUptime | None
     observed_seconds: float
     window_seconds: float
     reliability: float | None
@@ -90,7 +92,13 @@ class Row:
     def _face(self) -> Row:
         # What drifts with time alone is told with the next page, not pushed.
         return replace(
-            self, seen_at=None, uptime=None, reliability=None, observed_seconds=0, window_seconds=0
+            self,
+            seen_at=None,
+            uptime=None,
+            no_uptime=None,
+            reliability=None,
+            observed_seconds=0,
+            window_seconds=0,
         )
 
 
@@ -161,6 +169,7 @@ def row_of(uid: str, fields: Fields) -> Row | None:
         ratings = [connector.get("reliability") for connector in evse.get("connectors") or ()]
         names = [evse.get("physical_reference") or "", evse.get("evse_id") or ""]
         observed = sum(window.get(f"{kind}_seconds", 0) for kind in ("up", "down", "excluded"))
+        unrated = no_uptime(window)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         return None
     return Row(
@@ -171,6 +180,7 @@ def row_of(uid: str, fields: Fields) -> Row | None:
         online=ONLINE_VALUES.get(fields.get("online", "null")),
         connectors=connectors,
         uptime=window.get("uptime"),
+        no_uptime=unrated,
         observed_seconds=observed,
         window_seconds=observed + window.get("unobserved_seconds", 0),
         reliability=min((rating for rating in ratings if rating is not None), default=None),

@@ -38,6 +38,15 @@ def segments(counts: dict[str, int]) -> list[tuple[str, float, float]]:
     return placed
 
 
+def last_step(uid: str) -> str:
+    """
+    Write a uid as the end of an address behind `evse/` or `api/evses/`: as its last step, or as a parameter.
+
+    The steps `.` and `..` are none that a browser asks for, however they are encoded: it goes to the folder.
+    """
+    return f"?uid={uid}" if uid in {".", ".."} else quote(uid, safe="")
+
+
 class Templates:
     """Renders the page's templates; holds nothing else."""
 
@@ -52,6 +61,7 @@ class Templates:
         self._environment.filters |= {
             "shell": shlex.quote,
             "path": lambda text: quote(text, safe=""),
+            "last_step": last_step,
             "status_word": wording.status_word,
             "status_key": wording.status_key,
             "online_word": lambda online: ONLINE_WORDS[online],
@@ -59,6 +69,7 @@ class Templates:
             "class_word": lambda kind: CLASS_WORDS[kind],
             "reason_word": lambda reason: REASON_WORDS.get(reason, reason),
             "percent": wording.percent,
+            "no_uptime": wording.no_uptime,
             "number": wording.number,
             "kilowatts": wording.kilowatts,
             "duration": wording.duration,

@@ -6,8 +6,11 @@ Nothing here knows Redis or HTML; every function takes values and gives text. Al
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from schemas.no_uptime import NoUptime, why_null
 from schemas.vocabulary import ExclusionReason, Status, TimeClass
 
 SECOND = 1_000_000
@@ -161,6 +164,18 @@ def percent(share: float | None, decimals: int = 2) -> str | None:
     if 0 < share < 1:
         value = min(max(value, step), 100 - step)
     return f"{value:.{decimals}f}{NARROW}%"
+
+
+def no_uptime(window: Mapping[str, Any]) -> NoUptime | None:
+    """Say why a published window has no uptime; None where it has one. What is absent counts as nothing."""
+    if window.get("uptime") is not None:
+        return None
+    counted = sum(window.get(f"{kind}_seconds") or 0 for kind in ("up", "down", "excluded"))
+    unobserved = window.get("unobserved_seconds") or 0
+    start, until = parse_time(window.get("from")), parse_time(window.get("until"))
+    if start is None or until is None:
+        return why_null(counted, unobserved, counted + unobserved)
+    return why_null(counted, unobserved, (until - start) / SECOND)
 
 
 def number(value: float) -> str:

@@ -24,6 +24,7 @@ from schemas.explanation import (
     PortExplanation,
     PortInterval,
 )
+from schemas.no_uptime import of_window
 from schemas.vocabulary import TimeClass
 from service.domain.definitions import Definition
 from service.domain.intervals import Interval as Period
@@ -32,7 +33,7 @@ from service.domain.windows import Window
 from service.explanation.evidence import EventNames, Evidence
 from service.explanation.pieces import Declared, Piece, Segment, Terms, pieces_of, segments_of
 from service.explanation.port import PortPiece, Turn, port_pieces
-from service.explanation.words import cause_of, definition_in_words, remark_on, why_null
+from service.explanation.words import cause_of, definition_in_words, remark_on
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -140,13 +141,14 @@ class _Asker:
         sums = _sums(pieces, self._terms.period, _after)
         four = [sums.pop(each, 0) for each in (TimeClass.UP, TimeClass.DOWN)]
         four += [sums.pop(each, 0) for each in (TimeClass.EXCLUDED, TimeClass.UNOBSERVED)]
-        window = Window(self._terms.definition.name, *self._terms.period, *four)
+        window = _window(Window(self._terms.definition.name, *self._terms.period, *four))
+        no_uptime = of_window(window)
         out_of_service = sums.pop(TimeClass.OUT_OF_SERVICE, 0)
         said = next((each for each in published if self._is_of_this(each)), None)
         return {
-            "window": _window(window),
+            "window": window,
             "out_of_service_seconds": out_of_service / SECOND,
-            "why_null": why_null(window, out_of_service),
+            "why_null": None if no_uptime is None else no_uptime.sentence,
             "published": said,
             "agrees": None if said is None else _four(said) == four,
             "exclusions": tuple(

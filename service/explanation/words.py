@@ -1,12 +1,11 @@
-"""Causes, definitions and missing numbers in words for people; this module computes nothing."""
+"""Causes and definitions in words for people; this module computes nothing."""
 
 from __future__ import annotations
 
 from schemas.explanation import DefinitionInWords
 from schemas.vocabulary import Status, TimeClass
 from service.domain.definitions import Definition
-from service.domain.time import SECOND, Micros
-from service.domain.windows import MINIMUM_COUNTED, Window
+from service.domain.time import Micros
 from service.explanation.pieces import Declared, Piece, Segment
 
 NO_ERROR = "NoError"
@@ -72,21 +71,6 @@ def _of_segment(segment: Segment) -> str:
     if segment.status is None and segment.online is None:
         return "nothing heard yet"
     return f"{status}{error}"
-
-
-def why_null(window: Window, out_of_service: Micros) -> str | None:
-    """Say why a window has no uptime; None where it has one."""
-    if window.uptime is not None:
-        return None
-    counted = window.up + window.down + window.excluded
-    if counted >= MINIMUM_COUNTED:
-        return "all that was observed is excluded: nothing is left to divide by"
-    if counted:
-        minutes, seconds = divmod(counted // SECOND, 60)
-        return f"only {minutes} min {seconds} s of it were observed; a number takes an hour"
-    if out_of_service and not window.unobserved:
-        return "it was out of service throughout"
-    return "nothing was observed in it; a number takes an hour"
 
 
 def remark_on(

@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 
 import httpx
 import orjson
+import pytest
 import redis
+import structlog
 import uvicorn
 from redis.asyncio import Redis, RedisCluster
 
@@ -19,6 +21,7 @@ from service.dashboard.app import close_streams, create_app
 from service.dashboard.gate import LIVE, Gate
 from service.dashboard.reading import GAPS_LIMIT, OUTAGES_LIMIT, RedisView
 from service.dashboard.wording import DAY, HOUR, MINUTE, date_time, day_name
+from service.page import page_server
 from tests.unit.dashboard.memory import OPEN
 from tests.unit.dashboard.seed import network, write
 from tests.unit.dashboard.stories import NOW, Known, Seeded, Story, evse
@@ -233,3 +236,55 @@ async def test_behind_a_prefix_and_a_token_all_of_it_works(redis7_url: str) -> N
             assert stream.status_code == 200
         for path in ("", "evse/evse-0001", "api/totals", "static/app.js"):
             assert (await browser.get(path)).status_code == 200
+
+
+async def refused(redis_url: str) -> tuple[str, httpx.Response, str]:
+    """Give what a page says that may not read its Redis: as it changes, of one EVSE, and in the log."""
+    async with Redis.from_url(redis_url) as client:
+        server = page_server(client, "evse", "127.0.0.1", 0)
+        with structlog.testing.capture_logs() as lines:
+            await server.start()
+            url = f"http://127.0.0.1:{server.port}"
+            async with httpx.AsyncClient(base_url=url, timeout=20) as browser:
+                async with browser.stream("GET", "/events") as stream:
+                    messages = (line[6:] async for line in stream.aiter_lines() if line.startswith("data: {"))
+                    told = [orjson.loads(await anext(messages)) for _ in range(3)]
+                page = await browser.get("/evse/evse-0001")
+            await server.stop()
+    [line] = [line for line in lines if line["action"] == "view_out_of_reach"]
+    return told[-1]["trouble"], page, line["error"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "status", "word"),
+    [
+        (("on", ">right", "allkeys", "+@all"), 503, "invalid username-password pair"),
+        (("on", ">wrong", "~elsewhere*", "+@all"), 503, "permissions"),
+        (("on", ">wrong", "allkeys", "+@all", "-zcard"), 404, "permissions"),
+    ],
+)
+async def test_a_redis_that_refuses_the_page_is_told_with_what_helps(
+    redis7_url: str, rules: tuple[str, ...], status: int, word: str
+) -> None:
+    """It answers: the page says so without a name, and the log has the remedy, once."""
+    with redis.Redis.from_url(redis7_url) as admin:
+        admin.execute_command("ACL", "SETUSER", "guest", "reset", *rules)
+        try:
+            url = redis7_url.replace("://", "://guest:wrong@")
+            trouble, page, error = await refused(url)
+        finally:
+            admin.execute_command("ACL", "DELUSER", "guest")
+
+    assert trouble == "Redis refuses to be read"
+    assert (page.status_code, "Redis refuses to be read" in page.text) == (status, True)
+    assert "check user, password and ACL" in error
+    assert word in error
+    assert not {"guest", "wrong", "permission"} & set(page.text.split())
+
+
+async def test_a_node_of_a_cluster_is_told_with_the_setting_that_helps(redis7_cluster_url: str) -> None:
+    """Taken for the one server, it sends the reader on."""
+    trouble, _, error = await refused(redis7_cluster_url)
+
+    assert trouble == "Redis refuses to be read"
+    assert "EVSE_STATUS_REDIS_CLUSTER=true" in error

@@ -16,7 +16,8 @@ from schemas.view import Keys
 from service.adapters.memory import MemoryLedger, MemoryLog, MemoryPublisher
 from service.adapters.redis import RedisViewStore
 from service.adapters.redis_connection import RedisProbe, RedisSettings, connect_to_read
-from service.dashboard.reading import SILENT, RedisView
+from service.dashboard.reach import OutOfReach
+from service.dashboard.reading import RedisView
 from service.domain.rules import Rules
 from service.processing.options import Ports
 from service.processing.ports import Behind, Unavailable, Unusable
@@ -166,7 +167,7 @@ async def test_the_page_takes_a_server_in_place_of_a_sentinel_for_silence(redis7
     """It shows that the view is out of reach, and does not fail."""
     place = redis7_url.removeprefix("redis://").partition("/")[0]
     client = connect_to_read(RedisSettings(f"redis+sentinel://{place}/main/0"))
-    with pytest.raises(SILENT):
+    with pytest.raises(OutOfReach):
         await RedisView(client, "evse").counts()
     await client.aclose()
 
@@ -191,7 +192,7 @@ async def test_the_page_reads_it_there(quiet_sentinels: LocalSentinels) -> None:
     await client.aclose()
 
     client = connect_to_read(RedisSettings(quiet_sentinels.url))
-    with pytest.raises(SILENT):
+    with pytest.raises(OutOfReach):
         await RedisView(client, "evse").counts()
     await client.aclose()
 

@@ -197,7 +197,7 @@
   function onChange(event) {
     const message = JSON.parse(event.data);
     clock = message.now - Date.now();
-    heard(message.available);
+    heard(message.trouble);
     if (message.totals) showTotals(message.totals);
     if (message.rows) showRows(message.rows);
     if (page === "index" && (message.rows || message.gone)) refresh();
@@ -213,17 +213,17 @@
     badge.replaceChildren(Object.assign(document.createElement("span"), { className: "live-word", textContent: word }));
   }
 
-  function heard(available) {
+  function heard(trouble) {
     clearTimeout(staleTimer);
     staleTimer = setTimeout(show, STALE_MS, "stale", "Nothing heard from the server");
-    show(available === false ? "stale" : "live", available === false ? "Redis does not answer" : "Live");
+    show(trouble ? "stale" : "live", trouble || "Live");
   }
 
   function listen() {
     const source = new EventSource(`${base}events?since=${encodeURIComponent(document.body.dataset.feed)}`);
-    source.addEventListener("open", () => heard(true));
+    source.addEventListener("open", () => heard(null));
     source.addEventListener("change", onChange);
-    source.addEventListener("resync", () => { heard(true); refresh(); });
+    source.addEventListener("resync", () => { heard(null); refresh(); });
     source.addEventListener("error", () => {
       clearTimeout(staleTimer);
       show("stale", "Reconnecting…");

@@ -196,7 +196,7 @@ def test_a_missing_number_says_why() -> None:
     """An EVSE that was never heard, one without connectors, one that is gone."""
     upserted = event("evse.upserted", "00:00", evse={"connectors": [{"uid": "c1"}]})
 
-    assert "uptime not known: nothing was observed in it; a number takes an hour" in seen(
+    assert "uptime not known: nothing of the window was observed; a number takes an hour" in seen(
         explanation(upserted)
     )
     assert "no connector is known yet" in seen(explanation(online_reported(True, "00:00")))

@@ -22,7 +22,16 @@ from service.domain.state import EvseState
 from service.processing.decoding import decode
 from service.processing.rejection import Rejection
 from service.processing.rendering import document
-from tests.builders import MIDNIGHT, Json, heartbeat, online_reported, removed, status_reported
+from tests.builders import (
+    MIDNIGHT,
+    Json,
+    event,
+    heartbeat,
+    online_reported,
+    removed,
+    status_reported,
+    time_of,
+)
 
 NOW = MIDNIGHT + timedelta(days=2, minutes=5)
 
@@ -30,10 +39,8 @@ NOW = MIDNIGHT + timedelta(days=2, minutes=5)
 def shown(*events: Json) -> Shown:
     """Fold events as the worker does, and give what `show` reads of them."""
     state = EvseState("e1")
-    for position, event in enumerate(events):
-        decoded = decode(
-            orjson.dumps(event), key=None, compare_key=False, position=position, record_time=None
-        )
+    for position, each in enumerate(events):
+        decoded = decode(orjson.dumps(each), key=None, compare_key=False, position=position, record_time=None)
         assert not isinstance(decoded, Rejection)
         fold(state, decoded, Rules())
     fields: Any = document(state, state.as_of, Rules()).fields
@@ -166,8 +173,36 @@ def test_too_little_to_say_is_said() -> None:
     """Nulls come out as words, not as numbers."""
     text = seen(shown(status_reported("AVAILABLE", "00:00")))
 
-    assert "uptime not known (less than an hour was observed)" in text
+    why = "nothing of the window was observed; a number takes an hour"
+    assert f"  uptime not known\n    {why}\n" in text
     assert "reliability not known (less than a day was observed)" in text
+
+
+EXCUSED_FROM_THEN: Json = {"from": time_of("00:00"), "reason": "vandalism"}
+EXCUSED = event("exclusion.declared", "00:00", exclusion_id="x", **EXCUSED_FROM_THEN)
+
+
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        (
+            [status_reported("OUTOFORDER", "00:00"), EXCUSED, heartbeat("02:00")],
+            "all that was observed is excluded",
+        ),
+        (
+            [status_reported("PLANNED", "00:00", day=-40), heartbeat("02:00")],
+            "it was out of service throughout",
+        ),
+        ([status_reported("AVAILABLE", "00:00"), heartbeat("00:20")], "only 20 min 0 s of the window"),
+    ],
+)
+def test_why_there_is_no_uptime_is_said_as_explain_says_it(events: list[Json], why: str) -> None:
+    """Of the EVSE and of its connector: not all that has no number was seen too little."""
+    text = seen(shown(*events))
+
+    assert text.count(why) == 2
+    assert "less than an hour" not in text
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_an_evse_without_connectors_is_described() -> None:

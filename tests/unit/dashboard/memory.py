@@ -7,15 +7,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import httpx
-from redis.exceptions import ConnectionError as RedisConnectionError
 from starlette.applications import Starlette
 
 from service.dashboard.app import app_over
 from service.dashboard.gate import Gate
+from service.dashboard.reach import OutOfReach, Trouble
 from service.dashboard.reading import Scored, Stored
 from service.dashboard.rows import Fields
 from service.dashboard.totals import Counts
 from tests.unit.dashboard.stories import NOW, Seeded
+
+PRIVATE = "10.1.2.3:6379"
+"""What the log may name, and no page."""
 
 
 def stored_of(seeded: Seeded) -> Stored:
@@ -27,11 +30,12 @@ def stored_of(seeded: Seeded) -> Stored:
 
 
 class MemoryView:
-    """Documents by uid; `down` makes it answer like a Redis that is not there."""
+    """Documents by uid; `down` makes it answer like a Redis that is in `trouble`: not there, if not told."""
 
     def __init__(self, evses: Iterable[Seeded] = ()) -> None:
         self.evses = {seeded.uid: seeded for seeded in evses}
         self.down = False
+        self.trouble = Trouble.SILENT
         self.read: list[str] = []
         self.asked = asyncio.Event()
 
@@ -42,7 +46,7 @@ class MemoryView:
     def _answer(self) -> None:
         self.asked.set()
         if self.down:
-            raise RedisConnectionError("Connection refused")
+            raise OutOfReach(f"Connection refused by {PRIVATE}", self.trouble)
 
     async def counts(self) -> Counts:
         self._answer()

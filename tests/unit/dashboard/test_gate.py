@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urljoin
 
+import httpx
 import pytest
 
 from service.dashboard.gate import LIVE, Gate
@@ -54,18 +56,46 @@ def test_the_token_is_in_no_text_of_the_gate() -> None:
     assert TOKEN not in repr(GATE)
 
 
-@pytest.mark.parametrize("before", ["", "/tools/evse"])
-async def test_a_proxy_may_leave_the_prefix_or_take_it_away(before: str) -> None:
-    """Links and files are found from each page."""
-    _, client = await opened(MemoryView(network(3)), gate=Gate("/tools/evse"))
-    async with client:
-        index = await client.get(f"{before}/")
-        [link] = set(re.findall(r'href="(evse/evse-0001)"', index.text))
-        page = await client.get(f"{before}/{link}")
-        [sheet] = re.findall(r'href="(\.\./static/base\.css[^"]*)"', page.text)
+OWN_WORDS = ["/tools/evse", "/evse", "/evse/page", "/events", "/api", "/api/evses", "/static", "/health"]
+"""Prefixes; all but the first begin like addresses of the page itself."""
 
-        assert (index.status_code, page.status_code) == (200, 200)
-        assert (await client.get(f"{before}/{sheet.removeprefix('../')}")).status_code == 200
+
+@pytest.mark.parametrize("taken", [False, True])
+@pytest.mark.parametrize("root", OWN_WORDS)
+async def test_a_proxy_may_leave_the_prefix_or_take_it_away(root: str, *, taken: bool) -> None:
+    """Links and files are found from each page, whatever the prefix is called."""
+    _, client = await opened(MemoryView(network(3)), gate=Gate(root))
+
+    async def browse(address: str) -> httpx.Response:
+        """Ask a proxy, which serves the page under the prefix, for what a browser shows as an address."""
+        assert address.startswith(f"{root}/")
+        answer = await client.get(address.removeprefix(root) if taken else address)
+        assert answer.status_code == 200
+        return answer
+
+    async with client:
+        index = await browse(f"{root}/")
+        [link] = set(re.findall(r'href="(evse/evse-0001)"', index.text))
+        await browse(f"{root}/api/totals")
+        await browse(f"{root}{LIVE}")
+        at = urljoin(f"{root}/", link)
+        page = await browse(at)
+        for pattern in (r'href="([^"]*static/base\.css)', r'class="brand" href="([^"]*)"'):
+            [found] = re.findall(pattern, page.text)
+            await browse(urljoin(at, found))
+        assert "evse-0001</dd>" in page.text
+
+
+@pytest.mark.parametrize("path", ["/evse/nobody", "/evse/evse-0001"])
+async def test_an_address_that_only_begins_like_the_prefix_leads_back_to_the_page(path: str) -> None:
+    """Typed by hand below a prefix that a proxy leaves there, its links are below the prefix, too."""
+    _, client = await opened(MemoryView(network(3)), gate=Gate("/evse"))
+    async with client:
+        answer = await client.get(path)
+        [back] = re.findall(r'class="brand" href="([^"]*)"', answer.text)
+
+    assert answer.status_code == (404 if path.endswith("nobody") else 200)
+    assert urljoin(path, back) == "/evse/"
 
 
 async def test_the_prefix_alone_leads_to_the_page() -> None:

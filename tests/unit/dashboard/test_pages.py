@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.parser import HTMLParser
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 
 import httpx
 import orjson
 import pytest
+import structlog
 
 from schemas.vocabulary import Status
 from service.dashboard.feed import STREAMS_LIMIT
+from service.dashboard.reach import Trouble
 from service.dashboard.templating import Templates
 from service.dashboard.wording import DAY, HOUR, MINUTE, STATUS_WORDS
-from tests.unit.dashboard.memory import MemoryView, asked, opened
+from tests.unit.dashboard.memory import PRIVATE, MemoryView, asked, opened
 from tests.unit.dashboard.seed import network
 from tests.unit.dashboard.stories import NOW, Known, Seeded, Story, evse, stamp
 
@@ -240,11 +243,38 @@ async def test_numbers_that_are_null_are_words() -> None:
     story.say(NOW - 40 * MINUTE, Status.AVAILABLE)
     view = MemoryView([evse("young", [story]), evse("bare", [])])
     html = (await asked(view, "/")).text
-    assert html.count('<span class="none">not enough seen yet</span>') == 4
+    assert html.count(">not enough seen yet</span>") == 3
+    assert html.count(">nothing seen yet</span>") == 1
     page = words((await asked(view, "/evse/young")).text)
-    assert "Not enough seen yet to state an uptime" in page
+    assert page.count("No uptime : only 40 min 0 s of the window were observed; a number takes an hour") == 2
     assert "a value is given once 24 hours were observed" in page
     assert "No connector of this EVSE is known yet" in words((await asked(view, "/evse/bare")).text)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_excluded", "brief", "sentence"),
+    [
+        (Status.OUTOFORDER, True, "all excluded", "all that was observed is excluded: nothing is left"),
+        (Status.REMOVED, False, "out of service", "it was out of service throughout"),
+    ],
+)
+async def test_a_missing_uptime_says_what_it_is_missing_for(
+    status: Status, brief: str, sentence: str, *, is_excluded: bool
+) -> None:
+    """In the table and on the EVSE's page: that too little was seen is only one of the reasons."""
+    story = Story("c1", "Gun A")
+    story.say(NOW - 34 * DAY, status)
+    since = {"from": stamp(NOW - 40 * DAY), "until": None}
+    excused = {"x": {**since, "reason": "other", "connector_uids": None, "note": None}}
+    view = MemoryView([evse("e", [story], Known(exclusions=excused if is_excluded else {}))])
+    row = re.search(r'<td [^>]*class="c-uptime".*?</td>', (await asked(view, "/")).text)
+    page = words((await asked(view, "/evse/e")).text)
+
+    assert row
+    assert brief in words(row[0])
+    assert sentence in row[0]
+    assert page.count(f"No uptime : {sentence}") == 2
+    assert "seen yet" not in page.split("Reliability")[0]
 
 
 async def test_uptime_never_stands_without_its_coverage() -> None:
@@ -364,20 +394,67 @@ async def test_links_are_relative_to_any_path() -> None:
     assert 'data-uid="site/1?x=#2"' in answer.text
 
 
-async def test_without_redis_the_table_stays_and_says_as_of_when() -> None:
-    """What needs Redis is unavailable, as a page."""
+@pytest.mark.parametrize("uid", [".", ".."])
+async def test_a_uid_that_is_a_step_of_addresses_has_a_page_that_browsers_reach(uid: str) -> None:
+    """They take `.` and `..` away before they ask, so the uid is a parameter there, in each link."""
+    story = Story("c1", "Gun A")
+    for day in range(60):
+        story.say(NOW - (70 - day) * DAY, Status.OUTOFORDER if day % 2 else Status.AVAILABLE)
+    _, client = await opened(MemoryView([evse(uid, [story], Known())]))
+    async with client:
+        index = await client.get("/")
+        [at] = re.findall(r'<a href="(evse/[^"]*)"', index.text)
+        page = await client.get(urljoin("/", at))
+        [more] = re.findall(r'href="(\?[^"]*outages=all)#outages"', page.text)
+        every = await client.get(urljoin(f"/{at}", unescape(more)))
+        [less] = re.findall(r'href="(\?[^"]*)#outages"', every.text)
+        back = await client.get(urljoin(f"/{at}", unescape(less)))
+        [as_json] = re.findall(r'href="\.\./(api/evses/[^"]*)"', page.text)
+        snapshot = (await client.get(urljoin("/", as_json))).json()
+
+    assert not {".", ".."} & set(at.split("?")[0].split("/"))
+    assert all(f'data-uid="{uid}"' in each.text for each in (page, every, back))
+    assert snapshot["evse"]["uid"] == uid
+
+
+async def test_an_address_without_a_uid_names_no_evse() -> None:
+    """Redis is not asked: a cluster cannot read the keys of an empty uid together."""
+    view = MemoryView([charger("a")])
+    _, client = await opened(view)
+    view.down = True
+    async with client:
+        assert [(await client.get(path)).status_code for path in ("/evse/", "/api/evses/")] == [404, 404]
+
+
+@pytest.mark.parametrize("trouble", list(Trouble))
+async def test_without_redis_the_table_stays_and_says_as_of_when(trouble: Trouble) -> None:
+    """What needs Redis is unavailable, as a page, with what is wrong and nothing that is for the log."""
     view = MemoryView(network(5))
     app, client = await opened(view)
     async with client:
-        view.down = True
-        app.state.poller.available = False
+        view.down, view.trouble = True, trouble
+        app.state.poller.trouble = trouble
         index = await client.get("/")
         assert len(shown(index.text)) == 5
-        assert "Redis does not answer; as of" in index.text
+        assert f"{trouble}; as of" in index.text
         for path in ("/evse/evse-0001", "/api/evses/evse-0001"):
             answer = await client.get(path)
             assert answer.status_code == 503
-            assert "Redis does not answer" in answer.text
+            assert trouble in answer.text
+            assert PRIVATE not in answer.text
+
+
+async def test_an_evse_whose_keys_alone_are_refused_is_logged_once() -> None:
+    """Such as by rules for a user that name the lists; the poller reads on and tells nothing."""
+    view = MemoryView(network(5))
+    _, client = await opened(view)
+    view.down, view.trouble = True, Trouble.REFUSED
+    with structlog.testing.capture_logs() as lines:
+        async with client:
+            answers = [await client.get("/evse/evse-0001") for _ in range(3)]
+
+    assert ["The log of the service says why" in answer.text for answer in answers] == [True] * 3
+    assert [(line["action"], PRIVATE in line["error"]) for line in lines] == [("view_out_of_reach", True)]
 
 
 async def test_the_api_gives_totals_and_the_snapshot_as_published() -> None:

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
+import structlog
 
 from schemas.vocabulary import Status
 from service.dashboard.poller import PULSE_TURNS, Change, Poller
+from service.dashboard.reach import Trouble
 from service.dashboard.totals import Counts, total
 from service.dashboard.wording import DAY, HOUR, MINUTE
-from tests.unit.dashboard.memory import MemoryView
+from tests.unit.dashboard.memory import PRIVATE, MemoryView
 from tests.unit.dashboard.seed import network
 from tests.unit.dashboard.stories import NOW, Known, Seeded, Story, evse
 
@@ -104,13 +106,37 @@ async def test_a_redis_that_does_not_answer_is_told_and_asked_again() -> None:
     poller, changes = await polling(view)
     view.down = True
     running = asyncio.create_task(poller.run())
-    await until(lambda: not poller.available, view)
+    await until(lambda: poller.trouble is not None, view)
     view.down = False
-    await until(lambda: poller.available, view)
+    await until(lambda: poller.trouble is None, view)
     poller.stop()
     await running
-    assert [change.available for change in changes[:2]] == [False, True]
+    assert changes[0] == Change(trouble=Trouble.SILENT)
+    assert changes[-1] == Change()
     assert len(poller.fleet) == 1
+
+
+async def test_what_keeps_the_view_from_being_read_is_logged_once_and_told_in_each_turn() -> None:
+    """With what helps where waiting does not; a page that hears nothing would say that instead."""
+    view = MemoryView([charger("a")])
+    poller, changes = await polling(view)
+    view.down = True
+    with structlog.testing.capture_logs() as lines:
+        running = asyncio.create_task(poller.run())
+        for trouble in (Trouble.SILENT, Trouble.REFUSED):
+            view.trouble, told = trouble, len(changes)
+            await until(lambda told=told: len(changes) >= told + 5, view)  # type: ignore[misc]
+        view.down = False
+        await until(lambda: poller.trouble is None, view)
+        poller.stop()
+        await running
+    assert [(line["log_level"], line["action"]) for line in lines] == [
+        ("warning", "view_out_of_reach"),
+        ("error", "view_out_of_reach"),
+        ("info", "view_within_reach"),
+    ]
+    assert PRIVATE in lines[1]["error"]
+    assert {change.trouble for change in changes} == {Trouble.SILENT, Trouble.REFUSED, None}
 
 
 async def test_a_quiet_network_still_has_a_pulse() -> None:

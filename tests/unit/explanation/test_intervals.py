@@ -351,9 +351,9 @@ def test_what_came_too_late_is_listed_with_its_place() -> None:
     [
         (
             [event("evse.upserted", "00:00", evse={"connectors": [{"uid": "c1"}]})],
-            "nothing was observed in it",
+            "nothing of the window was observed",
         ),
-        ([status_reported("AVAILABLE", "23:29:30")], "only 30 min 30 s of it were observed"),
+        ([status_reported("AVAILABLE", "23:29:30")], "only 30 min 30 s of the window were observed"),
         (
             [status_reported("OUTOFORDER", "06:00"), excluding("x", "05:00", None)],
             "all that was observed is ex",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 
 import jsonschema
@@ -94,6 +95,25 @@ def test_a_day_stands_whole_in_one_place(rendered: RenderedEvse) -> None:
     assert set(of_connector) & set(recent.days) == set()
     whole = of_connector[date(2026, 1, 6)]
     assert sum(seconds for state, seconds in whole.items() if view.state_of(state)) == 86_400
+
+
+def test_the_ports_day_holds_the_classes_that_are_documented() -> None:
+    """All of them and no other: what is not observed is what they leave of the day."""
+    state, rules = EvseState("charger-1"), Rules()
+    for position, status in enumerate(["PLANNED", "AVAILABLE", "OUTOFORDER", "UNKNOWN", "REMOVED"]):
+        moment = START + position * HOUR
+        body = {**EVENTS[EventType.CONNECTOR_STATUS], "status": status, "event_id": f"e{position}"}
+        times = {"occurred_at": rfc3339(moment), "received_at": rfc3339(moment)}
+        event = decode(
+            orjson.dumps({**body, **times}), key=b"charger-1", position=position, record_time=moment
+        )
+        assert isinstance(event, Event)
+        fold(state, event, rules)
+    recent = view.parse_recent(document(state, START + 5 * HOUR, rules).fields["recent"])
+    schema = json.loads((generate.FOLDER / "recent.json").read_text(encoding="utf-8"))
+    said = schema["$defs"]["RecentPort"]["properties"]["days"]["description"]
+
+    assert set(recent.port.days[date(2026, 1, 5)]) == set(re.findall(r"`(\w+)`", said))
 
 
 def test_spans_are_scored_by_their_end(rendered: RenderedEvse) -> None:
