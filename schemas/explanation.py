@@ -184,6 +184,9 @@ class ConnectorExplanation(_Account):
 
     connector_uid: Uid
     """The connector."""
+    down_since: Time | None
+    """Since when it is down, where it was so still as of `as_of` and the window reaches so far: what came
+    after is not counted. Null otherwise."""
     intervals: tuple[Interval, ...]
     """The whole window, oldest first."""
 

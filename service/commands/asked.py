@@ -35,6 +35,10 @@ def window_between(
     `oldest` is when the first thing was heard, None if nobody knows any more. Raises where it is no window,
     or where history is gone; `remedy` then says what helps.
     """
+    if end is None and start is not None and start >= as_of:
+        raise CommandError(
+            f"nothing later than {rfc3339(as_of)} is known; give a --from before that, or an --until"
+        )
     end = as_of if end is None else end
     start = published_from(end) if start is None else start
     if start >= end:

@@ -110,6 +110,9 @@ def _part(part: AnyPart, *, every: bool) -> Iterator[RenderableType]:
     yield _sums(part)
     yield from _numbers(part)
     yield from _comparison(part)
+    if isinstance(part, ConnectorExplanation) and part.down_since is not None:
+        still = f"down since {exactly(part.down_since)}, and still so as of these numbers: what came after is"
+        yield Text(f"{still} not counted here; `evse-status show` says how long it lasts", "bold red")
     for use in part.exclusions:
         yield from _exclusion(use)
     yield from _few((_gap(use) for use in part.gaps), len(part.gaps), "gaps", every=every)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
@@ -118,9 +119,27 @@ class _Asker:
             {
                 **self._account(pieces, states[uid], uid),
                 "connector_uid": uid,
+                "down_since": self._down_since(uid),
                 "intervals": tuple(self._interval(uid, piece) for piece in pieces),
             }
         )
+
+    def _down_since(self, uid: str) -> datetime | None:
+        """
+        Give when a connector went down that was so still as of the numbers, None if it was not.
+
+        By its spans, and not by its intervals: one that went down at that very time has none of it.
+        """
+        if self._terms.period[1] < self._terms.as_of:
+            return None
+        since: datetime | None = None
+        spans = sorted(self._evidence.spans_of(uid), key=lambda outage: outage.from_, reverse=True)
+        for outage in spans:
+            is_down = self._terms.definition.class_of(outage.status, outage.online) is TimeClass.DOWN
+            if not is_down or outage.until != since:
+                break
+            since = outage.from_
+        return since
 
     def port(self, connectors: Mapping[str, Sequence[Piece]]) -> PortExplanation:
         """Explain the EVSE as a port."""

@@ -320,3 +320,32 @@ def told_in_the_readme() -> Explanation:
         exclusion,
         connector="c1",
     )
+
+
+def test_who_is_down_still_is_said_to_be_so_beside_numbers_that_end_before() -> None:
+    """The numbers are as of the newest event; an outage that goes on since then must not look like none."""
+    found = explanation(
+        status_reported("AVAILABLE", "00:00"),
+        status_reported("OUTOFORDER", "06:00"),
+        online_reported(False, "08:00"),
+        period=(DAY_ONE[0], DAY_ONE[0] + 9 * HOUR),
+    )
+
+    [connector] = found.connectors
+    assert connector.down_since == MIDNIGHT + timedelta(hours=6)
+    assert "down since 2026-01-05 06:00:00Z, and still so as of these numbers" in seen(found, width=200)
+
+
+@pytest.mark.parametrize("last", ["06:00", "05:59"])
+def test_who_went_down_at_the_last_moment_is_said_to_be_down(last: str) -> None:
+    """No time of it is counted yet: the window sums to an uptime of 100 %."""
+    found = explanation(
+        status_reported("AVAILABLE", "00:00"),
+        status_reported("OUTOFORDER", "06:00"),
+        period=(DAY_ONE[0], DAY_ONE[0] + (6 * HOUR if last == "06:00" else 6 * HOUR - 1)),
+    )
+
+    [connector] = found.connectors
+    expected = MIDNIGHT + timedelta(hours=6) if last == "06:00" else None
+    assert connector.down_since == expected
+    assert ("down since" in seen(found)) == (expected is not None)
