@@ -79,7 +79,7 @@ class KafkaAccess(BaseSettings):
     @classmethod
     def _check_servers(cls, servers: tuple[str, ...]) -> tuple[str, ...]:
         for server in servers:
-            if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}", server):
+            if not (re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}", server) and _is_host(server)):
                 raise ValueError(f"{server!r} is no broker; write host:port, for example broker-1:9092")
         return servers
 
@@ -161,3 +161,12 @@ class KafkaAccess(BaseSettings):
                 "set both"
             )
         return path
+
+
+def _is_host(server: str) -> bool:
+    """Tell whether a name can be looked up; the client would end with what the resolver raises else."""
+    try:
+        server.rpartition(":")[0].encode("idna")
+    except UnicodeError:
+        return False
+    return True

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from service.commands.console import CommandError
+from service.commands.console import CommandError, only_text
 from service.domain.definitions import DEFINITIONS, Definition
 from service.domain.intervals import Interval
 from service.domain.rules import KEPT_DAYS, published_from
 from service.domain.time import DAY, EARLIEST, Micros, rfc3339
+
+UidArgument = Annotated[str, typer.Argument(metavar="UID", help="The EVSE's uid.", callback=only_text)]
 
 
 def definition_named(name: str) -> Definition:

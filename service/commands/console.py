@@ -9,20 +9,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar, cast
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from service.domain.time import Micros, micros_from
+from service.domain.time import LATEST, Micros, micros_from
 
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="TOML file with settings; the environment goes before it."),
 ]
+
+Value = TypeVar("Value", bound="str | list[str] | None")
+
+_FIRST = micros_from(datetime.min.replace(tzinfo=UTC))
 
 
 class CommandError(typer.TyperException):
@@ -71,10 +75,30 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def only_text(value: Value) -> Value:
+    """
+    Refuse an argument that is no UTF-8: no key, topic or host is written so.
+
+    Such bytes come from a terminal or a script of another encoding, and Python lets them pass as surrogates.
+    """
+    for word in [value] if isinstance(value, str) else cast("list[str]", value or []):
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            raise typer.BadParameter(f"{word!r} is no UTF-8; write it in that encoding") from None
+    return value
+
+
 def parse_time(text: str, option: str) -> Micros:
     """Read what an option gives as RFC 3339, or as a date for its midnight; without an offset it is UTC."""
+    remedy = "write 2026-01-05T00:00:00Z or 2026-01-05"
     try:
-        return micros_from(datetime.fromisoformat(text.strip()))
+        moment = micros_from(datetime.fromisoformat(text.strip()))
     except ValueError:
-        remedy = "write 2026-01-05T00:00:00Z or 2026-01-05"
         raise typer.BadParameter(f"{text!r} is no time; {remedy}", param_hint=option) from None
+    # An offset may lead out of what can be written in UTC.
+    if not _FIRST <= moment <= LATEST:
+        raise typer.BadParameter(
+            f"{text!r} lies in UTC outside the years 1 to 9999; {remedy}", param_hint=option
+        )
+    return moment

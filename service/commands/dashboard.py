@@ -8,14 +8,17 @@ from typing import Annotated
 import typer
 
 from service import page
-from service.commands.console import ConfigOption, notices
+from service.commands.console import ConfigOption, notices, only_text
 from service.logs import configure_logs
 from service.settings import load_settings
 
 
 def dashboard(
     host: Annotated[
-        str, typer.Option(help="Address of the page. It signs nobody in: put a proxy before any other.")
+        str,
+        typer.Option(
+            help="Address of the page. It signs nobody in: put a proxy before any other.", callback=only_text
+        ),
     ] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port of the page; 0: any that is free.")

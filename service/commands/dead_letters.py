@@ -38,7 +38,7 @@ ReasonOption = Annotated[
 @commands.command("list")
 def list_letters(
     limit: Annotated[
-        int, typer.Option("--limit", "-n", min=1, metavar="N", help="The newest N of them.")
+        int, typer.Option("--limit", "-n", min=1, max=1_000_000, metavar="N", help="The newest N of them.")
     ] = 20,
     reason: ReasonOption = None,
     as_json: Annotated[

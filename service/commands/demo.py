@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from service.commands.console import CommandError, notices
+from service.commands.console import CommandError, notices, only_text
 from service.logs import configure_logs
 
 
@@ -25,7 +25,8 @@ def demo(
         int, typer.Option(min=0, max=65535, help="Port of the page; 0: any that is free.")
     ] = 8000,
     host: Annotated[
-        str, typer.Option(help="Address of the page; 0.0.0.0 shows it to the network.")
+        str,
+        typer.Option(help="Address of the page; 0.0.0.0 shows it to the network.", callback=only_text),
     ] = "127.0.0.1",
     seed: Annotated[int, typer.Option(help="What everything random is drawn from.")] = 7,
     heartbeat: Annotated[

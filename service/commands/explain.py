@@ -11,7 +11,7 @@ import typer
 
 from schemas.explanation import Explanation
 from service import reading
-from service.commands.asked import definition_named, no_such_evse, window_between
+from service.commands.asked import UidArgument, definition_named, no_such_evse, window_between
 from service.commands.console import CommandError, ConfigOption, parse_time, results
 from service.commands.explained import laid_out
 from service.domain.definitions import OBSERVED
@@ -33,7 +33,7 @@ class Asked:
 
 
 def explain(  # noqa: PLR0913, PLR0917 - a parameter for each option
-    uid: Annotated[str, typer.Argument(metavar="UID", help="The EVSE's uid.")],
+    uid: UidArgument,
     connector: Annotated[
         str | None,
         typer.Option("--connector", metavar="UID", help="Only this connector, and not the EVSE as a port."),

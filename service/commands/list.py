@@ -34,7 +34,7 @@ def list_evses(
         typer.Option("--online", help="true: some connector is; false: all are offline; null: not reported."),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")] = 50,
-    offset: Annotated[int, typer.Option("--offset", min=0, help="Pass over so many.")] = 0,
+    offset: Annotated[int, typer.Option("--offset", min=0, max=1_000_000_000, help="Pass over so many.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
     config: ConfigOption = None,
 ) -> None:

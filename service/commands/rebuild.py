@@ -9,7 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from service import maintenance
-from service.commands.console import CommandError, ConfigOption, agreed, bars, notices, printable
+from service.commands.console import (
+    CommandError,
+    ConfigOption,
+    agreed,
+    bars,
+    notices,
+    only_text,
+    printable,
+)
 from service.commands.repartition import repartition as lay_out_anew
 from service.commands.run import AcceptOption, SkipOption, allowed
 from service.inspection import Findings
@@ -49,6 +57,7 @@ _FromPrefixOption = Annotated[
     typer.Option(
         "--from-prefix",
         metavar="PREFIX",
+        callback=only_text,
         help="With --repartition, where all topics are new ones (as for fewer partitions): the "
         "TOPIC_PREFIX of those so far.",
     ),
@@ -58,6 +67,7 @@ _FromTopicOption = Annotated[
     typer.Option(
         "--from-topic",
         metavar="TOPIC",
+        callback=only_text,
         help="With --from-prefix: an input topic so far, in the order of INPUT_TOPICS. Default: "
         "`<prefix>events`. May be repeated.",
     ),

@@ -21,7 +21,7 @@ from schemas.snapshot import ConnectorState, Reliability, Snapshot, Window
 from schemas.view import Exclusion, Gap, Outage, is_up, parse_recent
 from schemas.vocabulary import TimeClass
 from service import reading
-from service.commands.asked import no_such_evse
+from service.commands.asked import UidArgument, no_such_evse
 from service.commands.console import ConfigOption, printable, results
 from service.commands.wording import in_words, moment, online_in_words, share
 from service.domain.intervals import merge
@@ -47,7 +47,7 @@ class Shown:
 
 
 def show(
-    uid: Annotated[str, typer.Argument(metavar="UID", help="The EVSE's uid.")],
+    uid: UidArgument,
     as_json: Annotated[
         bool, typer.Option("--json", help="The snapshot as it is kept in Redis, for programs.")
     ] = False,

@@ -13,7 +13,9 @@ _MOST_EVSES = 1_000_000_000
 Evses = Annotated[int, typer.Option(min=1, max=_MOST_EVSES, help="EVSEs of the network.")]
 EventsPerDay = Annotated[
     float,
-    typer.Option(min=0, help="Records of one EVSE a day, heartbeats aside: some ten sessions are 40."),
+    typer.Option(
+        min=0, max=1_000_000, help="Records of one EVSE a day, heartbeats aside: some ten sessions are 40."
+    ),
 ]
 OfflineFlaps = Annotated[
     float,
@@ -38,11 +40,14 @@ HistoryDays = Annotated[
 ]
 RetentionDays = Annotated[
     float,
-    typer.Option(min=1, help="Days that the input topic keeps: the allowed lateness and 3 at least."),
+    typer.Option(
+        min=1, max=36_500, help="Days that the input topic keeps: the allowed lateness and 3 at least."
+    ),
 ]
 Replication = Annotated[int, typer.Option(min=1, max=10, help="Replicas of each topic.")]
 Peak = Annotated[
-    float, typer.Option(min=1, help="Busiest hour by the mean; 4 holds a morning of a large network.")
+    float,
+    typer.Option(min=1, max=1_000, help="Busiest hour by the mean; 4 holds a morning of a large network."),
 ]
 Headroom = Annotated[
     float,
@@ -52,6 +57,6 @@ Headroom = Annotated[
         help="Share of cores and of Redis's memory left free: for restarts, and a worker that is lost.",
     ),
 ]
-ShardGb = Annotated[float, typer.Option(min=0.1, help="Memory of one Redis shard in GB.")]
+ShardGb = Annotated[float, typer.Option(min=0.1, max=100_000, help="Memory of one Redis shard in GB.")]
 Compiled = Annotated[bool, typer.Option("--compiled", help="With workers compiled to C.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object; amounts in the unit named.")]

@@ -47,7 +47,9 @@ class OffsetRange:
         >>> OffsetRange.parse("evse.events:3:10-20")
         OffsetRange(topic='evse.events', partition=3, first=10, last=20)
         """
-        match = re.fullmatch(r"([a-zA-Z0-9._-]+):(\d+):(\d+)(?:-(\d+))?", text.strip())
+        match = re.fullmatch(
+            r"([a-zA-Z0-9._-]+):([0-9]{1,10}):([0-9]{1,19})(?:-([0-9]{1,19}))?", text.strip()
+        )
         if match is None:
             raise ValueError(
                 f"{text!r} is no offset or range; write topic:partition:offset or topic:partition:from-to"

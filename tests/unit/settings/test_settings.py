@@ -185,6 +185,12 @@ def test_all_errors_are_reported_at_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("INPUT_TOPICS", "evse.snapshots", "what the worker writes to"),
         ("INPUT_TOPICS", "a,a", "name each once"),
         ("INPUT_TOPICS", "no topic", "is no topic name"),
+        (
+            "KAFKA_BOOTSTRAP_SERVERS",
+            "broker-1:9092,broker..example:9092",
+            "'broker..example:9092' is no broker",
+        ),
+        ("KAFKA_BOOTSTRAP_SERVERS", os.fsdecode(b"a\xff:9092"), "write host:port"),
         ("KAFKA_CA_FILE", "/no/such/file.pem", "give the path of a PEM file"),
         ("KAFKA_SASL_USERNAME", "worker", "KAFKA_SECURITY_PROTOCOL=SASL_SSL"),
         ("KAFKA_CERTIFICATE_FILE", "/no/such/file.pem", "give the path of a PEM file"),
