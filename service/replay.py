@@ -41,7 +41,10 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line that was not blank, what it says, and the fields of its inventory that had to be left out."""
+    """
+    One line that was not blank, what it says, the fields of its inventory that had to be left out, and the
+    status in a word that is not known.
+    """
 
     file: str
     number: int
@@ -85,7 +88,9 @@ class LogReader:
         try:
             for row in read_log(lines):
                 if isinstance(row, LogEvent):
-                    yield Line(file, row.line, *self._decode(orjson.dumps(row.event), row.position))
+                    content, left_out = self._decode(orjson.dumps(row.event), row.position)
+                    unknown = () if row.warning is None else (row.warning,)
+                    yield Line(file, row.line, content, left_out + unknown)
                 else:
                     reason = f"{row.field} {row.reason}"
                     yield Line(file, row.line, Rejection(RejectionReason.INVALID_FIELD, reason, row.field))

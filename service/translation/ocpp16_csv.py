@@ -4,7 +4,7 @@ The log of an OCPP 1.6 charge point, as its back end writes it to CSV, to events
 Columns: seq (order of arrival; it names the events, so it goes on from file to file), cp (charge point),
 received_at, kind (one of KINDS), and of a status also connector_id, status, error_code, vendor_error_code and
 device_ts (the charger's own time). Statuses apply at the charger's time, connects and disconnects at their
-receipt. This module opens no files and reads no clock.
+receipt. Words are read without regard to case. This module opens no files and reads no clock.
 """
 
 from __future__ import annotations
@@ -16,9 +16,17 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from schemas.errors import describe
+from schemas.evse import FieldWarning
 from schemas.fields import parse_time
 from schemas.vocabulary import EventType
-from service.translation.ocpp16 import STATUS_OF_WORD, WHOLE_CHARGE_POINT, error_code_of, status_of
+from service.translation.ocpp16 import (
+    STATUS_OF_WORD,
+    WHOLE_CHARGE_POINT,
+    error_code_of,
+    is_known,
+    status_of,
+)
 
 COLUMNS = (
     "seq",
@@ -50,11 +58,16 @@ class HeaderError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LogEvent:
-    """One line understood: its number in the file, its place in the log (`seq`) and its event."""
+    """
+    One line understood: its number in the file, its place in the log (`seq`) and its event.
+
+    `warning`: its status is in a word that is not known, and was taken for UNKNOWN.
+    """
 
     line: int
     position: int
     event: dict[str, Any]
+    warning: FieldWarning | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +115,16 @@ def read_log(lines: Iterable[str | bytes]) -> Iterator[LogEvent | LogRejection]:
             yield LogRejection(number, position, fault.field, fault.reason)
         else:
             charge_point = event["evse_uid"]
-            yield LogEvent(number, position, event)
+            yield LogEvent(number, position, event, _unknown_word(row))
+
+
+def _unknown_word(row: Mapping[str, str]) -> FieldWarning | None:
+    word = row["status"]
+    if row["kind"].lower() != "status" or is_known(word):
+        return None
+    shown, known = describe(word), ", ".join(STATUS_OF_WORD)
+    message = f"taken for UNKNOWN: {shown} is no status of OCPP 1.6; accepted are {known}"
+    return FieldWarning("status", message, shown)
 
 
 def _text_of(line: str | bytes) -> str:

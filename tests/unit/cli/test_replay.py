@@ -37,6 +37,15 @@ def a_day() -> list[str]:
     ]
 
 
+CSV_HEADER = "seq,cp,received_at,kind,connector_id,status,error_code,vendor_error_code,device_ts"
+
+
+def charge_points_log(path: Path, *rows: str) -> Path:
+    """Write the log of a charge point."""
+    path.write_text("\n".join([CSV_HEADER, *rows]), encoding="utf-8")
+    return path
+
+
 def snapshots(text: str) -> list[dict[str, Any]]:
     """Parse the lines of the output."""
     return [json.loads(line) for line in text.splitlines()]
@@ -372,13 +381,42 @@ def test_a_charge_points_log_is_read(call: Call, tmp_path: Path) -> None:
         "5,cp-9,2026-01-05T12:00:01Z,status,1,Available,NoError,,2026-01-05T00:00:00Z",
         "6,cp-9,2026-01-06T00:00:00Z,heartbeat,,,,,",
     ]
-    header = "seq,cp,received_at,kind,connector_id,status,error_code,vendor_error_code,device_ts"
     outputs = []
     for order in (rows, rows[::-1], rows[3:] + rows):
-        path = tmp_path / "cp-9.csv"
-        path.write_text("\n".join([header, *order]))
+        path = charge_points_log(tmp_path / "cp-9.csv", *order)
         (snapshot,) = snapshots(call("replay", str(path), "--format", "ocpp16-csv").stdout)
         outputs.append(snapshot["connectors"])
 
     assert outputs[0][0]["windows"][0]["uptime"] == 0.75
     assert outputs[0] == outputs[1] == outputs[2]
+
+
+@pytest.mark.parametrize("word", ["Faulted", "FAULTED", "faulted"])
+def test_an_outage_counts_in_whatever_case_its_word_is_written(call: Call, tmp_path: Path, word: str) -> None:
+    """Ten hours of 24 were out of order."""
+    path = charge_points_log(
+        tmp_path / "cp.csv",
+        "1,cp,2026-01-02T00:00:00Z,status,1,Available,,,",
+        f"2,cp,2026-01-02T10:00:00Z,status,1,{word},GroundFailure,,",
+        "3,cp,2026-01-02T20:00:00Z,status,1,Available,,,",
+        "4,cp,2026-01-03T00:00:00Z,heartbeat,,,,,",
+    )
+
+    result = call("replay", str(path), "--format", "ocpp16-csv")
+
+    (snapshot,) = snapshots(result.stdout)
+    assert snapshot["connectors"][0]["windows"][0]["uptime"] == pytest.approx(14 / 24)
+    assert "UNKNOWN" not in result.stderr
+
+
+def test_each_unknown_word_of_a_charge_points_log_is_told_once(call: Call, tmp_path: Path) -> None:
+    """With its line and the words that are accepted; the rows count all the same."""
+    rows = (f"{n},cp,2026-01-02T0{n}:00:00Z,status,1,{word},,," for n, word in enumerate(["Occupied"] * 3, 1))
+    path = charge_points_log(tmp_path / "cp.csv", *rows)
+
+    result = call("replay", str(path), "--format", "ocpp16-csv")
+
+    first, second, *_ = result.stderr.splitlines()
+    assert first.startswith(f"{path}:2: status is taken for UNKNOWN: 'Occupied' is no status of OCPP 1.6;")
+    assert "accepted are Available, Preparing," in first
+    assert second == "applied 1"

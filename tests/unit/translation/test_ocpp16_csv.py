@@ -84,6 +84,23 @@ def test_an_unknown_status_word_is_kept_raw() -> None:
     assert (event["status"], event["raw_status"]) == ("UNKNOWN", "Occupied")
 
 
+def test_a_status_in_another_case_is_the_status_it_names() -> None:
+    """The raw word stays as it was written."""
+    event = event_of(f"1,cp-A,{RECEIVED},STATUS,1,FAULTED,NOERROR,,{RECEIVED}")
+    assert (event["status"], event["raw_status"]) == ("OUTOFORDER", "FAULTED")
+    assert "error_code" not in event
+
+
+def test_an_unknown_status_word_is_told_with_the_words_that_are_accepted() -> None:
+    """`Occupied` of OCPP 2.0.1 may be any of three: it is not guessed. A known word needs no remark."""
+    rows = (f"1,cp-A,{RECEIVED},{said},,," for said in ("status,1,Occupied", "status,1,charging", "online,,"))
+    warnings = [row.warning for row in read_log([HEADER, *rows]) if isinstance(row, LogEvent)]
+    assert [warning is not None for warning in warnings] == [True, False, False]
+    assert warnings[0] is not None
+    assert (warnings[0].field, warnings[0].word) == ("status", "'Occupied'")
+    assert "accepted are Available, Preparing, Charging" in warnings[0].message
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
