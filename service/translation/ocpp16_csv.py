@@ -18,7 +18,7 @@ from typing import Any
 
 from schemas.errors import describe
 from schemas.evse import FieldWarning
-from schemas.fields import parse_time
+from schemas.fields import MAX_UID_LENGTH, is_uid, parse_time
 from schemas.vocabulary import EventType
 from service.translation.ocpp16 import (
     STATUS_OF_WORD,
@@ -49,7 +49,11 @@ _LINK_OF_KIND: Mapping[str, tuple[bool, str | None]] = MappingProxyType(
 )
 
 # At most 18 digits, so that a position fits the 64 bits of a log offset.
-_WHOLE_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+_MOST_DIGITS = 18
+_WHOLE_NUMBER = re.compile(rf"[0-9]{{1,{_MOST_DIGITS}}}", re.ASCII)
+
+_LONGEST_CP = MAX_UID_LENGTH - len(":") - _MOST_DIGITS
+"""The ids of events and connectors begin with the charge point, and a number follows: they must fit, too."""
 
 
 class HeaderError(ValueError):
@@ -194,10 +198,19 @@ def _time(row: Mapping[str, str], field: str) -> str | None:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def _event_of(row: Mapping[str, str], position: int, charge_point: str | None) -> dict[str, Any]:
+def _charge_point(row: Mapping[str, str]) -> str:
     cp = row["cp"]
     if not cp:
         raise _Fault("cp", "is empty; every row names its charge point")
+    if len(cp) > _LONGEST_CP:
+        raise _Fault("cp", f"has {len(cp)} characters, at most {_LONGEST_CP} are taken; shorten the name")
+    if not is_uid(cp):
+        raise _Fault("cp", f"{describe(cp)} holds a control character; take it out")
+    return cp
+
+
+def _event_of(row: Mapping[str, str], position: int, charge_point: str | None) -> dict[str, Any]:
+    cp = _charge_point(row)
     if charge_point is not None and cp != charge_point:
         other = f"{cp[:40]!r}, but the rows before are of {charge_point[:40]!r}"
         raise _Fault("cp", f"{other}; split the file, one charger a file")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.fields import is_uid
 from service.translation.ocpp16 import lies_outside
 from service.translation.ocpp16_csv import COLUMNS, HeaderError, LogEvent, LogRejection, read_log
 
@@ -142,6 +143,8 @@ def test_a_device_time_is_given_in_utc_and_never_judged(written: str, meant: str
         (f"1_0,cp-A,{RECEIVED},online,,,,,", "seq", "whole number"),
         (f"{'9' * 5000},cp-A,{RECEIVED},online,,,,,", "seq", "whole number"),
         (f"1,,{RECEIVED},online,,,,,", "cp", "every row names"),
+        (f"1,c\x7fp,{RECEIVED},online,,,,,", "cp", "take it out"),
+        (f"1,{'c' * 237},{RECEIVED},online,,,,,", "cp", "at most 236"),
         ("1,cp-A,yesterday,online,,,,,", "received_at", "RFC 3339"),
         ("1,cp-A,2026-02-30T00:00:00Z,online,,,,,", "received_at", "correct it"),
         ("1,cp-A,,online,,,,,", "received_at", "fill it in"),
@@ -183,6 +186,22 @@ def test_a_second_charge_point_is_rejected_with_the_advice_to_split() -> None:
     assert isinstance(foreign, LogRejection)
     assert (foreign.field, foreign.position) == ("cp", 8)
     assert "split the file" in foreign.reason
+
+
+def test_a_charge_point_that_is_no_name_costs_its_own_row_alone() -> None:
+    """It is no charge point that the rows behind it could differ from."""
+    bad, good = read_log([HEADER, f"1,c\x7fp,{RECEIVED},online,,,,,", GOOD])
+    assert isinstance(bad, LogRejection)
+    assert bad.field == "cp"
+    assert isinstance(good, LogEvent)
+
+
+def test_the_longest_charge_point_has_ids_that_fit() -> None:
+    """Whatever the numbers behind it are."""
+    name, number = "c" * 236, "9" * 18
+    event = event_of(f"{number},{name},{RECEIVED},status,{number},Charging,,,")
+    assert is_uid(event["event_id"])
+    assert is_uid(event["connector_uid"])
 
 
 def test_the_header_may_have_a_byte_order_mark_crlf_another_order_and_more_columns() -> None:
