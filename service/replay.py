@@ -16,12 +16,12 @@ from enum import StrEnum
 import orjson
 
 from schemas.evse import FieldWarning
-from schemas.vocabulary import RejectionReason, Verdict
+from schemas.vocabulary import Verdict
 from service.domain.events import Event
 from service.domain.fold import fold
 from service.domain.rules import Rules
 from service.domain.state import EvseState
-from service.domain.time import Micros
+from service.domain.time import EARLIEST, Micros, datetime_from
 from service.processing.decoding import MAX_BYTES, decode
 from service.processing.rejection import Rejection
 from service.processing.rendering import snapshot
@@ -86,14 +86,13 @@ class LogReader:
 
     def _read_csv(self, file: str, lines: Iterable[bytes]) -> Iterator[Line]:
         try:
-            for row in read_log(lines):
+            for row in read_log(lines, datetime_from(EARLIEST)):
                 if isinstance(row, LogEvent):
                     content, left_out = self._decode(orjson.dumps(row.event), row.position)
                     unknown = () if row.warning is None else (row.warning,)
                     yield Line(file, row.line, content, left_out + unknown)
                 else:
-                    reason = f"{row.field} {row.reason}"
-                    yield Line(file, row.line, Rejection(RejectionReason.INVALID_FIELD, reason, row.field))
+                    yield Line(file, row.line, Rejection(row.code, f"{row.field} {row.reason}", row.field))
         except HeaderError as error:
             raise ReplayError(f"{file}: {error}") from error
 

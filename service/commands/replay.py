@@ -83,7 +83,7 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter for each option
         for line in job.snapshots(_window(span, job)):
             sink.write(line + b"\n")
     _show_counts(job, rejected, console, capped=as_of is not None)
-    if rejected and job.as_of is None and all(path.suffix == ".csv" for path in files):
+    if form is Format.EVENTS and rejected and job.as_of is None and all(p.suffix == ".csv" for p in files):
         console.print("No line was an event. For a charge point's log add --format ocpp16-csv.", markup=False)
     if strict and rejected:
         raise typer.Exit(1)

@@ -13,13 +13,14 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from schemas.errors import describe
 from schemas.evse import FieldWarning
 from schemas.fields import MAX_UID_LENGTH, is_uid, parse_time
-from schemas.vocabulary import EventType
+from schemas.vocabulary import EventType, RejectionReason
 from service.translation.ocpp16 import (
     STATUS_OF_WORD,
     WHOLE_CHARGE_POINT,
@@ -76,29 +77,40 @@ class LogEvent:
 
 @dataclass(frozen=True, slots=True)
 class LogRejection:
-    """One line not understood: the `field` at fault (`line` for the whole line), why, and what helps."""
+    """
+    One line not understood: the `field` at fault (`line` for the whole line), why, and what helps.
+
+    `code` says why in the word that rejections are counted by.
+    """
 
     line: int
     position: int | None
     field: str
     reason: str
+    code: RejectionReason = RejectionReason.INVALID_FIELD
 
 
 class _Fault(Exception):
     """Ends the reading of one line; no error of the program."""
 
-    def __init__(self, field: str, reason: str) -> None:
+    def __init__(
+        self, field: str, reason: str, code: RejectionReason = RejectionReason.INVALID_FIELD
+    ) -> None:
         super().__init__(field, reason)
         self.field = field
         self.reason = reason
+        self.code = code
 
 
-def read_log(lines: Iterable[str | bytes]) -> Iterator[LogEvent | LogRejection]:
+def read_log(
+    lines: Iterable[str | bytes], earliest: datetime | None = None
+) -> Iterator[LogEvent | LogRejection]:
     """
     Translate a charge point's log, one result for each line after the header that is not blank.
 
     A row is one line: a quote that is not closed costs its own line only. A byte-order mark, CRLF and bytes
-    or text are all accepted. One charge point a file: the first row understood says which.
+    or text are all accepted. One charge point a file: the first row understood says which. A time before
+    `earliest` was set by nobody: a row that has no other is not understood.
 
     Raises:
         HeaderError: the header misses columns. Nothing else is raised, whatever the lines hold.
@@ -114,9 +126,9 @@ def read_log(lines: Iterable[str | bytes]) -> Iterator[LogEvent | LogRejection]:
                 continue
             row = _read_row(text, header)
             position = _whole_number(row, "seq", "the place of the row in the log")
-            event = _event_of(row, position, charge_point)
+            event = _event_of(row, position, charge_point, earliest)
         except _Fault as fault:
-            yield LogRejection(number, position, fault.field, fault.reason)
+            yield LogRejection(number, position, fault.field, fault.reason, fault.code)
         else:
             charge_point = event["evse_uid"]
             yield LogEvent(number, position, event, _unknown_word(row))
@@ -183,19 +195,31 @@ def _whole_number(row: Mapping[str, str], field: str, meaning: str) -> int:
     return int(row[field])
 
 
-def _time(row: Mapping[str, str], field: str) -> str | None:
-    """Give a time in RFC 3339 with `Z`, None for an empty cell; without an offset it is UTC."""
+def _time(row: Mapping[str, str], field: str) -> datetime | None:
+    """Read a time, None for an empty cell; without an offset it is UTC."""
     word = row[field]
     if not word:
         return None
     try:
-        moment = parse_time(word)
+        return parse_time(word)
     except ValueError:
         reason = (
             f"{word[:40]!r} is no time like 2026-01-02T01:52:58Z (RFC 3339); correct it or leave it empty"
         )
         raise _Fault(field, reason) from None
+
+
+def _written(moment: datetime) -> str:
+    """Write a time in RFC 3339 with `Z`."""
     return moment.isoformat().replace("+00:00", "Z")
+
+
+def _no_time(field: str, reason: str) -> _Fault:
+    return _Fault(field, reason, RejectionReason.NO_VALID_TIME)
+
+
+def _was_set(moment: datetime | None, earliest: datetime | None) -> bool:
+    return moment is not None and (earliest is None or moment >= earliest)
 
 
 def _charge_point(row: Mapping[str, str]) -> str:
@@ -209,7 +233,9 @@ def _charge_point(row: Mapping[str, str]) -> str:
     return cp
 
 
-def _event_of(row: Mapping[str, str], position: int, charge_point: str | None) -> dict[str, Any]:
+def _event_of(
+    row: Mapping[str, str], position: int, charge_point: str | None, earliest: datetime | None
+) -> dict[str, Any]:
     cp = _charge_point(row)
     if charge_point is not None and cp != charge_point:
         other = f"{cp[:40]!r}, but the rows before are of {charge_point[:40]!r}"
@@ -218,28 +244,36 @@ def _event_of(row: Mapping[str, str], position: int, charge_point: str | None) -
     event: dict[str, Any] = {"event_id": f"{cp}:{position}", "evse_uid": cp}
     received_at = _time(row, "received_at")
     if received_at is not None:
-        event["received_at"] = received_at
+        event["received_at"] = _written(received_at)
     if kind == "status":
-        return event | _status_body(row, has_receipt=received_at is not None)
+        return event | _status_body(row, received_at, earliest)
     if kind not in KINDS:
         raise _Fault("kind", f"{row['kind'][:40]!r} is unknown; accepted are {', '.join(KINDS)}")
     if received_at is None:
-        raise _Fault("received_at", f"is empty, and a row of kind {kind} has no other time; fill it in")
+        raise _no_time("received_at", f"is empty, and a row of kind {kind} has no other time; fill it in")
+    if not _was_set(received_at, earliest):
+        reason = f"lies before {earliest:%Y}, and a row of kind {kind} has no other time; correct it"
+        raise _no_time("received_at", reason)
     if kind == "heartbeat":
         return event | {"type": EventType.EVSE_HEARTBEAT.value}
     online, reason_word = _LINK_OF_KIND[kind]
-    event |= {"type": EventType.CONNECTOR_ONLINE.value, "online": online, "occurred_at": received_at}
-    return event if reason_word is None else event | {"reason": reason_word}
+    link = {"type": EventType.CONNECTOR_ONLINE.value, "online": online, "occurred_at": event["received_at"]}
+    return event | link if reason_word is None else event | link | {"reason": reason_word}
 
 
-def _status_body(row: Mapping[str, str], *, has_receipt: bool) -> dict[str, Any]:
+def _status_body(
+    row: Mapping[str, str], received_at: datetime | None, earliest: datetime | None
+) -> dict[str, Any]:
     connector_id = _whole_number(row, "connector_id", "0 for the whole charge point, else a connector")
     word = row["status"]
     if not word:
         raise _Fault("status", f"is empty; a row of kind status has one of {', '.join(STATUS_OF_WORD)}")
     occurred_at = _time(row, "device_ts")
-    if occurred_at is None and not has_receipt:
-        raise _Fault("device_ts", "is empty, and so is received_at; fill in one of them")
+    if occurred_at is None and received_at is None:
+        raise _no_time("device_ts", "is empty, and so is received_at; fill in one of them")
+    if not _was_set(occurred_at, earliest) and not _was_set(received_at, earliest):
+        reason = f"is empty or lies before {earliest:%Y}, and so it is with received_at; correct one of them"
+        raise _no_time("device_ts", reason)
     body: dict[str, Any] = {
         "type": EventType.EVSE_STATUS.value,
         "status": status_of(word).value,
@@ -248,7 +282,7 @@ def _status_body(row: Mapping[str, str], *, has_receipt: bool) -> dict[str, Any]
     if connector_id != WHOLE_CHARGE_POINT:
         body |= {"type": EventType.CONNECTOR_STATUS.value, "connector_uid": f"{row['cp']}-{connector_id}"}
     optional = {
-        "occurred_at": occurred_at,
+        "occurred_at": None if occurred_at is None else _written(occurred_at),
         "error_code": error_code_of(row["error_code"]),
         "vendor_error_code": row["vendor_error_code"] or None,
     }

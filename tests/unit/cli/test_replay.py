@@ -344,6 +344,16 @@ def test_a_csv_taken_for_events_is_noticed(call: Call, tmp_path: Path) -> None:
     assert "--format ocpp16-csv" in call("replay", str(path)).stderr
 
 
+def test_a_format_that_was_given_is_not_advised(call: Call, tmp_path: Path) -> None:
+    """Where no row of a charge point's log is an event, the rows alone say why."""
+    path = charge_points_log(tmp_path / "cp.csv", "1,cp,1970-01-01T00:00:00Z,online,,,,,")
+
+    result = call("replay", str(path), "--format", "ocpp16-csv")
+
+    assert f"{path}:2: no_valid_time: received_at lies before 2010" in result.stderr
+    assert "--format" not in result.stderr
+
+
 def test_an_empty_file_gives_nothing(call: Call, tmp_path: Path) -> None:
     """No lines, no snapshots, no error."""
     path = tmp_path / "empty"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.fields import is_uid
+from schemas.vocabulary import RejectionReason
 from service.translation.ocpp16 import lies_outside
 from service.translation.ocpp16_csv import COLUMNS, HeaderError, LogEvent, LogRejection, read_log
 
@@ -166,6 +168,38 @@ def test_a_faulty_row_is_a_rejection_that_names_field_and_remedy(row: str, field
     assert rejection.field == field
     assert remedy in rejection.reason
     assert rejection.line == 2
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "remedy"),
+    [
+        ("1,cp-A,1970-01-01T00:00:00Z,online,,,,,2026-01-01T00:00:00Z", "received_at", "correct it"),
+        ("1,cp-A,2009-12-31T23:59:59Z,heartbeat,,,,,", "received_at", "lies before 2010"),
+        ("1,cp-A,1970-01-01T00:00:00Z,status,1,Available,,,0001-01-01T00:00:00Z", "device_ts", "correct one"),
+        ("1,cp-A,,status,1,Available,,,1970-01-01T00:00:00Z", "device_ts", "lies before 2010"),
+        ("1,cp-A,1970-01-01T00:00:00Z,status,1,Available,,,", "device_ts", "received_at"),
+        ("1,cp-A,,heartbeat,,,,,", "received_at", "fill it in"),
+    ],
+)
+def test_a_row_without_a_time_that_was_set_names_its_column(row: str, field: str, remedy: str) -> None:
+    """One good time of two is enough; where none is, the row is not the one that says whose log this is."""
+    rejection, good = read_log([HEADER, row.replace("cp-A", "cp-B"), GOOD], datetime(2010, 1, 1, tzinfo=UTC))
+
+    assert isinstance(rejection, LogRejection)
+    assert (rejection.field, rejection.code) == (field, RejectionReason.NO_VALID_TIME)
+    assert remedy in rejection.reason
+    assert isinstance(good, LogEvent)
+
+
+@pytest.mark.parametrize("times", [("1970-01-01T00:00:00Z", RECEIVED), (RECEIVED, "1970-01-01T00:00:00Z")])
+def test_one_time_that_was_set_is_enough(times: tuple[str, str]) -> None:
+    """The other is given as it stands."""
+    received_at, device_ts = times
+    row = f"1,cp-A,{received_at},status,1,Available,,,{device_ts}"
+    (result,) = read_log([HEADER, row], datetime(2010, 1, 1, tzinfo=UTC))
+
+    assert isinstance(result, LogEvent)
+    assert (result.event["received_at"], result.event["occurred_at"]) == times
 
 
 def test_a_faulty_row_costs_nobody_else() -> None:
