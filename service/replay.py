@@ -10,7 +10,7 @@ from __future__ import annotations
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import orjson
@@ -25,7 +25,7 @@ from service.domain.time import EARLIEST, Micros, datetime_from
 from service.processing.decoding import MAX_BYTES, decode
 from service.processing.rejection import Rejection
 from service.processing.rendering import snapshot
-from service.translation.ocpp16_csv import HeaderError, LogEvent, read_log
+from service.translation.ocpp16_csv import HeaderError, LogEvent, looks_like_header, read_log
 
 
 class ReplayError(Exception):
@@ -54,11 +54,16 @@ class Line:
 
 @dataclass(slots=True)
 class LogReader:
-    """Reads files as one log; `lines_before` is where the next file's positions go on."""
+    """
+    Reads files as one log; `lines_before` is where the next file's positions go on.
+
+    `mistaken` names files that are read as events, and begin as a charge point's log does.
+    """
 
     form: Format = Format.EVENTS
     max_bytes: int = MAX_BYTES
     lines_before: int = 0
+    mistaken: list[str] = field(default_factory=list)
 
     def read(self, file: str, lines: Iterable[bytes]) -> Iterator[Line]:
         """Give what each line says, in order; raise `ReplayError` where the file cannot be read on."""
@@ -80,7 +85,11 @@ class LogReader:
 
     def _read_events(self, file: str, lines: Iterable[bytes]) -> Iterator[Line]:
         for number, line in enumerate(lines, start=1):
-            text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            text = line
+            if number == 1:
+                text = line.removeprefix(b"\xef\xbb\xbf")
+                if looks_like_header(text):
+                    self.mistaken.append(file)
             if text.strip():
                 yield Line(file, number, *self._decode(text, self.lines_before))
 

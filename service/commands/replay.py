@@ -83,10 +83,21 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter for each option
         for line in job.snapshots(_window(span, job)):
             sink.write(line + b"\n")
     _show_counts(job, rejected, console, capped=as_of is not None)
-    if form is Format.EVENTS and rejected and job.as_of is None and all(p.suffix == ".csv" for p in files):
-        console.print("No line was an event. For a charge point's log add --format ocpp16-csv.", markup=False)
+    advice = _advice(reader, files, job, rejected)
+    if advice is not None:
+        console.print(printable(advice), markup=False)
     if strict and rejected:
         raise typer.Exit(1)
+
+
+def _advice(reader: LogReader, files: list[Path], job: Replay, rejected: int) -> str | None:
+    """Name the format that was probably forgotten, None where nothing speaks for that."""
+    if reader.mistaken:
+        return f"{reader.mistaken[0]} looks like a charge point's log: read it with --format ocpp16-csv."
+    is_csv = reader.form is Format.EVENTS and all(path.suffix == ".csv" for path in files)
+    if is_csv and rejected and job.as_of is None:
+        return "No line was an event. For a charge point's log add --format ocpp16-csv."
+    return None
 
 
 def _time(option: str, text: str | None) -> Micros | None:

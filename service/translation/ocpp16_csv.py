@@ -134,6 +134,15 @@ def read_log(
             yield LogEvent(number, position, event, _unknown_word(row))
 
 
+def looks_like_header(line: bytes) -> bool:
+    """Tell whether a line seems to name the columns of such a log: where it is read as something else."""
+    try:
+        names = {name.lower() for name in _cells(_text_of(line).removeprefix("\ufeff"))}
+    except _Fault:
+        return False
+    return names.issuperset(COLUMNS[:2])
+
+
 def _unknown_word(row: Mapping[str, str]) -> FieldWarning | None:
     word = row["status"]
     if row["kind"].lower() != "status" or is_known(word):

@@ -336,12 +336,30 @@ def test_an_archive_that_breaks_off_is_one_line(call: Call, tmp_path: Path) -> N
     assert "cannot be read beyond line" in result.stderr
 
 
-def test_a_csv_taken_for_events_is_noticed(call: Call, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["cp;seq\na;1\n", f"{CSV_HEADER}\n"])
+def test_a_csv_taken_for_events_is_noticed(call: Call, tmp_path: Path, text: str) -> None:
     """Where no line was an event, the format is what was probably forgotten."""
     path = tmp_path / "charger.csv"
-    path.write_text("seq,cp\n1,a\n")
+    path.write_text(text)
 
-    assert "--format ocpp16-csv" in call("replay", str(path)).stderr
+    assert call("replay", str(path)).stderr.count("--format ocpp16-csv") == 1
+
+
+@pytest.mark.parametrize("header", [CSV_HEADER, "\ufeffCP, Seq, kind"])
+def test_a_charge_points_log_under_another_name_is_noticed_by_its_columns(
+    call: Call, log: Path, tmp_path: Path, header: str
+) -> None:
+    """Said once for all of its lines, and also where another file has events."""
+    path = tmp_path / "charger.log"
+    path.write_text(header + "\n1,cp,2026-01-05T00:00:00Z,online,,,,,\n" * 3, encoding="utf-8")
+
+    result = call("replay", str(path), str(log))
+
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[-1] == (
+        f"{path} looks like a charge point's log: read it with --format ocpp16-csv."
+    )
+    assert result.stderr.count("--format") == 1
 
 
 def test_a_format_that_was_given_is_not_advised(call: Call, tmp_path: Path) -> None:
