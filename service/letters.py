@@ -160,7 +160,7 @@ def _lies_in(letter: Letter, span: OffsetRange) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """Letters that can be sent again, each origin once, in order; and those that cannot, and why."""
+    """Letters that can be sent again, each record once, in order; and those that cannot, and why."""
 
     ready: tuple[Letter, ...]
     left: tuple[tuple[Letter, str], ...]
@@ -170,17 +170,19 @@ def sort_out(letters: Collection[Letter], topics: dict[str, int]) -> Sorted:
     """
     Tell what can be sent again; `topics` are the input topics with their partition counts.
 
-    A record that was rejected more than once (it was read again after a crash) is sent once.
+    A record that was rejected more than once (it was read again after a crash) is sent once. A topic that was
+    deleted and created again has other records at the same places: these are told apart by what they hold.
     """
-    ready: dict[tuple[str, int, int], Letter] = {}
+    ready: dict[tuple[object, ...], Letter] = {}
     left = []
     for letter in letters:
         obstacle = _obstacle(letter, topics)
         if obstacle is None and letter.origin is not None:
-            ready[letter.origin] = letter
+            ready[*letter.origin, letter.timestamp, letter.record.key, letter.record.value] = letter
         elif obstacle is not None:
             left.append((letter, obstacle))
-    return Sorted(tuple(ready[origin] for origin in sorted(ready)), tuple(left))
+    # Of one place in the order in which they were rejected.
+    return Sorted(tuple(sorted(ready.values(), key=lambda letter: letter.origin or ())), tuple(left))
 
 
 def _obstacle(letter: Letter, topics: dict[str, int]) -> str | None:

@@ -14,18 +14,20 @@ TOPIC = "evse.dead-letters"
 AT = 1_767_571_200_000_000
 
 
-def rejected(
+def rejected(  # noqa: PLR0913 - all but the offset are named
     offset: int = 17,
     *,
     partition: int = 3,
     topic: str = "evse.events",
     value: bytes | None = b"{oops",
+    key: bytes | None = b"charger-1",
+    timestamp: int = AT,
     headers: Headers = (("ce_id", b"1"),),
     reason: RejectionReason = RejectionReason.NOT_JSON,
     max_bytes: int = 1_000_000,
 ) -> Letter:
     """Make a dead letter as the worker does, and read it from the topic again."""
-    record = Record(topic, partition, offset, AT, b"charger-1", value, headers)
+    record = Record(topic, partition, offset, timestamp, key, value, headers)
     rejection = Rejection(reason, "the value is not JSON", None)
     message = dead_letter(record, rejection, TOPIC, at=1_767_571_201_000_000, max_bytes=max_bytes)
     return Letter.read(kept(message))
@@ -166,6 +168,24 @@ def test_letters_are_sent_once_and_in_the_order_of_the_log() -> None:
     chosen = sort_out([rejected(9), rejected(2), rejected(9)], {"evse.events": 12})
 
     assert [letter.place for letter in chosen.ready] == ["evse.events:3:2", "evse.events:3:9"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        rejected(9, timestamp=AT + 1_000_000),
+        rejected(9, value=b"{another"),
+        rejected(9, value=None),
+        rejected(9, key=b"charger-2"),
+        rejected(9, key=None),
+    ],
+)
+def test_records_of_two_logs_at_one_place_are_both_sent(other: Letter) -> None:
+    """The topic was deleted and created again; a repeat of either still counts once."""
+    chosen = sort_out([rejected(9), other, rejected(9), other, rejected(2)], {"evse.events": 12})
+
+    assert chosen.ready == (rejected(2), rejected(9), other)
+    assert chosen.left == ()
 
 
 def test_a_selection_takes_reasons_and_places_together() -> None:
