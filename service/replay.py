@@ -120,6 +120,66 @@ class LogReader:
         return content, tuple(left_out)
 
 
+@dataclass(frozen=True, slots=True)
+class Leap:
+    """A line whose `time` is ahead of `followed_by`, that of a line behind it, by more than the lateness."""
+
+    line: Line
+    time: Micros
+    followed_by: Micros
+
+
+@dataclass(slots=True)
+class _Reached:
+    """How far the times of some lines have come; `alone`: by a leap that no line behind it bears out yet."""
+
+    time: Micros = 0
+    line: Line | None = None
+    alone: bool = False
+
+    def go_on(self, line: Line, time: Micros, lateness: Micros) -> Leap | None:
+        if time > self.time:
+            self.alone = time - self.time > lateness
+            self.time, self.line = time, line
+        elif self.alone:
+            self.alone = False
+            if self.line is not None and self.time - time > lateness:
+                return Leap(self.line, self.time, time)
+        return None
+
+
+class Leaps:
+    """
+    Finds times that leap ahead of the log, as those of a clock that was wrong do.
+
+    One such time makes what follows late, and is what the snapshots are of. The worker has the time of the
+    record as a witness against it; in a file what follows is the only one. So nothing is corrected here: a
+    line is found where the times before it, of its EVSE or of its file, and the next one are all more than
+    `lateness` older.
+    """
+
+    def __init__(self, lateness: Micros) -> None:
+        self.newest = _Reached()
+        """The line with the newest time of all."""
+        self._lateness = lateness
+        self._by_evse: dict[str, _Reached] = defaultdict(_Reached)
+        self._in_file = ("", _Reached())
+
+    def take(self, line: Line, event: Event) -> Iterator[Leap]:
+        """Give the line before that has leapt, if this one shows it; the same one may be given twice."""
+        time = max(event.at, event.seen)
+        self.newest.go_on(line, time, self._lateness)
+        file, reached = self._in_file
+        if file != line.file:
+            # Files may be of a charger each: the next one begins where it will.
+            reached = _Reached()
+            self._in_file = (line.file, reached)
+        for times in (self._by_evse[event.evse_uid], reached):
+            leap = times.go_on(line, time, self._lateness)
+            if leap is not None:
+                yield leap
+
+
 class Replay:
     """
     Folds events of many EVSEs, in any cut into batches, up to `cap`.
@@ -145,12 +205,16 @@ class Replay:
             return self._cap
         return max((state.as_of for state in self._states.values()), default=None)
 
+    def ignores(self, event: Event) -> bool:
+        """Tell whether an event applies after the cap."""
+        return self._cap is not None and event.at > self._cap
+
     def take(self, batch: Sequence[Event]) -> None:
         """Fold a batch, grouped by EVSE as the worker does, each in the order of the log."""
         by_evse: dict[str, list[Event]] = defaultdict(list)
         for event in batch:
             self.oldest = event.at if self.oldest is None else min(self.oldest, event.at)
-            if self._cap is not None and event.at > self._cap:
+            if self.ignores(event):
                 self.after_cap += 1
             else:
                 by_evse[event.evse_uid].append(event)

@@ -448,3 +448,49 @@ def test_each_unknown_word_of_a_charge_points_log_is_told_once(call: Call, tmp_p
     assert first.startswith(f"{path}:2: status is taken for UNKNOWN: 'Occupied' is no status of OCPP 1.6;")
     assert "accepted are Available, Preparing," in first
     assert second == "applied 1"
+
+
+def test_a_time_of_the_future_that_makes_the_rest_late_is_told_with_its_line(
+    call: Call, tmp_path: Path
+) -> None:
+    """The numbers are what they are, but nobody takes them for good without a word."""
+    path = tmp_path / "log.jsonl"
+    receipts = ["2026-01-01", "2062-01-02", "2026-01-03", "2026-01-04", "2026-01-05"]
+    path.write_text(
+        "".join(
+            status(str(n), f"2026-01-0{n}T00:00:00Z", "AVAILABLE", received_at=f"{day}T00:00:00Z")
+            for n, day in enumerate(receipts, 1)
+        )
+    )
+
+    result = call("replay", str(path))
+
+    assert result.exit_code == 0
+    first, *counts, last = result.stderr.splitlines()
+    assert first.startswith(
+        f"{path}:2: its time, 2062-01-02T00:00:00Z, is followed by 2026-01-03T00:00:00Z. "
+    )
+    assert "the allowed lateness (2d) is late: if a clock was wrong, correct the line" in first
+    assert "late 4" in counts
+    assert last.startswith("Most events are late (4 of 5): ")
+    assert f"The newest time is 2062-01-02T00:00:00Z, in {path}:2." in last
+
+
+def test_no_more_than_ten_leaps_are_told_one_by_one(call: Call, tmp_path: Path) -> None:
+    """A clock that is wrong again and again costs no screenful; the others are counted."""
+    path = tmp_path / "log.jsonl"
+    times = (f"{year}-01-05T00:00:00Z" for n in range(12) for year in (2030 + n, 2026))
+    path.write_text("".join(status(str(n), at, "AVAILABLE") for n, at in enumerate(times)))
+
+    errors = call("replay", str(path)).stderr
+
+    assert errors.count("is followed by 2026-01-05T00:00:00Z") == 10
+    assert "The times of 2 more lines leap ahead of what follows." in errors
+
+
+def test_a_time_after_the_one_asked_for_is_no_leap(call: Call, tmp_path: Path) -> None:
+    """It is ignored altogether."""
+    path = tmp_path / "log.jsonl"
+    path.write_text(status("1", "2062-01-01T00:00:00Z", "AVAILABLE") + "".join(a_day()))
+
+    assert "is followed by" not in call("replay", str(path), "--as-of", "2026-01-06").stderr
