@@ -14,9 +14,12 @@ from schemas.fields import parse_time
 from schemas.vocabulary import RejectionReason
 from service.domain.time import Micros, micros_from
 from service.processing.dead_letters import OffsetRange
-from service.processing.values import Epochs, Message, Record, TopicPartition
+from service.processing.values import Epochs, Headers, Message, Record, TopicPartition
 
 _PREFIX = "dl_"
+_FIRST = "dl_reason"
+"""The header with which what the worker adds begins, behind the record's own."""
+
 _PREVIEW_BYTES = 400
 
 
@@ -49,7 +52,7 @@ class Letter:
     @classmethod
     def read(cls, record: Record) -> Letter:
         """Read any record of the topic, one that is no dead letter of ours too."""
-        said = {name: value.decode("utf-8", "replace") for name, value in record.headers if _is_ours(name)}
+        said = {name: value.decode("utf-8", "replace") for name, value in _parted(record.headers)[1]}
         topic, partition, offset = (said.get(f"dl_{name}", "") for name in ("topic", "partition", "offset"))
         known = bool(topic) and partition.isdecimal() and offset.isdecimal()
         return cls(
@@ -86,7 +89,7 @@ class Letter:
         topic, partition, _ = self.origin
         if homes is not None:
             partition = homes.of(self)
-        headers = tuple((name, value) for name, value in self.record.headers if not _is_ours(name))
+        headers, _ = _parted(self.record.headers)
         return Message(topic, partition, self.record.key, self.record.value, headers, self.timestamp)
 
 
@@ -113,8 +116,18 @@ class Homes:
         return partition
 
 
-def _is_ours(name: str) -> bool:
-    return name.startswith(_PREFIX)
+def _parted(headers: Headers) -> tuple[Headers, Headers]:
+    """
+    Part a letter's headers into the record's own and the worker's.
+
+    The record may have brought headers of the same names, as one does that was a dead letter elsewhere: the
+    worker's come behind them. What has another name there was added on the way, and stays.
+    """
+    begin = max((place for place, (name, _) in enumerate(headers) if name == _FIRST), default=len(headers))
+    behind = headers[begin:]
+    ours = tuple(header for header in behind if header[0].startswith(_PREFIX))
+    added = tuple(header for header in behind if not header[0].startswith(_PREFIX))
+    return headers[:begin] + added, ours
 
 
 def _time(word: str) -> Micros | None:
@@ -147,7 +160,7 @@ def _lies_in(letter: Letter, span: OffsetRange) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """Letters that can be sent again, each origin once, in order; and those that cannot, and why."""
+    """Letters that can be sent again, each record once, in order; and those that cannot, and why."""
 
     ready: tuple[Letter, ...]
     left: tuple[tuple[Letter, str], ...]
@@ -157,17 +170,19 @@ def sort_out(letters: Collection[Letter], topics: dict[str, int]) -> Sorted:
     """
     Tell what can be sent again; `topics` are the input topics with their partition counts.
 
-    A record that was rejected more than once (it was read again after a crash) is sent once.
+    A record that was rejected more than once (it was read again after a crash) is sent once. A topic that was
+    deleted and created again has other records at the same places: these are told apart by what they hold.
     """
-    ready: dict[tuple[str, int, int], Letter] = {}
+    ready: dict[tuple[object, ...], Letter] = {}
     left = []
     for letter in letters:
         obstacle = _obstacle(letter, topics)
         if obstacle is None and letter.origin is not None:
-            ready[letter.origin] = letter
+            ready[*letter.origin, letter.timestamp, letter.record.key, letter.record.value] = letter
         elif obstacle is not None:
             left.append((letter, obstacle))
-    return Sorted(tuple(ready[origin] for origin in sorted(ready)), tuple(left))
+    # Of one place in the order in which they were rejected.
+    return Sorted(tuple(sorted(ready.values(), key=lambda letter: letter.origin or ())), tuple(left))
 
 
 def _obstacle(letter: Letter, topics: dict[str, int]) -> str | None:

@@ -6,11 +6,15 @@ This module knows neither the command line nor the environment.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from service.adapters.clock import SystemClock
 from service.adapters.redis_connection import RedisSettings
 from service.adapters.view_reader import ViewReader
 from service.certificates import Certificates
-from service.processing.ports import Clock
+from service.processing.ports import Clock, Unavailable
+from service.setting_kinds import PREFIX
 from service.settings import Settings
 
 
@@ -51,6 +55,20 @@ def _tls(settings: Settings) -> dict[str, str]:
 def view_reader(settings: Settings) -> ViewReader:
     """Build what the commands read the view with."""
     return ViewReader(redis_settings(settings))
+
+
+@asynccontextmanager
+async def opened_view(settings: Settings) -> AsyncIterator[ViewReader]:
+    """Open what the commands read the view with; where it does not answer, say what names the place."""
+    reader = view_reader(settings)
+    try:
+        yield reader
+    except Unavailable as error:
+        if PREFIX in str(error):
+            raise
+        raise Unavailable(f"{str(error).rstrip('.')}; check {PREFIX}REDIS_URL", error.kind) from error
+    finally:
+        await reader.close()
 
 
 def system_clock() -> Clock:

@@ -80,8 +80,7 @@ def explain(  # noqa: PLR0913, PLR0917 - a parameter for each option
 
 async def _read(settings: Settings, asked: Asked) -> Evidence:
     """Read what the view holds, with the closed spans that reach into the window."""
-    reader = reading.view_reader(settings)
-    try:
+    async with reading.opened_view(settings) as reader:
         times = await reader.documents([asked.uid], ["as_of"])
         if asked.uid not in times:
             raise no_such_evse(asked.uid, settings.redis_prefix)
@@ -89,8 +88,6 @@ async def _read(settings: Settings, asked: Asked) -> Evidence:
         # What is read next may be later, and its window begin later, but never earlier.
         since = published_from(asked.end or as_of) if asked.start is None else asked.start
         kept = await reader.kept(asked.uid, since)
-    finally:
-        await reader.close()
     if kept is None:  # gone between the two
         raise no_such_evse(asked.uid, settings.redis_prefix)
     evidence = Evidence.of(kept.document, kept.outages, kept.exclusions, kept.gaps, kept.verdicts)

@@ -57,14 +57,11 @@ def list_evses(
 async def _read(
     settings: Settings, status: Status | None, online: Online | None, part: slice
 ) -> tuple[int, list[dict[str, str]]]:
-    reader = reading.view_reader(settings)
-    try:
+    async with reading.opened_view(settings) as reader:
         page = await reader.page(
             status=status, online=online, offset=part.start, limit=part.stop - part.start
         )
         documents = await reader.documents(page.uids, _FIELDS) if page.uids else {}
-    finally:
-        await reader.close()
     return page.total, [
         {"uid": uid} | {name: documents[uid].get(name, "") for name in _FIELDS}
         for uid in page.uids

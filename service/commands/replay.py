@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -18,17 +19,21 @@ from service.commands.console import CommandError, ConfigOption, notices, parse_
 from service.commands.files import opened_for_reading, opened_for_writing, refuse_to_overwrite
 from service.domain.definitions import OBSERVED, Definition
 from service.domain.events import Event
-from service.domain.time import Micros
+from service.domain.time import Micros, rfc3339
+from service.durations import written_duration
 from service.processing.garbage import calm_collector
 from service.processing.rejection import Rejection
-from service.replay import Format, Line, LogReader, Replay, ReplayError
-from service.settings import load_settings
+from service.replay import Format, Leaps, Line, LogReader, Replay, ReplayError
+from service.settings import load_settings, micros_of
 
 _LONG_BYTES = 4_000_000
 """Files that are longer together get a bar of progress."""
 
 _LINES_A_STEP = 2_000
 """Lines between two movements of the bar."""
+
+_MOST_LEAPS = 10
+"""Lines whose time leaps ahead that are told one by one."""
 
 
 def replay(  # noqa: PLR0913, PLR0917 - a parameter for each option
@@ -75,18 +80,31 @@ def replay(  # noqa: PLR0913, PLR0917 - a parameter for each option
     refuse_to_overwrite(files, output)
     console = notices()
     job = Replay(settings.rules(_definitions(definition or [])), _time("--as-of", as_of))
+    clocks = _Clocks(settings.allowed_lateness, console)
     span = (_time("--from", from_), _time("--until", until))
     reader = LogReader(form, settings.max_record_bytes)
     calm_collector()
     with opened_for_writing(output) as sink:
-        rejected = _fold(_lines_of(files, reader, console), job, batch_size, console)
+        rejected = _fold(_lines_of(files, reader, console), job, clocks, batch_size, console)
         for line in job.snapshots(_window(span, job)):
             sink.write(line + b"\n")
     _show_counts(job, rejected, console, capped=as_of is not None)
-    if rejected and job.as_of is None and all(path.suffix == ".csv" for path in files):
-        console.print("No line was an event. For a charge point's log add --format ocpp16-csv.", markup=False)
+    clocks.conclude(job)
+    advice = _advice(reader, files, job, rejected)
+    if advice is not None:
+        console.print(printable(advice), markup=False)
     if strict and rejected:
         raise typer.Exit(1)
+
+
+def _advice(reader: LogReader, files: list[Path], job: Replay, rejected: int) -> str | None:
+    """Name the format that was probably forgotten, None where nothing speaks for that."""
+    if reader.mistaken:
+        return f"{reader.mistaken[0]} looks like a charge point's log: read it with --format ocpp16-csv."
+    is_csv = reader.form is Format.EVENTS and all(path.suffix == ".csv" for path in files)
+    if is_csv and rejected and job.as_of is None:
+        return "No line was an event. For a charge point's log add --format ocpp16-csv."
+    return None
 
 
 def _time(option: str, text: str | None) -> Micros | None:
@@ -107,7 +125,44 @@ def _window(span: tuple[Micros | None, Micros | None], job: Replay) -> tuple[Mic
     return window_between(start, end, job.as_of, job.oldest, remedy=remedy)
 
 
-def _fold(lines: Iterator[Line], job: Replay, batch_size: int, console: Console) -> int:
+class _Clocks:
+    """Tells of times that make other lines late, as one of a clock that was wrong does."""
+
+    def __init__(self, lateness: timedelta, console: Console) -> None:
+        self._leaps = Leaps(micros_of(lateness))
+        self._lateness = f"the allowed lateness ({written_duration(lateness)})"
+        self._console = console
+        self._told: set[tuple[str, int]] = set()
+
+    def look(self, line: Line, event: Event) -> None:
+        """Tell of the line before this one, if its time leaps ahead of both its neighbours."""
+        for leap in self._leaps.take(line, event):
+            place = (leap.line.file, leap.line.number)
+            if place not in self._told and len(self._told) < _MOST_LEAPS:
+                then = f"its time, {rfc3339(leap.time)}, is followed by {rfc3339(leap.followed_by)}"
+                rule = f"What is older than the newest time of its EVSE by more than {self._lateness} is late"
+                text = f"{then}. {rule}: if a clock was wrong, correct the line or leave it out"
+                _tell(leap.line, text, self._console)
+            self._told.add(place)
+
+    def conclude(self, job: Replay) -> None:
+        """Tell of lines that were not told of one by one, and of a log of which most is late."""
+        more = len(self._told) - _MOST_LEAPS
+        if more > 0:
+            self._console.print(f"The times of {more} more lines leap ahead of what follows.", markup=False)
+        late, all_of_them = job.verdicts[Verdict.LATE], job.verdicts.total()
+        newest = self._leaps.newest
+        if newest.line is not None and late * 2 > all_of_them:
+            place = f"{newest.line.file}:{newest.line.number}"
+            text = (
+                f"Most events are late ({late} of {all_of_them}): older than what stands before them by more "
+                f"than {self._lateness}. The newest time is {rfc3339(newest.time)}, in {place}. Correct it "
+                "if it is wrong, and put lines that stand newest first into the order in which they came."
+            )
+            self._console.print(printable(text), markup=False)
+
+
+def _fold(lines: Iterator[Line], job: Replay, clocks: _Clocks, batch_size: int, console: Console) -> int:
     """Fold all lines in batches, telling of each rejected line at once, and of each unknown status once."""
     rejected, unknown = 0, set[str]()
     batch: list[Event] = []
@@ -121,6 +176,8 @@ def _fold(lines: Iterator[Line], job: Replay, batch_size: int, console: Console)
                 _tell(line, f"{warning.field} is {warning.message}", console)
             if warning.word is not None:
                 unknown.add(warning.word)
+        if not job.ignores(line.content):
+            clocks.look(line, line.content)
         batch.append(line.content)
         if len(batch) >= batch_size:
             job.take(batch)

@@ -64,16 +64,13 @@ def show(
 
 async def _read(settings: Settings, uid: str) -> tuple[dict[str, str], Shown]:
     """Read the document, the outages (closed or not), and the exclusions and gaps."""
-    reader = reading.view_reader(settings)
-    try:
+    async with reading.opened_view(settings) as reader:
         document = await reader.document(uid)
         if document is None:
             raise no_such_evse(uid, settings.redis_prefix)
         as_of = datetime.fromisoformat(document["as_of"])
         closed = await reader.outages(uid, from_us=micros_from(as_of - _RECENT))
         exclusions, gaps = await reader.exclusions(uid), await reader.gaps(uid)
-    finally:
-        await reader.close()
     recent = parse_recent(document["recent"]) if document.get("recent") else None
     late = [outage for each in recent.connectors.values() for outage in each.outages] if recent else []
     down = [outage for outage in (*closed, *late) if outage.time_class is TimeClass.DOWN]

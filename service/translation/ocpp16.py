@@ -25,7 +25,14 @@ STATUS_OF_WORD: Mapping[str, Status] = MappingProxyType(
         "Faulted": Status.OUTOFORDER,
     }
 )
-"""ChargePointStatus of OCPP 1.6 (its section 7.7) in the words of the published schema."""
+"""
+ChargePointStatus of OCPP 1.6 (its section 7.7) in the words of the published schema.
+
+The words that OCPP 2.0.1 shares mean the same there. Its `Occupied` is none of these: it may be PREPARING,
+CHARGING or FINISHING, and which one the word alone does not tell.
+"""
+
+_WORD_OF_LOWER: Mapping[str, str] = MappingProxyType({word.lower(): word for word in STATUS_OF_WORD})
 
 NO_ERROR = "NoError"
 """The ChargePointErrorCode that says there is none (OCPP 1.6, section 7.6)."""
@@ -68,14 +75,25 @@ def lies_outside(from_word: str | None, to_word: str) -> bool:
     A first status (`from_word` None) and a repeat are no step. A step from or to a word that OCPP 1.6 does
     not know lies outside.
     """
-    if from_word is None or from_word == to_word:
+    if from_word is None:
         return False
-    return to_word not in STEPS.get(from_word, frozenset())
+    before, after = _as_written(from_word), _as_written(to_word)
+    return before != after and after not in STEPS.get(before, frozenset())
+
+
+def _as_written(word: str) -> str:
+    """Give a word as OCPP writes it: back ends write it in capitals or in small letters, too."""
+    return _WORD_OF_LOWER.get(word.lower(), word)
+
+
+def is_known(word: str) -> bool:
+    """Tell whether a raw status word is one of OCPP 1.6, in whatever case."""
+    return word.lower() in _WORD_OF_LOWER
 
 
 def status_of(word: str) -> Status:
     """Translate a raw status word; one that OCPP 1.6 does not know is UNKNOWN, never an error."""
-    return STATUS_OF_WORD.get(word, Status.UNKNOWN)
+    return STATUS_OF_WORD.get(_as_written(word), Status.UNKNOWN)
 
 
 def error_code_of(word: str) -> str | None:
@@ -85,4 +103,4 @@ def error_code_of(word: str) -> str | None:
     Codes outside OCPP's list pass through. A code beside a status other than Faulted is a warning and changes
     no status: charging is still possible (OCPP 1.6, section 4.9).
     """
-    return None if word in ("", NO_ERROR) else word
+    return None if word.lower() in ("", NO_ERROR.lower()) else word

@@ -4,7 +4,7 @@ The log of an OCPP 1.6 charge point, as its back end writes it to CSV, to events
 Columns: seq (order of arrival; it names the events, so it goes on from file to file), cp (charge point),
 received_at, kind (one of KINDS), and of a status also connector_id, status, error_code, vendor_error_code and
 device_ts (the charger's own time). Statuses apply at the charger's time, connects and disconnects at their
-receipt. This module opens no files and reads no clock.
+receipt. Words are read without regard to case. This module opens no files and reads no clock.
 """
 
 from __future__ import annotations
@@ -13,12 +13,21 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from schemas.fields import parse_time
-from schemas.vocabulary import EventType
-from service.translation.ocpp16 import STATUS_OF_WORD, WHOLE_CHARGE_POINT, error_code_of, status_of
+from schemas.errors import describe
+from schemas.evse import FieldWarning
+from schemas.fields import MAX_UID_LENGTH, is_uid, parse_time
+from schemas.vocabulary import EventType, RejectionReason
+from service.translation.ocpp16 import (
+    STATUS_OF_WORD,
+    WHOLE_CHARGE_POINT,
+    error_code_of,
+    is_known,
+    status_of,
+)
 
 COLUMNS = (
     "seq",
@@ -41,7 +50,11 @@ _LINK_OF_KIND: Mapping[str, tuple[bool, str | None]] = MappingProxyType(
 )
 
 # At most 18 digits, so that a position fits the 64 bits of a log offset.
-_WHOLE_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+_MOST_DIGITS = 18
+_WHOLE_NUMBER = re.compile(rf"[0-9]{{1,{_MOST_DIGITS}}}", re.ASCII)
+
+_LONGEST_CP = MAX_UID_LENGTH - len(":") - _MOST_DIGITS
+"""The ids of events and connectors begin with the charge point, and a number follows: they must fit, too."""
 
 
 class HeaderError(ValueError):
@@ -50,38 +63,54 @@ class HeaderError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LogEvent:
-    """One line understood: its number in the file, its place in the log (`seq`) and its event."""
+    """
+    One line understood: its number in the file, its place in the log (`seq`) and its event.
+
+    `warning`: its status is in a word that is not known, and was taken for UNKNOWN.
+    """
 
     line: int
     position: int
     event: dict[str, Any]
+    warning: FieldWarning | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LogRejection:
-    """One line not understood: the `field` at fault (`line` for the whole line), why, and what helps."""
+    """
+    One line not understood: the `field` at fault (`line` for the whole line), why, and what helps.
+
+    `code` says why in the word that rejections are counted by.
+    """
 
     line: int
     position: int | None
     field: str
     reason: str
+    code: RejectionReason = RejectionReason.INVALID_FIELD
 
 
 class _Fault(Exception):
     """Ends the reading of one line; no error of the program."""
 
-    def __init__(self, field: str, reason: str) -> None:
+    def __init__(
+        self, field: str, reason: str, code: RejectionReason = RejectionReason.INVALID_FIELD
+    ) -> None:
         super().__init__(field, reason)
         self.field = field
         self.reason = reason
+        self.code = code
 
 
-def read_log(lines: Iterable[str | bytes]) -> Iterator[LogEvent | LogRejection]:
+def read_log(
+    lines: Iterable[str | bytes], earliest: datetime | None = None
+) -> Iterator[LogEvent | LogRejection]:
     """
     Translate a charge point's log, one result for each line after the header that is not blank.
 
     A row is one line: a quote that is not closed costs its own line only. A byte-order mark, CRLF and bytes
-    or text are all accepted. One charge point a file: the first row understood says which.
+    or text are all accepted. One charge point a file: the first row understood says which. A time before
+    `earliest` was set by nobody: a row that has no other is not understood.
 
     Raises:
         HeaderError: the header misses columns. Nothing else is raised, whatever the lines hold.
@@ -97,12 +126,30 @@ def read_log(lines: Iterable[str | bytes]) -> Iterator[LogEvent | LogRejection]:
                 continue
             row = _read_row(text, header)
             position = _whole_number(row, "seq", "the place of the row in the log")
-            event = _event_of(row, position, charge_point)
+            event = _event_of(row, position, charge_point, earliest)
         except _Fault as fault:
-            yield LogRejection(number, position, fault.field, fault.reason)
+            yield LogRejection(number, position, fault.field, fault.reason, fault.code)
         else:
             charge_point = event["evse_uid"]
-            yield LogEvent(number, position, event)
+            yield LogEvent(number, position, event, _unknown_word(row))
+
+
+def looks_like_header(line: bytes) -> bool:
+    """Tell whether a line seems to name the columns of such a log: where it is read as something else."""
+    try:
+        names = {name.lower() for name in _cells(_text_of(line).removeprefix("\ufeff"))}
+    except _Fault:
+        return False
+    return names.issuperset(COLUMNS[:2])
+
+
+def _unknown_word(row: Mapping[str, str]) -> FieldWarning | None:
+    word = row["status"]
+    if row["kind"].lower() != "status" or is_known(word):
+        return None
+    shown, known = describe(word), ", ".join(STATUS_OF_WORD)
+    message = f"taken for UNKNOWN: {shown} is no status of OCPP 1.6; accepted are {known}"
+    return FieldWarning("status", message, shown)
 
 
 def _text_of(line: str | bytes) -> str:
@@ -157,25 +204,48 @@ def _whole_number(row: Mapping[str, str], field: str, meaning: str) -> int:
     return int(row[field])
 
 
-def _time(row: Mapping[str, str], field: str) -> str | None:
-    """Give a time in RFC 3339 with `Z`, None for an empty cell; without an offset it is UTC."""
+def _time(row: Mapping[str, str], field: str) -> datetime | None:
+    """Read a time, None for an empty cell; without an offset it is UTC."""
     word = row[field]
     if not word:
         return None
     try:
-        moment = parse_time(word)
+        return parse_time(word)
     except ValueError:
         reason = (
             f"{word[:40]!r} is no time like 2026-01-02T01:52:58Z (RFC 3339); correct it or leave it empty"
         )
         raise _Fault(field, reason) from None
+
+
+def _written(moment: datetime) -> str:
+    """Write a time in RFC 3339 with `Z`."""
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def _event_of(row: Mapping[str, str], position: int, charge_point: str | None) -> dict[str, Any]:
+def _no_time(field: str, reason: str) -> _Fault:
+    return _Fault(field, reason, RejectionReason.NO_VALID_TIME)
+
+
+def _was_set(moment: datetime | None, earliest: datetime | None) -> bool:
+    return moment is not None and (earliest is None or moment >= earliest)
+
+
+def _charge_point(row: Mapping[str, str]) -> str:
     cp = row["cp"]
     if not cp:
         raise _Fault("cp", "is empty; every row names its charge point")
+    if len(cp) > _LONGEST_CP:
+        raise _Fault("cp", f"has {len(cp)} characters, at most {_LONGEST_CP} are taken; shorten the name")
+    if not is_uid(cp):
+        raise _Fault("cp", f"{describe(cp)} holds a control character; take it out")
+    return cp
+
+
+def _event_of(
+    row: Mapping[str, str], position: int, charge_point: str | None, earliest: datetime | None
+) -> dict[str, Any]:
+    cp = _charge_point(row)
     if charge_point is not None and cp != charge_point:
         other = f"{cp[:40]!r}, but the rows before are of {charge_point[:40]!r}"
         raise _Fault("cp", f"{other}; split the file, one charger a file")
@@ -183,28 +253,36 @@ def _event_of(row: Mapping[str, str], position: int, charge_point: str | None) -
     event: dict[str, Any] = {"event_id": f"{cp}:{position}", "evse_uid": cp}
     received_at = _time(row, "received_at")
     if received_at is not None:
-        event["received_at"] = received_at
+        event["received_at"] = _written(received_at)
     if kind == "status":
-        return event | _status_body(row, has_receipt=received_at is not None)
+        return event | _status_body(row, received_at, earliest)
     if kind not in KINDS:
         raise _Fault("kind", f"{row['kind'][:40]!r} is unknown; accepted are {', '.join(KINDS)}")
     if received_at is None:
-        raise _Fault("received_at", f"is empty, and a row of kind {kind} has no other time; fill it in")
+        raise _no_time("received_at", f"is empty, and a row of kind {kind} has no other time; fill it in")
+    if not _was_set(received_at, earliest):
+        reason = f"lies before {earliest:%Y}, and a row of kind {kind} has no other time; correct it"
+        raise _no_time("received_at", reason)
     if kind == "heartbeat":
         return event | {"type": EventType.EVSE_HEARTBEAT.value}
     online, reason_word = _LINK_OF_KIND[kind]
-    event |= {"type": EventType.CONNECTOR_ONLINE.value, "online": online, "occurred_at": received_at}
-    return event if reason_word is None else event | {"reason": reason_word}
+    link = {"type": EventType.CONNECTOR_ONLINE.value, "online": online, "occurred_at": event["received_at"]}
+    return event | link if reason_word is None else event | link | {"reason": reason_word}
 
 
-def _status_body(row: Mapping[str, str], *, has_receipt: bool) -> dict[str, Any]:
+def _status_body(
+    row: Mapping[str, str], received_at: datetime | None, earliest: datetime | None
+) -> dict[str, Any]:
     connector_id = _whole_number(row, "connector_id", "0 for the whole charge point, else a connector")
     word = row["status"]
     if not word:
         raise _Fault("status", f"is empty; a row of kind status has one of {', '.join(STATUS_OF_WORD)}")
     occurred_at = _time(row, "device_ts")
-    if occurred_at is None and not has_receipt:
-        raise _Fault("device_ts", "is empty, and so is received_at; fill in one of them")
+    if occurred_at is None and received_at is None:
+        raise _no_time("device_ts", "is empty, and so is received_at; fill in one of them")
+    if not _was_set(occurred_at, earliest) and not _was_set(received_at, earliest):
+        reason = f"is empty or lies before {earliest:%Y}, and so it is with received_at; correct one of them"
+        raise _no_time("device_ts", reason)
     body: dict[str, Any] = {
         "type": EventType.EVSE_STATUS.value,
         "status": status_of(word).value,
@@ -213,7 +291,7 @@ def _status_body(row: Mapping[str, str], *, has_receipt: bool) -> dict[str, Any]
     if connector_id != WHOLE_CHARGE_POINT:
         body |= {"type": EventType.CONNECTOR_STATUS.value, "connector_uid": f"{row['cp']}-{connector_id}"}
     optional = {
-        "occurred_at": occurred_at,
+        "occurred_at": None if occurred_at is None else _written(occurred_at),
         "error_code": error_code_of(row["error_code"]),
         "vendor_error_code": row["vendor_error_code"] or None,
     }

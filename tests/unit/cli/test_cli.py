@@ -142,3 +142,16 @@ def test_a_missing_settings_file_is_one_line(call: Call, tmp_path: Path) -> None
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
     assert "none.toml" in line
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", "u"], ["explain", "u"]])
+def test_a_redis_that_does_not_answer_is_told_with_the_setting_that_names_it(
+    call: Call, command: list[str]
+) -> None:
+    """One line: where it was looked for, and what to check."""
+    result = call(*command, REDIS_URL="redis://127.0.0.1:1/0")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("evse-status: Redis does not answer: ")
+    assert line.endswith("; check EVSE_STATUS_REDIS_URL")

@@ -37,6 +37,15 @@ def a_day() -> list[str]:
     ]
 
 
+CSV_HEADER = "seq,cp,received_at,kind,connector_id,status,error_code,vendor_error_code,device_ts"
+
+
+def charge_points_log(path: Path, *rows: str) -> Path:
+    """Write the log of a charge point."""
+    path.write_text("\n".join([CSV_HEADER, *rows]), encoding="utf-8")
+    return path
+
+
 def snapshots(text: str) -> list[dict[str, Any]]:
     """Parse the lines of the output."""
     return [json.loads(line) for line in text.splitlines()]
@@ -327,12 +336,40 @@ def test_an_archive_that_breaks_off_is_one_line(call: Call, tmp_path: Path) -> N
     assert "cannot be read beyond line" in result.stderr
 
 
-def test_a_csv_taken_for_events_is_noticed(call: Call, tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["cp;seq\na;1\n", f"{CSV_HEADER}\n"])
+def test_a_csv_taken_for_events_is_noticed(call: Call, tmp_path: Path, text: str) -> None:
     """Where no line was an event, the format is what was probably forgotten."""
     path = tmp_path / "charger.csv"
-    path.write_text("seq,cp\n1,a\n")
+    path.write_text(text)
 
-    assert "--format ocpp16-csv" in call("replay", str(path)).stderr
+    assert call("replay", str(path)).stderr.count("--format ocpp16-csv") == 1
+
+
+@pytest.mark.parametrize("header", [CSV_HEADER, "\ufeffCP, Seq, kind"])
+def test_a_charge_points_log_under_another_name_is_noticed_by_its_columns(
+    call: Call, log: Path, tmp_path: Path, header: str
+) -> None:
+    """Said once for all of its lines, and also where another file has events."""
+    path = tmp_path / "charger.log"
+    path.write_text(header + "\n1,cp,2026-01-05T00:00:00Z,online,,,,,\n" * 3, encoding="utf-8")
+
+    result = call("replay", str(path), str(log))
+
+    assert result.exit_code == 0
+    assert result.stderr.splitlines()[-1] == (
+        f"{path} looks like a charge point's log: read it with --format ocpp16-csv."
+    )
+    assert result.stderr.count("--format") == 1
+
+
+def test_a_format_that_was_given_is_not_advised(call: Call, tmp_path: Path) -> None:
+    """Where no row of a charge point's log is an event, the rows alone say why."""
+    path = charge_points_log(tmp_path / "cp.csv", "1,cp,1970-01-01T00:00:00Z,online,,,,,")
+
+    result = call("replay", str(path), "--format", "ocpp16-csv")
+
+    assert f"{path}:2: no_valid_time: received_at lies before 2010" in result.stderr
+    assert "--format" not in result.stderr
 
 
 def test_an_empty_file_gives_nothing(call: Call, tmp_path: Path) -> None:
@@ -372,13 +409,88 @@ def test_a_charge_points_log_is_read(call: Call, tmp_path: Path) -> None:
         "5,cp-9,2026-01-05T12:00:01Z,status,1,Available,NoError,,2026-01-05T00:00:00Z",
         "6,cp-9,2026-01-06T00:00:00Z,heartbeat,,,,,",
     ]
-    header = "seq,cp,received_at,kind,connector_id,status,error_code,vendor_error_code,device_ts"
     outputs = []
     for order in (rows, rows[::-1], rows[3:] + rows):
-        path = tmp_path / "cp-9.csv"
-        path.write_text("\n".join([header, *order]))
+        path = charge_points_log(tmp_path / "cp-9.csv", *order)
         (snapshot,) = snapshots(call("replay", str(path), "--format", "ocpp16-csv").stdout)
         outputs.append(snapshot["connectors"])
 
     assert outputs[0][0]["windows"][0]["uptime"] == 0.75
     assert outputs[0] == outputs[1] == outputs[2]
+
+
+@pytest.mark.parametrize("word", ["Faulted", "FAULTED", "faulted"])
+def test_an_outage_counts_in_whatever_case_its_word_is_written(call: Call, tmp_path: Path, word: str) -> None:
+    """Ten hours of 24 were out of order."""
+    path = charge_points_log(
+        tmp_path / "cp.csv",
+        "1,cp,2026-01-02T00:00:00Z,status,1,Available,,,",
+        f"2,cp,2026-01-02T10:00:00Z,status,1,{word},GroundFailure,,",
+        "3,cp,2026-01-02T20:00:00Z,status,1,Available,,,",
+        "4,cp,2026-01-03T00:00:00Z,heartbeat,,,,,",
+    )
+
+    result = call("replay", str(path), "--format", "ocpp16-csv")
+
+    (snapshot,) = snapshots(result.stdout)
+    assert snapshot["connectors"][0]["windows"][0]["uptime"] == pytest.approx(14 / 24)
+    assert "UNKNOWN" not in result.stderr
+
+
+def test_each_unknown_word_of_a_charge_points_log_is_told_once(call: Call, tmp_path: Path) -> None:
+    """With its line and the words that are accepted; the rows count all the same."""
+    rows = (f"{n},cp,2026-01-02T0{n}:00:00Z,status,1,{word},,," for n, word in enumerate(["Occupied"] * 3, 1))
+    path = charge_points_log(tmp_path / "cp.csv", *rows)
+
+    result = call("replay", str(path), "--format", "ocpp16-csv")
+
+    first, second, *_ = result.stderr.splitlines()
+    assert first.startswith(f"{path}:2: status is taken for UNKNOWN: 'Occupied' is no status of OCPP 1.6;")
+    assert "accepted are Available, Preparing," in first
+    assert second == "applied 1"
+
+
+def test_a_time_of_the_future_that_makes_the_rest_late_is_told_with_its_line(
+    call: Call, tmp_path: Path
+) -> None:
+    """The numbers are what they are, but nobody takes them for good without a word."""
+    path = tmp_path / "log.jsonl"
+    receipts = ["2026-01-01", "2062-01-02", "2026-01-03", "2026-01-04", "2026-01-05"]
+    path.write_text(
+        "".join(
+            status(str(n), f"2026-01-0{n}T00:00:00Z", "AVAILABLE", received_at=f"{day}T00:00:00Z")
+            for n, day in enumerate(receipts, 1)
+        )
+    )
+
+    result = call("replay", str(path))
+
+    assert result.exit_code == 0
+    first, *counts, last = result.stderr.splitlines()
+    assert first.startswith(
+        f"{path}:2: its time, 2062-01-02T00:00:00Z, is followed by 2026-01-03T00:00:00Z. "
+    )
+    assert "the allowed lateness (2d) is late: if a clock was wrong, correct the line" in first
+    assert "late 4" in counts
+    assert last.startswith("Most events are late (4 of 5): ")
+    assert f"The newest time is 2062-01-02T00:00:00Z, in {path}:2." in last
+
+
+def test_no_more_than_ten_leaps_are_told_one_by_one(call: Call, tmp_path: Path) -> None:
+    """A clock that is wrong again and again costs no screenful; the others are counted."""
+    path = tmp_path / "log.jsonl"
+    times = (f"{year}-01-05T00:00:00Z" for n in range(12) for year in (2030 + n, 2026))
+    path.write_text("".join(status(str(n), at, "AVAILABLE") for n, at in enumerate(times)))
+
+    errors = call("replay", str(path)).stderr
+
+    assert errors.count("is followed by 2026-01-05T00:00:00Z") == 10
+    assert "The times of 2 more lines leap ahead of what follows." in errors
+
+
+def test_a_time_after_the_one_asked_for_is_no_leap(call: Call, tmp_path: Path) -> None:
+    """It is ignored altogether."""
+    path = tmp_path / "log.jsonl"
+    path.write_text(status("1", "2062-01-01T00:00:00Z", "AVAILABLE") + "".join(a_day()))
+
+    assert "is followed by" not in call("replay", str(path), "--as-of", "2026-01-06").stderr

@@ -14,18 +14,20 @@ TOPIC = "evse.dead-letters"
 AT = 1_767_571_200_000_000
 
 
-def rejected(
+def rejected(  # noqa: PLR0913 - all but the offset are named
     offset: int = 17,
     *,
     partition: int = 3,
     topic: str = "evse.events",
     value: bytes | None = b"{oops",
+    key: bytes | None = b"charger-1",
+    timestamp: int = AT,
     headers: Headers = (("ce_id", b"1"),),
     reason: RejectionReason = RejectionReason.NOT_JSON,
     max_bytes: int = 1_000_000,
 ) -> Letter:
     """Make a dead letter as the worker does, and read it from the topic again."""
-    record = Record(topic, partition, offset, AT, b"charger-1", value, headers)
+    record = Record(topic, partition, offset, timestamp, key, value, headers)
     rejection = Rejection(reason, "the value is not JSON", None)
     message = dead_letter(record, rejection, TOPIC, at=1_767_571_201_000_000, max_bytes=max_bytes)
     return Letter.read(kept(message))
@@ -53,6 +55,41 @@ def test_the_record_it_was_comes_back_unchanged() -> None:
     assert restored == Message("evse.events", 3, b"charger-1", b"{oops", headers, AT)
 
 
+OWN: Headers = (
+    ("dl_team", b"a"),
+    ("dl_value_length", b"3"),
+    ("dl_reason", b"theirs"),
+    ("dl_topic", b"theirs"),
+    ("dl_headers_dropped", b"1"),
+    ("dl_field", b"theirs"),
+)
+
+
+def test_headers_of_the_record_that_are_named_like_ours_come_back_and_are_not_read() -> None:
+    """A record may have been a dead letter before, in a topic of somebody else; ours are the last."""
+    letter = rejected(headers=OWN)
+
+    assert (letter.reason, letter.place, letter.cut) == ("not_json", "evse.events:3:17", False)
+    assert letter.restored().headers == OWN
+
+
+def test_a_record_without_our_reason_says_nothing_of_where_it_came_from() -> None:
+    """It is no letter of ours: whatever its headers are called, they are its own."""
+    place = (("dl_topic", b"evse.events"), ("dl_partition", b"0"), ("dl_offset", b"1"))
+    letter = Letter.read(Record(TOPIC, 0, 0, 0, None, b"", place))
+
+    assert (letter.reason, letter.origin) == ("unknown", None)
+
+
+def test_what_was_added_behind_ours_on_the_way_stays() -> None:
+    """As by whoever copies the topic from cluster to cluster."""
+    letter = rejected()
+    record = letter.record
+    copied = Record(TOPIC, 0, 0, 0, record.key, record.value, (*record.headers, ("copied-by", b"x")))
+
+    assert Letter.read(copied).restored().headers == (("ce_id", b"1"), ("copied-by", b"x"))
+
+
 @pytest.mark.parametrize(
     ("said", "timestamp"),
     [
@@ -64,8 +101,9 @@ def test_the_record_it_was_comes_back_unchanged() -> None:
 )
 def test_a_time_that_is_none_is_not_sent(said: bytes, timestamp: int | None) -> None:
     """A record without a time has -1 ms in Kafka, which no producer may write: 0 counts as no time, too."""
-    headers = (("dl_topic", b"evse.events"), ("dl_partition", b"3"), ("dl_offset", b"17"))
-    letter = Letter.read(Record(TOPIC, 0, 0, 0, None, b"", (*headers, ("dl_timestamp", said))))
+    place = (("dl_topic", b"evse.events"), ("dl_partition", b"3"), ("dl_offset", b"17"))
+    headers = (("dl_reason", b"empty"), *place, ("dl_timestamp", said))
+    letter = Letter.read(Record(TOPIC, 0, 0, 0, None, b"", headers))
 
     assert letter.restored().timestamp == timestamp
 
@@ -88,7 +126,17 @@ def test_a_letter_of_which_only_the_beginning_was_kept_is_not_sent_again() -> No
         (rejected(partition=12), "has no partition 12 any more"),
         (Letter.read(Record(TOPIC, 0, 0, 0, None, b"not ours", ())), "do not say where it came from"),
         (
-            Letter.read(Record(TOPIC, 0, 0, 0, None, b"", (("dl_topic", b"t"), ("dl_partition", b"x")))),
+            Letter.read(
+                Record(
+                    TOPIC,
+                    0,
+                    0,
+                    0,
+                    None,
+                    b"",
+                    (("dl_reason", b"x"), ("dl_topic", b"t"), ("dl_partition", b"x")),
+                )
+            ),
             "do not say where it came from",
         ),
     ],
@@ -120,6 +168,24 @@ def test_letters_are_sent_once_and_in_the_order_of_the_log() -> None:
     chosen = sort_out([rejected(9), rejected(2), rejected(9)], {"evse.events": 12})
 
     assert [letter.place for letter in chosen.ready] == ["evse.events:3:2", "evse.events:3:9"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        rejected(9, timestamp=AT + 1_000_000),
+        rejected(9, value=b"{another"),
+        rejected(9, value=None),
+        rejected(9, key=b"charger-2"),
+        rejected(9, key=None),
+    ],
+)
+def test_records_of_two_logs_at_one_place_are_both_sent(other: Letter) -> None:
+    """The topic was deleted and created again; a repeat of either still counts once."""
+    chosen = sort_out([rejected(9), other, rejected(9), other, rejected(2)], {"evse.events": 12})
+
+    assert chosen.ready == (rejected(2), rejected(9), other)
+    assert chosen.left == ()
 
 
 def test_a_selection_takes_reasons_and_places_together() -> None:

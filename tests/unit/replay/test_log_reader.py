@@ -108,6 +108,25 @@ def test_a_bad_row_names_its_field() -> None:
     assert "'x' is not a whole number" in line.content.message
 
 
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        (b"1,cp,1970-01-01T00:00:00Z,status,1,Available,,,1970-01-01T00:00:00Z\n", "device_ts"),
+        (b"1,cp,1970-01-01T00:00:00Z,boot,,,,,\n", "received_at"),
+        (b"1,c\x7fp,2026-01-05T12:00:01Z,online,,,,,\n", "cp"),
+    ],
+)
+def test_a_bad_row_names_columns_that_the_file_has(row: bytes, column: str) -> None:
+    """And no field of the event that it would have been."""
+    (line,) = LogReader(Format.OCPP16_CSV).read("a", [HEADER, row])
+
+    assert isinstance(line.content, Rejection)
+    assert line.content.field == column
+    assert line.content.message.startswith(f"{column} ")
+    assert "occurred_at" not in line.content.message
+    assert "event_id" not in line.content.message
+
+
 def test_a_log_without_its_columns_ends_the_reading() -> None:
     """No row of it could be understood."""
     with pytest.raises(ReplayError, match=r"^a: the header misses"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.vocabulary import Status
-from service.translation.ocpp16 import STATUS_OF_WORD, STEPS, error_code_of, lies_outside, status_of
+from service.translation.ocpp16 import STATUS_OF_WORD, STEPS, error_code_of, is_known, lies_outside, status_of
 
 # OCPP 1.6, section 4.9: rows from, columns to; a dash is no transition.
 SECTION_4_9 = """
@@ -53,10 +53,26 @@ def test_the_status_table_has_no_other_rows() -> None:
     assert set(STATUS_OF_WORD) == set(STEPS) == set(WORDS)
 
 
-@pytest.mark.parametrize("word", ["Occupied", "", "available", "🔌", "Faulted "])
+@pytest.mark.parametrize("word", list(STATUS_OF_WORD))
+def test_a_status_word_counts_in_whatever_case(word: str) -> None:
+    """Back ends write `FAULTED` and `faulted`: taken for UNKNOWN, an outage would be no longer one."""
+    for written in (word.upper(), word.lower()):
+        assert status_of(written) is STATUS_OF_WORD[word]
+        assert is_known(written)
+
+
+def test_a_step_is_the_same_in_whatever_case() -> None:
+    """Nor is a repeat in another case a step."""
+    assert not lies_outside("AVAILABLE", "preparing")
+    assert lies_outside("RESERVED", "charging")
+    assert not lies_outside("FAULTED", "Faulted")
+
+
+@pytest.mark.parametrize("word", ["Occupied", "", "out of order", "🔌", "Faulted "])
 def test_an_unknown_status_word_is_unknown_and_no_error(word: str) -> None:
     """A word outside OCPP 1.6 never costs the report."""
     assert status_of(word) is Status.UNKNOWN
+    assert not is_known(word)
 
 
 @pytest.mark.parametrize(("from_word", "to_word", "cell"), CELLS)
@@ -84,6 +100,7 @@ def test_a_step_from_or_to_an_unknown_word_lies_outside() -> None:
     ("word", "code"),
     [
         ("NoError", None),
+        ("NOERROR", None),
         ("", None),
         ("GroundFailure", "GroundFailure"),
         ("MID_METER_E7", "MID_METER_E7"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.fields import is_uid
+from schemas.vocabulary import RejectionReason
 from service.translation.ocpp16 import lies_outside
 from service.translation.ocpp16_csv import COLUMNS, HeaderError, LogEvent, LogRejection, read_log
 
@@ -84,6 +87,23 @@ def test_an_unknown_status_word_is_kept_raw() -> None:
     assert (event["status"], event["raw_status"]) == ("UNKNOWN", "Occupied")
 
 
+def test_a_status_in_another_case_is_the_status_it_names() -> None:
+    """The raw word stays as it was written."""
+    event = event_of(f"1,cp-A,{RECEIVED},STATUS,1,FAULTED,NOERROR,,{RECEIVED}")
+    assert (event["status"], event["raw_status"]) == ("OUTOFORDER", "FAULTED")
+    assert "error_code" not in event
+
+
+def test_an_unknown_status_word_is_told_with_the_words_that_are_accepted() -> None:
+    """`Occupied` of OCPP 2.0.1 may be any of three: it is not guessed. A known word needs no remark."""
+    rows = (f"1,cp-A,{RECEIVED},{said},,," for said in ("status,1,Occupied", "status,1,charging", "online,,"))
+    warnings = [row.warning for row in read_log([HEADER, *rows]) if isinstance(row, LogEvent)]
+    assert [warning is not None for warning in warnings] == [True, False, False]
+    assert warnings[0] is not None
+    assert (warnings[0].field, warnings[0].word) == ("status", "'Occupied'")
+    assert "accepted are Available, Preparing, Charging" in warnings[0].message
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
@@ -125,6 +145,8 @@ def test_a_device_time_is_given_in_utc_and_never_judged(written: str, meant: str
         (f"1_0,cp-A,{RECEIVED},online,,,,,", "seq", "whole number"),
         (f"{'9' * 5000},cp-A,{RECEIVED},online,,,,,", "seq", "whole number"),
         (f"1,,{RECEIVED},online,,,,,", "cp", "every row names"),
+        (f"1,c\x7fp,{RECEIVED},online,,,,,", "cp", "take it out"),
+        (f"1,{'c' * 237},{RECEIVED},online,,,,,", "cp", "at most 236"),
         ("1,cp-A,yesterday,online,,,,,", "received_at", "RFC 3339"),
         ("1,cp-A,2026-02-30T00:00:00Z,online,,,,,", "received_at", "correct it"),
         ("1,cp-A,,online,,,,,", "received_at", "fill it in"),
@@ -148,6 +170,38 @@ def test_a_faulty_row_is_a_rejection_that_names_field_and_remedy(row: str, field
     assert rejection.line == 2
 
 
+@pytest.mark.parametrize(
+    ("row", "field", "remedy"),
+    [
+        ("1,cp-A,1970-01-01T00:00:00Z,online,,,,,2026-01-01T00:00:00Z", "received_at", "correct it"),
+        ("1,cp-A,2009-12-31T23:59:59Z,heartbeat,,,,,", "received_at", "lies before 2010"),
+        ("1,cp-A,1970-01-01T00:00:00Z,status,1,Available,,,0001-01-01T00:00:00Z", "device_ts", "correct one"),
+        ("1,cp-A,,status,1,Available,,,1970-01-01T00:00:00Z", "device_ts", "lies before 2010"),
+        ("1,cp-A,1970-01-01T00:00:00Z,status,1,Available,,,", "device_ts", "received_at"),
+        ("1,cp-A,,heartbeat,,,,,", "received_at", "fill it in"),
+    ],
+)
+def test_a_row_without_a_time_that_was_set_names_its_column(row: str, field: str, remedy: str) -> None:
+    """One good time of two is enough; where none is, the row is not the one that says whose log this is."""
+    rejection, good = read_log([HEADER, row.replace("cp-A", "cp-B"), GOOD], datetime(2010, 1, 1, tzinfo=UTC))
+
+    assert isinstance(rejection, LogRejection)
+    assert (rejection.field, rejection.code) == (field, RejectionReason.NO_VALID_TIME)
+    assert remedy in rejection.reason
+    assert isinstance(good, LogEvent)
+
+
+@pytest.mark.parametrize("times", [("1970-01-01T00:00:00Z", RECEIVED), (RECEIVED, "1970-01-01T00:00:00Z")])
+def test_one_time_that_was_set_is_enough(times: tuple[str, str]) -> None:
+    """The other is given as it stands."""
+    received_at, device_ts = times
+    row = f"1,cp-A,{received_at},status,1,Available,,,{device_ts}"
+    (result,) = read_log([HEADER, row], datetime(2010, 1, 1, tzinfo=UTC))
+
+    assert isinstance(result, LogEvent)
+    assert (result.event["received_at"], result.event["occurred_at"]) == times
+
+
 def test_a_faulty_row_costs_nobody_else() -> None:
     """An open quote, bytes that are not UTF-8 and an empty line leave their neighbours alone."""
     lines = [HEADER.encode(), b'1,"open', GOOD.encode(), b"", b"2,\xff,,,,,,,", b"  \r\n", GOOD.encode()]
@@ -166,6 +220,22 @@ def test_a_second_charge_point_is_rejected_with_the_advice_to_split() -> None:
     assert isinstance(foreign, LogRejection)
     assert (foreign.field, foreign.position) == ("cp", 8)
     assert "split the file" in foreign.reason
+
+
+def test_a_charge_point_that_is_no_name_costs_its_own_row_alone() -> None:
+    """It is no charge point that the rows behind it could differ from."""
+    bad, good = read_log([HEADER, f"1,c\x7fp,{RECEIVED},online,,,,,", GOOD])
+    assert isinstance(bad, LogRejection)
+    assert bad.field == "cp"
+    assert isinstance(good, LogEvent)
+
+
+def test_the_longest_charge_point_has_ids_that_fit() -> None:
+    """Whatever the numbers behind it are."""
+    name, number = "c" * 236, "9" * 18
+    event = event_of(f"{number},{name},{RECEIVED},status,{number},Charging,,,")
+    assert is_uid(event["event_id"])
+    assert is_uid(event["connector_uid"])
 
 
 def test_the_header_may_have_a_byte_order_mark_crlf_another_order_and_more_columns() -> None:
