@@ -237,7 +237,7 @@ def test_an_evse_that_was_never_heard_says_why_it_has_no_number(run: Run, redis7
     """All of its window is unobserved."""
     saved(redis7_url, [event("evse.upserted", "00:00", evse={"connectors": [{"uid": "c1"}]})])
 
-    assert "uptime not known: nothing was observed in it" in run("explain", "e1").stdout
+    assert "uptime not known: nothing of the window was observed" in run("explain", "e1").stdout
     assert as_json(run, "e1")["agrees"] is True
 
 
