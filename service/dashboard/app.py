@@ -104,6 +104,8 @@ def app_over(
             await polling
 
     async def live(_: Request) -> Response:
+        if poller.broken:
+            return PlainTextResponse("a bug of this program ended the reading of the list\n", 503)
         return PlainTextResponse("ok\n")
 
     async def not_found(request: Request, _: Exception) -> Response:

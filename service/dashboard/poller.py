@@ -14,10 +14,14 @@ import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from service.dashboard.reach import OutOfReach, Reports, Trouble
 from service.dashboard.reading import Scored, View
 from service.dashboard.rows import Row, row_of
 from service.dashboard.totals import Counts, Totals, total
+
+_log = structlog.get_logger()
 
 INTERVAL_S = 1.0
 """Seconds between two turns."""
@@ -128,6 +132,8 @@ class Poller:
         self._clock = clock
         self._interval_s = interval_s
         self._stopped = asyncio.Event()
+        self.broken = False
+        """Whether a bug of ours ended the turns: the page then shows what was, and has to be started anew."""
         self._cursor = 0
         self._walked: set[str] = set()
         self._quiet_turns = 0
@@ -147,7 +153,21 @@ class Poller:
         self._stopped.set()
 
     async def run(self) -> None:
-        """Take turns until stopped. A view that cannot be read is asked for again at the next turn."""
+        """
+        Take turns until stopped. A view that cannot be read is asked for again at the next turn.
+
+        What else is raised is a bug of ours, which ends this and is told, here and by `broken`.
+        """
+        try:
+            await self._turns()
+        except Exception:
+            self.broken = True
+            _log.critical(
+                "A bug of this program ended the reading of the list.", action="defect", exc_info=True
+            )
+            raise
+
+    async def _turns(self) -> None:
         while not self._stopped.is_set():
             try:
                 await self.turn()

@@ -51,6 +51,26 @@ async def test_a_probe_needs_no_token_and_learns_nothing() -> None:
     assert (answer.status_code, answer.text) == (200, "ok\n")
 
 
+@pytest.mark.allow_error_logs
+async def test_a_bug_that_ends_the_reading_of_the_list_is_told_and_shown_to_the_probe(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The page would show for ever what was: whoever watches it starts it anew."""
+    app, client = await opened(MemoryView(network(3)))
+
+    async def fail() -> None:
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr(app.state.poller, "turn", fail)
+    with pytest.raises(ZeroDivisionError):
+        await app.state.poller.run()
+    async with client:
+        answer = await client.get(LIVE)
+
+    assert (answer.status_code, "a bug of this program" in answer.text) == (503, True)
+    assert "A bug of this program ended the reading of the list." in caplog.text
+
+
 def test_the_token_is_in_no_text_of_the_gate() -> None:
     """Such as that of an error."""
     assert TOKEN not in repr(GATE)
