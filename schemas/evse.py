@@ -228,6 +228,12 @@ class StructureError(ValueError):
 
 Location = tuple[int | str, ...]
 
+MOST_ELEMENTS = 100
+"""So many elements of a list are kept: of images, capabilities, tariffs."""
+
+MOST_WARNINGS = 100
+"""So many of the fields that are left out are told."""
+
 
 def parse_evse(raw: object) -> tuple[EVSE, tuple[FieldWarning, ...]]:
     """
@@ -237,7 +243,7 @@ def parse_evse(raw: object) -> tuple[EVSE, tuple[FieldWarning, ...]]:
     What holds the EVSE together cannot be left out, and raises StructureError: `raw` no object, a bad `uid`,
     `connectors` no list, a connector that is no object or has no good uid, a uid twice.
     """
-    warnings: list[FieldWarning] = []
+    raw, warnings = _shortened(raw)
     while True:
         try:
             return EVSE.model_validate(raw), tuple(warnings)
@@ -248,14 +254,47 @@ def parse_evse(raw: object) -> tuple[EVSE, tuple[FieldWarning, ...]]:
             raise StructureError(
                 path_of(structural["loc"]), remedy_of(structural), missing=is_missing(structural)
             )
-        dropped: set[Location] = set()
-        # Backwards, so that the index of an element in a list still holds when those behind it have gone.
-        for error in reversed(errors):
-            location = _what_to_drop(error["loc"])
-            if location not in dropped:
-                dropped.add(location)
-                raw = _without(raw, location)
-        warnings += [FieldWarning(path_of(error["loc"]), f"left out: {remedy_of(error)}") for error in errors]
+        dropped = _Dropped()
+        for error in errors:
+            dropped.add(_what_to_drop(error["loc"]))
+        raw = _without(raw, dropped)
+        told, more = errors[: max(MOST_WARNINGS - len(warnings), 0)], len(errors)
+        warnings += [FieldWarning(path_of(error["loc"]), f"left out: {remedy_of(error)}") for error in told]
+        if len(told) < more and told:
+            last = warnings[-1]
+            warnings[-1] = FieldWarning(last.field, f"{last.message} (and {more - len(told)} more)")
+
+
+def _shortened(raw: Any) -> tuple[Any, list[FieldWarning]]:
+    """Cut lists that are longer than any EVSE has, before each of their elements is looked at."""
+    if not isinstance(raw, dict):
+        return raw, []
+    short, warnings = _cut(raw, "", EVSE)
+    connectors = raw.get("connectors")
+    if isinstance(connectors, list):
+        cut = [
+            _cut(each, f"connectors.{number}.", Connector) if isinstance(each, dict) else (each, [])
+            for number, each in enumerate(connectors)
+        ]
+        short = {**short, "connectors": [each for each, _ in cut]}
+        warnings += [warning for _, each in cut for warning in each]
+    return short, warnings
+
+
+def _cut(
+    fields: dict[Any, Any], place: str, model: type[Published]
+) -> tuple[dict[Any, Any], list[FieldWarning]]:
+    long = {
+        name: value
+        for name, value in fields.items()
+        if isinstance(value, list) and len(value) > MOST_ELEMENTS and name in model.model_fields
+        if name != "connectors"
+    }
+    warnings = [
+        FieldWarning(f"{place}{name}", f"cut: the first {MOST_ELEMENTS} are kept, of {len(value)}")
+        for name, value in long.items()
+    ]
+    return fields | {name: value[:MOST_ELEMENTS] for name, value in long.items()}, warnings
 
 
 def _is_structural(location: Location) -> bool:
@@ -270,12 +309,31 @@ def _what_to_drop(location: Location) -> Location:
     return location[:1] if location[0] == "coordinates" else location
 
 
-def _without(value: Any, location: Location) -> Any:
-    """Copy `value` along the path alone (the rest may be nested too deeply to be copied), without its end."""
-    first, rest = location[0], location[1:]
-    copy: Any = dict(value) if isinstance(value, dict) else list(value)
-    if rest:
-        copy[first] = _without(copy[first], rest)
-    else:
-        del copy[first]
-    return copy
+class _Dropped(dict[int | str, "_Dropped"]):
+    """What is left out, by the steps to it: one without steps below it goes as a whole."""
+
+    def add(self, location: Location) -> None:
+        """Leave out what lies there."""
+        here = self
+        for step in location[:-1]:
+            below = here.get(step)
+            if below is None:
+                below = here[step] = _Dropped()
+            elif not below:
+                return  # it goes as a whole
+            here = below
+        here[location[-1]] = _Dropped()
+
+
+def _without(value: Any, dropped: _Dropped) -> Any:
+    """Copy `value` without what is left out, and along that alone: the rest may be nested too deeply."""
+    if isinstance(value, dict):
+        copy = dict(value)
+        for step, below in dropped.items():
+            if below:
+                copy[step] = _without(copy[step], below)
+            else:
+                del copy[step]
+        return copy
+    kept = ((each, dropped.get(number)) for number, each in enumerate(value))
+    return [_without(each, below) if below else each for each, below in kept if below is None or below]

@@ -165,15 +165,17 @@ def _with_inventory(document: Document, warnings: list[FieldWarning]) -> Documen
     uid = document["evse_uid"]
     if isinstance(raw, dict) and raw.get("uid") is None:
         raw = {**raw, "uid": uid}
+    connectors = raw.get("connectors") if isinstance(raw, dict) else None
+    if isinstance(connectors, list) and len(connectors) > MOST_CONNECTORS:
+        # Before it is read: a million of them would take seconds.
+        message = f"evse.connectors must have at most {MOST_CONNECTORS}, has {len(connectors)}"
+        raise Rejected(RejectionReason.INVALID_FIELD, message, "evse.connectors")
     try:
         evse, left_out = parse_evse(raw)
     except StructureError as failed:
         field = f"evse.{failed.field}".rstrip(".")
         reason = RejectionReason.MISSING_FIELD if failed.missing else RejectionReason.INVALID_FIELD
         raise Rejected(reason, f"{field} {failed.remedy}", field) from None
-    if len(evse.connectors or ()) > MOST_CONNECTORS:
-        message = f"evse.connectors must have at most {MOST_CONNECTORS}, has {len(evse.connectors or ())}"
-        raise Rejected(RejectionReason.INVALID_FIELD, message, "evse.connectors")
     if evse.uid != uid:
         message = f"evse.uid must equal evse_uid, {describe(uid)}, is {describe(evse.uid)}"
         raise Rejected(RejectionReason.INVALID_FIELD, message, "evse.uid")

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from schemas.evse import EVSE, Connector, Coordinates, DisplayText, Image, StructureError, parse_evse
+from schemas.evse import (
+    EVSE,
+    MOST_WARNINGS,
+    Connector,
+    Coordinates,
+    DisplayText,
+    Image,
+    StructureError,
+    parse_evse,
+)
 from schemas.examples import EVSE_EXAMPLE
 
 PUBLISHED = {
@@ -74,6 +83,30 @@ def test_a_whole_evse_is_kept_as_it_came() -> None:
 
     assert evse.model_dump(mode="json", exclude_none=True) == EVSE_EXAMPLE
     assert warnings == ()
+
+
+def test_a_list_without_end_is_cut_before_its_elements_are_looked_at() -> None:
+    """A megabyte of bad ones took minutes, in which nothing else was done; unknown fields cost nothing."""
+    bad: list[object] = [1] * 300_000
+    raw = {**with_connector(tariff_uids=["t", *bad]), "capabilities": bad, "images": bad, "whatever": bad}
+    evse, warnings = parse_evse(raw)
+
+    assert (evse.capabilities, evse.images) == ((), ())
+    assert evse.connectors is not None
+    assert evse.connectors[0].tariff_uids == ("t",)
+    assert [each.field for each in warnings[:3]] == ["capabilities", "images", "connectors.0.tariff_uids"]
+    assert all(each.message.startswith("cut: the first 100 are kept, of 30000") for each in warnings[:3])
+
+
+def test_of_the_fields_that_are_left_out_a_hundred_are_told() -> None:
+    """The last one says how many there are beside."""
+    connectors = [{"uid": f"c{number}", "tariff_uids": [1, 2]} for number in range(100)]
+    evse, warnings = parse_evse({"uid": "e1", "connectors": connectors})
+
+    assert evse.connectors is not None
+    assert all(each.tariff_uids == () for each in evse.connectors)
+    assert len(warnings) == MOST_WARNINGS
+    assert warnings[-1].message.endswith("is 2 (and 100 more)")
 
 
 @pytest.mark.parametrize("field", ["format", "power_type", "standard", "privilege_status", "status"])
