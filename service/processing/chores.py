@@ -179,6 +179,8 @@ class Chores:
             bases = await self._write_bases(number, uids, marks)
             self._closing.done(number, len(uids), bases)
             return
+        # The ingest goes with the mark, and what it has settled is nowhere else until it is told.
+        await self._steps.voice.tell_gaps()
         await self._prove_the_view()
         epochs = self._steps.planning.epochs
         marks_now = self._closing.finish(number, epochs)

@@ -45,13 +45,15 @@ class Closing:
         """
         Tell whether a day has closed since the partition's mark, and its bases are not being written.
 
-        `reached`: how far each of its topics is processed, where the bases are to reach as far.
+        A mark of the day after the next was set by a clock that was ahead: it counts for none, else no base
+        would be written until that day. `reached`: how far each of its topics is processed, where the bases
+        are to reach as far.
         """
         if number in self._sweeps:
             return False
         today = now // DAY
         behind = (mark.next_offset < end for mark, end in zip(marks, reached, strict=False) if mark)
-        return any(mark is None or mark.day < today for mark in marks) or any(behind)
+        return any(mark is None or not today <= mark.day <= today + 1 for mark in marks) or any(behind)
 
     def begin(
         self,

@@ -20,13 +20,15 @@ from hypothesis import strategies as st
 
 from service.adapters.memory import MemoryLedger, MemoryPublisher
 from service.adapters.memory_view import MemoryView, MemoryViewStore
+from service.domain.inventory import Gap
+from service.domain.time import DAY, micros_from
 from service.processing import closed_records, rebuilding, shown
 from service.processing.ledger import base_entry, epoch_entry, packed_key, read_base
 from service.processing.ports import Behind, Unavailable, Unusable
 from service.processing.retry import Abandoned
 from service.processing.values import Commit, Epochs, Message, Record, Resend, TopicPartition
 from service.processing.worker import Worker
-from tests.builders import Json, event, heartbeat, online_reported, status_reported
+from tests.builders import MIDNIGHT, Json, event, heartbeat, online_reported, status_reported
 from tests.driver import Driver, with_options
 from tests.faults import Crash, When
 from tests.unit.processing.test_crashes import CALLS, STORY, outcome, told, undisturbed
@@ -1107,3 +1109,53 @@ def test_a_restoration_that_lasts_is_no_standstill(monkeypatch: pytest.MonkeyPat
 
     assert len(lives) > 20
     assert all(lives)
+
+
+def test_a_clock_that_was_ahead_for_a_moment_keeps_no_base_from_being_written() -> None:
+    """Its mark is of a day that is long in coming; until then a lost view would be restored from nothing."""
+    driver = Driver()
+    driver.pipe(status_reported("AVAILABLE", "12:00"))
+    driver.clock.jump(400 * DAY)
+    for _ in range(2):
+        driver.advance(timedelta(seconds=10))
+    ahead = driver.store.checkpoints[P0].mark
+    assert ahead is not None
+    driver.clock.jump(-400 * DAY)
+    for day in range(1, 4):
+        driver.pipe(status_reported("CHARGING" if day % 2 else "AVAILABLE", "12:00", day=day))
+        driver.advance(timedelta(days=1))
+        driver.advance(timedelta(seconds=10))
+
+    mark = driver.store.checkpoints[P0].mark
+    assert mark is not None
+    assert mark.day < ahead.day - 390
+    assert mark.next_offset == 4
+
+
+def test_a_gap_is_told_before_the_mark_that_has_forgotten_it() -> None:
+    """The ingest that goes with the mark and the checkpoint has settled it; a crash behind that would lose it."""
+    driver = Driver()
+    driver.pipe(status_reported("AVAILABLE", "12:00"))
+    watching = driver.worker._watching
+    gap = Gap(micros_from(MIDNIGHT), micros_from(MIDNIGHT) + DAY, (0, 0), "gap")
+    told: list[int] = []
+
+    async def settle() -> None:
+        watching._watches[0].gaps.append(gap)
+        driver.worker._chores._watch_at = driver.clock.monotonic() + 60
+
+    async def look() -> None:
+        told.append(len(watching.unwritten_gaps()))
+
+    async def story() -> None:
+        driver.faults.arm_next("store.look", When.AFTER, settle)
+        await driver.worker.turn()
+        driver.faults.arm_next("store.save_checkpoints", When.BEFORE, look)
+        for _ in range(5):
+            await driver.worker.turn()
+
+    driver.clock.advance(86_400)
+    driver.run(story())
+
+    assert driver.store.checkpoints[P0].mark is not None
+    assert told == [0]
