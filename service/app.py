@@ -137,6 +137,10 @@ _UNSEEN = TopicsReport(0, DEFAULT_MESSAGE_BYTES)
 """What is known of topics that nobody has looked at."""
 
 
+TopicsCheck = Callable[[KafkaTopicsSettings], Awaitable[TopicsReport]]
+"""How the topics are looked at before the start; a broker without administration needs another way."""
+
+
 def build_worker(  # noqa: PLR0913 - all but three are named
     settings: Settings,
     clock: Clock,
@@ -147,13 +151,19 @@ def build_worker(  # noqa: PLR0913 - all but three are named
     wrap: Wrap = lambda ports: ports,
     change: Change = lambda options: options,
     tracing: Tracing | None = None,
+    check: TopicsCheck = check_topics,
 ) -> Worker:
     """
     Build the worker and the parts it talks to, wrapped and changed as told; nothing connects before it runs.
 
-    `topics`: what was found when they were checked.
+    `topics`: what was found when they were checked, which is done as `check` does it, and again where the
+    worker finds another ledger than there was.
     """
     largest_input = topics.max_message_bytes
+
+    async def look_again() -> None:
+        (await check(topics_settings(settings))).require()
+
     skips = Skips(allowance.skipped)
     log = KafkaLog(
         KafkaLogSettings(
@@ -177,6 +187,7 @@ def build_worker(  # noqa: PLR0913 - all but three are named
         ledger,
         snapshots,
         tracing or NoTracing(),
+        look_again,
     )
     session_s = settings.session_timeout.total_seconds()
     options = Options(
@@ -225,10 +236,6 @@ async def look_at_tracing(settings: Settings) -> None:
     await open_tracing(settings, SystemClock()).stop()
 
 
-TopicsCheck = Callable[[KafkaTopicsSettings], Awaitable[TopicsReport]]
-"""How the topics are looked at before the start; a broker without administration needs another way."""
-
-
 async def run(
     settings: Settings,
     allowance: Allowance = NOTHING,
@@ -273,6 +280,7 @@ async def run(
                     topics=report,
                     wrap=wrap,
                     tracing=tracing,
+                    check=check,
                 )
                 life.works(worker)
                 outages = Outages(clock, worker.health, instruments, Witness.PROBE)

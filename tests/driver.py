@@ -20,7 +20,7 @@ from service.adapters.memory import MemoryBroker, MemoryLedger, MemoryLog, Memor
 from service.adapters.memory_view import MemoryServer, MemoryViewStore
 from service.domain.rules import Rules
 from service.processing.narrowing import NarrowedLog
-from service.processing.options import Options, Ports
+from service.processing.options import Options, Ports, unchecked
 from service.processing.ports import Clock
 from service.processing.silence import SilenceRules
 from service.processing.tracing import NoTracing, Tracing
@@ -85,6 +85,7 @@ class Driver:
         self.tracing = NoTracing() if tracing is None else tracing(self.clock)
         topics = dict.fromkeys((*self.options.topics, *OUTPUTS), partitions)
         self.broker = MemoryBroker(topics, self.clock)
+        self.check_topics = unchecked
         self.server = MemoryServer()
         self.store = MemoryViewStore(self.server)
         self.publisher = MemoryPublisher(self.broker, max_message_bytes)
@@ -115,8 +116,12 @@ class Driver:
             MemoryLedger(self.broker, f"{options.topic_prefix}ledger"),
             MemoryLedger(self.broker, f"{options.topic_prefix}snapshots"),
             self.tracing,
+            self._check_topics,
         )
         return log, Worker(ports, options, self._rules, self.instruments)
+
+    async def _check_topics(self) -> None:
+        await self.check_topics()
 
     def extend(self, partitions: int) -> None:
         """Give all topics so many partitions; producers know of them at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from service.domain.time import MINUTE, Micros
@@ -13,9 +14,17 @@ from service.processing.silence import SilenceRules
 from service.processing.tracing import NoTracing, Tracing
 
 
+async def unchecked() -> None:
+    """Take the topics for what they have to be: of a broker in memory, and of one without administration."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The parts outside that the loop talks to; snapshots are read back where the ledger is not enough."""
+    """
+    The parts outside that the loop talks to; snapshots are read back where the ledger is not enough.
+
+    `check_topics` raises `Unusable` where the topics are not as they have to be.
+    """
 
     log: Log
     publisher: Publisher
@@ -24,6 +33,7 @@ class Ports:
     ledger: LedgerReader
     snapshots: LedgerReader
     tracing: Tracing = field(default_factory=NoTracing)
+    check_topics: Callable[[], Awaitable[None]] = unchecked
 
 
 @dataclass(frozen=True, slots=True)

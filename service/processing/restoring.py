@@ -76,6 +76,10 @@ class Restoring:
         for place, each in bearings.items():
             each.refuse(place)
         topics = await self._identity.of(bearings.values(), planning.epochs)
+        if topics.has_lost_ledger or topics.has_lost_snapshots:
+            # A broker that creates topics unasked, which is Kafka's own default, makes one that deletes in
+            # time what is written to it once.
+            await self._retrying(Part.LOG, self._ports.check_topics)
         if topics.has_lost_snapshots:
             _log.warning(
                 "The snapshots were deleted and created again: the last of every EVSE is sent again.",

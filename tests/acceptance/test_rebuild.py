@@ -262,6 +262,21 @@ async def test_a_deleted_ledger_is_written_anew_and_serves_when_the_view_is_lost
     assert snapshots(redis_url) == before
 
 
+@pytest.mark.usefixtures("processed")
+async def test_a_ledger_that_a_broker_creates_unasked_ends_the_worker(
+    kafka: Kafka, settings: dict[str, str]
+) -> None:
+    """It would delete in time what is written to it once, and the view's loss would then be one for good."""
+    ledger = settings["TOPIC_PREFIX"] + "ledger"
+    async with worker(settings=settings) as running:
+        await running.logs("partitions_assigned")
+        await make_anew(kafka, ledger)
+        assert await running.end() == 1
+
+    [last] = [line for line in running.lines if line.get("action") == "worker_failed"]
+    assert f"topic {ledger} has cleanup.policy delete and needs compact" in last["message"]
+
+
 async def test_a_place_that_does_not_exist_is_refused(
     kafka: Kafka, topic: str, settings: dict[str, str]
 ) -> None:

@@ -97,6 +97,22 @@ def test_a_ledger_that_was_deleted_is_written_anew_from_the_view(runs: bool) -> 
     assert (found.resend, found.ledger) == (Resend.NOTHING, driver.broker.id_of("evse.ledger"))
 
 
+@pytest.mark.parametrize("topic", ["evse.ledger", "evse.snapshots"])
+def test_a_topic_that_came_back_as_another_kind_ends_the_worker(topic: str) -> None:
+    """A broker that creates topics unasked makes one that deletes what was written once."""
+    driver = full()
+
+    async def refuse() -> None:
+        raise Unusable(f"topic {topic} has cleanup.policy delete and needs compact")
+
+    driver.check_topics = refuse
+    come_back(driver)
+    driver.broker.recreate(topic)
+
+    with pytest.raises(Unusable, match="needs compact"):
+        come_back(driver)
+
+
 def test_a_view_that_is_lost_later_comes_back_from_the_ledger_that_was_written_anew() -> None:
     """Though the log does not reach back to the first of it."""
     driver = full()

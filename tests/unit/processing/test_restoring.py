@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 
 from service.adapters.memory import MemoryLedger, MemoryPublisher
 from service.adapters.memory_view import MemoryView, MemoryViewStore
-from service.domain.inventory import Gap
 from service.domain.time import DAY, micros_from
 from service.processing import closed_records, rebuilding, shown
+from service.processing.ingest import Gap
 from service.processing.ledger import base_entry, epoch_entry, packed_key, read_base
 from service.processing.ports import Behind, Unavailable, Unusable
 from service.processing.retry import Abandoned
@@ -1133,11 +1133,11 @@ def test_a_clock_that_was_ahead_for_a_moment_keeps_no_base_from_being_written() 
 
 
 def test_a_gap_is_told_before_the_mark_that_has_forgotten_it() -> None:
-    """The ingest that goes with the mark and the checkpoint has settled it; a crash behind that would lose it."""
+    """The ingest that goes with the mark has settled it; a crash behind that would lose it."""
     driver = Driver()
     driver.pipe(status_reported("AVAILABLE", "12:00"))
     watching = driver.worker._watching
-    gap = Gap(micros_from(MIDNIGHT), micros_from(MIDNIGHT) + DAY, (0, 0), "gap")
+    gap = Gap(micros_from(MIDNIGHT), micros_from(MIDNIGHT) + DAY)
     told: list[int] = []
 
     async def settle() -> None:
