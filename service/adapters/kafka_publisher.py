@@ -116,6 +116,7 @@ class KafkaPublisher:
             return
         done, pending = await asyncio.wait(self._under_way, timeout=self._settings.ack_timeout)
         if pending:
+            _check(self._producer)  # what broke under them acknowledges nothing any more
             raise Unavailable(
                 f"Kafka has not acknowledged within {self._settings.ack_timeout:g} s: "
                 f"{len(pending)} of {len(self._under_way)} partitions",
@@ -136,11 +137,7 @@ class KafkaPublisher:
                 await self._patience.farewell(producer.stop())
                 raise
             self._producer = producer
-        parts: Any = self._producer
-        check_tasks(
-            "producer",
-            {"sending": parts._sender.sender_task, "metadata": parts.client._sync_task},  # noqa: SLF001
-        )
+        _check(self._producer)
         return self._producer
 
     def _packed(
@@ -163,6 +160,12 @@ class KafkaPublisher:
                     f"{self._settings.max_request_size} are allowed"
                 )
         return {TopicPartition(*place): filled for place, filled in batches.items()}
+
+
+def _check(producer: Any) -> None:
+    """Raise `PortError` if a task that the producer lives by has ended."""
+    tasks = {"sending": producer._sender.sender_task, "metadata": producer.client._sync_task}  # noqa: SLF001
+    check_tasks("producer", tasks)
 
 
 async def _send(producer: AIOKafkaProducer, place: TopicPartition, batches: Sequence[BatchBuilder]) -> None:
