@@ -130,7 +130,7 @@ def _begin(
 
 
 def main() -> None:
-    """Run the command; the entry point of the distribution."""
+    """Run the command."""
     app()
 
 

@@ -18,6 +18,7 @@ from typing import Self, TypeVar
 
 import structlog
 
+from service.first_process import end_at_sigterm
 from service.processing.health import Health, Report, Stuck, watch
 from service.processing.ports import Clock
 from service.processing.worker import Worker
@@ -101,6 +102,8 @@ def stop_at_signals(life: Life) -> None:
         )
         life.stop()
         loop.remove_signal_handler(number)
+        if number is signal.SIGTERM:
+            end_at_sigterm()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)

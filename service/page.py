@@ -41,8 +41,13 @@ def page_server(
 ) -> HttpServer:
     """Build the server of the read-only page over the view; the client stays the caller's to close."""
     page = create_app(client, prefix, clock=SystemClock().now, gate=gate or Gate(), explained=explained)
-    remedy = "choose another port with --port"
-    served = Served("the page", remedy, has_lifespan=True, before_stop=lambda: close_streams(page))
+    served = Served(
+        "the page",
+        other_port="choose another port with --port",
+        other_host="name an address of this machine with --host",
+        has_lifespan=True,
+        before_stop=lambda: close_streams(page),
+    )
     return HttpServer(page, host, port, served)
 
 

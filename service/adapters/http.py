@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ _log = structlog.get_logger()
 
 _GRACE_S = 2
 """Seconds that a probe in flight gets at shutdown."""
+
+_OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)
+_OF_THE_HOST = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL)
 
 
 class Probed(Protocol):
@@ -108,13 +112,20 @@ class Served:
     """What an application is, for messages, and whether it begins and ends things of its own."""
 
     what: str
-    remedy: str
+    other_port: str
+    """What helps where the port cannot be had."""
+    other_host: str
+    """What helps where this machine has no such address."""
     has_lifespan: bool = False
     before_stop: Callable[[], None] | None = None
     """Ends what would else stay open as long as its readers do."""
 
 
-HEALTH = Served("health and metrics", "choose another HTTP_PORT, or 0 for none")
+HEALTH = Served(
+    "health and metrics",
+    other_port="choose another HTTP_PORT, or 0 for none",
+    other_host="set HTTP_HOST to an address of this machine, or to 0.0.0.0 for all of them",
+)
 """The worker's own pages."""
 
 
@@ -151,20 +162,26 @@ class HttpServer:
         return self._serving
 
     async def start(self) -> None:
-        """Listen; raise `PortError` with the remedy where the port cannot be had."""
+        """Listen; raise `PortError` with the remedy where the port or the host cannot be had."""
         # Bound here: uvicorn would end the process itself.
         try:
             family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
             listener = socket.create_server((self._host, self._port), family=family)
         except OSError as error:
-            reason = error.strerror or str(error)
             raise PortError(
-                f"cannot serve {self._served.what} on {self._host} port {self._port}: {reason}; "
-                f"{self._served.remedy}"
+                f"cannot serve {self._served.what} on {self._host} port {self._port}: {self._reason(error)}"
             ) from error
         self._port = listener.getsockname()[1]
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")
         await self._server.listening.wait()
+
+    def _reason(self, error: OSError) -> str:
+        """Say why there is no listening, and what helps where that is known."""
+        reason = error.strerror or str(error)
+        # A name that is not known comes under its own number, which an error of the system may have, too.
+        if isinstance(error.__context__, socket.gaierror) or error.errno in _OF_THE_HOST:
+            return f"{reason}; {self._served.other_host}"
+        return f"{reason}; {self._served.other_port}" if error.errno in _OF_THE_PORT else reason
 
     async def stop(self) -> None:
         """Answer what is in flight and close."""

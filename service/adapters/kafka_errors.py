@@ -65,7 +65,9 @@ _WORDS: dict[type[errors.KafkaError], str] = {
 _FAREWELL_S = 5.0
 """Seconds that a client gets to close: a worker that is told to stop while Kafka is gone has to end soon."""
 
-_TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.RecordTooLargeError)
+TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.RecordTooLargeError)
+"""What a broker answers to a batch that is larger than its topic takes."""
+
 # The last one is what a broker answers when its own code failed, as it does while it comes up.
 _PASSING = (
     errors.KafkaTimeoutError,
@@ -86,10 +88,10 @@ def translated(part: str = "Kafka") -> Iterator[None]:
         raise port_error(error, part) from error
 
 
-def port_error(error: errors.KafkaError, part: str = "Kafka") -> TooLarge | Unavailable | Unusable:
+def port_error(error: errors.KafkaError, part: str = "Kafka") -> Unavailable | Unusable:
     """Say an error of the client in the words of the ports."""
     said = _in_words(error)
-    if isinstance(error, _TOO_LARGE):
+    if isinstance(error, TOO_LARGE):
         return TooLarge(f"{part} does not take a message so large: {said}")
     if error.retriable or isinstance(error, _PASSING) or str(error).endswith(_WRAPPED):
         return Unavailable(f"{part} does not answer: {said}", _silence(_class_of(error)))

@@ -31,6 +31,7 @@ from aiokafka.errors import (
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from service.adapters.kafka_errors import (
+    TOO_LARGE,
     Patience,
     check_tasks,
     partitions_of,
@@ -38,6 +39,7 @@ from service.adapters.kafka_errors import (
     port_error,
     translated,
 )
+from service.adapters.topic_rules import ALTER
 from service.processing.ports import ErrorKind, TooLarge, Unavailable, Unusable
 from service.processing.values import Message, TopicPartition
 
@@ -106,7 +108,8 @@ class KafkaPublisher:
         packed = self._packed(producer, messages)
         self._asked_for = tuple(messages)
         self._under_way = {
-            asyncio.ensure_future(_send(producer, place, batches)) for place, batches in packed.items()
+            asyncio.ensure_future(_send(producer, place, batches, self._asked_for))
+            for place, batches in packed.items()
         }
         await self._settle()
 
@@ -116,6 +119,7 @@ class KafkaPublisher:
             return
         done, pending = await asyncio.wait(self._under_way, timeout=self._settings.ack_timeout)
         if pending:
+            _check(self._producer)  # what broke under them acknowledges nothing any more
             raise Unavailable(
                 f"Kafka has not acknowledged within {self._settings.ack_timeout:g} s: "
                 f"{len(pending)} of {len(self._under_way)} partitions",
@@ -136,11 +140,7 @@ class KafkaPublisher:
                 await self._patience.farewell(producer.stop())
                 raise
             self._producer = producer
-        parts: Any = self._producer
-        check_tasks(
-            "producer",
-            {"sending": parts._sender.sender_task, "metadata": parts.client._sync_task},  # noqa: SLF001
-        )
+        _check(self._producer)
         return self._producer
 
     def _packed(
@@ -165,8 +165,23 @@ class KafkaPublisher:
         return {TopicPartition(*place): filled for place, filled in batches.items()}
 
 
-async def _send(producer: AIOKafkaProducer, place: TopicPartition, batches: Sequence[BatchBuilder]) -> None:
-    """Write the batches of one partition, in order; return when all are acknowledged."""
+def _check(producer: Any) -> None:
+    """Raise `PortError` if a task that the producer lives by has ended."""
+    tasks = {"sending": producer._sender.sender_task, "metadata": producer.client._sync_task}  # noqa: SLF001
+    check_tasks("producer", tasks)
+
+
+async def _send(
+    producer: AIOKafkaProducer,
+    place: TopicPartition,
+    batches: Sequence[BatchBuilder],
+    messages: Sequence[Message],
+) -> None:
+    """
+    Write the batches of one partition, in order; return when all are acknowledged.
+
+    `messages`: what was packed, for this partition and others.
+    """
     known = await partitions_of(producer.client, place.topic)
     if place.partition not in known:
         raise Unusable(
@@ -178,7 +193,33 @@ async def _send(producer: AIOKafkaProducer, place: TopicPartition, batches: Sequ
         # A closed batch does not linger: all that can come with it is in it.
         batch.close()
         acknowledgements.append(await producer.send_batch(batch, place.topic, partition=place.partition))
-    await asyncio.gather(*acknowledgements)
+    try:
+        await asyncio.gather(*acknowledgements)
+    except TOO_LARGE as error:
+        raise _too_large(error, place, batches, messages) from error
+
+
+def _too_large(
+    error: KafkaError, place: TopicPartition, batches: Sequence[BatchBuilder], messages: Sequence[Message]
+) -> TooLarge:
+    """Name the topic, the largest message of a partition, and what has to be set."""
+    size, key = max(
+        (_bytes(each), each.key or b"")
+        for each in messages
+        if (each.topic, each.partition) == (place.topic, place.partition)
+    )
+    # The broker does not say which: its limit is on messages that travel together, or on a large one alone.
+    needed = max(batch.size() for batch in batches)
+    return TooLarge(
+        f"topic {place.topic} does not take what is written at once to partition {place.partition} "
+        f"({type(error).__name__}), up to {needed} bytes; its largest message, key {key!r}, has {size}: "
+        f"{ALTER} {place.topic} --add-config max.message.bytes={needed}, or more"
+    )
+
+
+def _bytes(message: Message) -> int:
+    headers = sum(len(name) + len(value) for name, value in message.headers)
+    return len(message.key or b"") + len(message.value or b"") + headers
 
 
 def _append(batch: BatchBuilder, message: Message) -> int | None:

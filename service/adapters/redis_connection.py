@@ -15,11 +15,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 
 from schemas.view import Keys
+from service.adapters.redis_demoted import Pool
 from service.adapters.redis_packing import QUICK
 from service.adapters.redis_sentinel import NoSentinelError, Watched, watched_pool
 from service.adapters.tls_remedies import tls_remedy
@@ -121,7 +122,7 @@ def connect(settings: RedisSettings) -> Redis:
         if watched is not None:
             pool = watched_pool(watched, settings.sentinel_username, settings.sentinel_password, options)
         else:
-            pool = BlockingConnectionPool.from_url(settings.url, **options)
+            pool = Pool.from_url(settings.url, **options)
             pool.connection_class = QUICK[pool.connection_class]
         pool.connection_class(**pool.connection_kwargs)
     except ValueError:

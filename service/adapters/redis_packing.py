@@ -12,6 +12,7 @@ from typing import Any
 from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.sentinel import SentinelManagedConnection, SentinelManagedSSLConnection
 
+from service.adapters.redis_demoted import Noticing
 from service.adapters.resp import packed
 
 
@@ -26,15 +27,15 @@ class _QuickPacking:
         return [packed(args, self.encoder.encode)]  # type: ignore[attr-defined] # as above
 
 
-class QuickConnection(_QuickPacking, Connection):
+class QuickConnection(_QuickPacking, Noticing, Connection):
     """Over TCP."""
 
 
-class QuickSSLConnection(_QuickPacking, SSLConnection):
+class QuickSSLConnection(_QuickPacking, Noticing, SSLConnection):
     """Over TLS."""
 
 
-class QuickUnixConnection(_QuickPacking, UnixDomainSocketConnection):
+class QuickUnixConnection(_QuickPacking, Noticing, UnixDomainSocketConnection):
     """Over a socket of this machine."""
 
 

@@ -32,7 +32,8 @@ KEPT_BEYOND_LATENESS: Micros = 3 * DAY
 """How much longer than the allowed lateness the input is kept: what an outage of the worker may last."""
 
 _MICROS_PER_MILLI = 1_000
-_ALTER = "kafka-configs.sh --alter --entity-type topics --entity-name"
+ALTER = "kafka-configs.sh --alter --entity-type topics --entity-name"
+"""How a topic is given other settings; its name and what to set follow."""
 
 
 class Cleanup(StrEnum):
@@ -132,14 +133,14 @@ def judge_input(topic: Topic, lateness: Micros) -> Iterator[Finding]:
         return
     if Cleanup.COMPACT in topic.cleanup:
         yield Finding(
-            f"input topic {topic.name} is compacted, which deletes events: {_ALTER} {topic.name} "
+            f"input topic {topic.name} is compacted, which deletes events: {ALTER} {topic.name} "
             "--add-config cleanup.policy=delete"
         )
     needed = (lateness + KEPT_BEYOND_LATENESS) // _MICROS_PER_MILLI
     if 0 <= int(topic.config.get("retention.ms") or -1) < needed:
         yield Finding(
             f"input topic {topic.name} keeps records for {topic.config['retention.ms']} ms, less than the "
-            f"allowed lateness and 3 days: {_ALTER} {topic.name} --add-config retention.ms={needed}"
+            f"allowed lateness and 3 days: {ALTER} {topic.name} --add-config retention.ms={needed}"
         )
     if int(topic.config.get("retention.bytes") or -1) >= 0:
         yield Finding(
@@ -157,13 +158,13 @@ def judge_output(topic: Topic, output: OutputTopic, largest_input: int) -> Itera
     if topic.cleanup != {output.cleanup}:
         yield Finding(
             f"topic {topic.name} has cleanup.policy {','.join(sorted(topic.cleanup))} and needs "
-            f"{output.cleanup}: {_ALTER} {topic.name} --add-config cleanup.policy={output.cleanup}"
+            f"{output.cleanup}: {ALTER} {topic.name} --add-config cleanup.policy={output.cleanup}"
         )
     if topic.replicas > 1 and topic.config.get("min.insync.replicas") == "1":
         yield Finding(
             f"topic {topic.name} has {topic.replicas} replicas, of which one alone may acknowledge "
             "(min.insync.replicas=1): what that broker then loses is lost, although the input is committed: "
-            f"{_ALTER} {topic.name} --add-config min.insync.replicas=2",
+            f"{ALTER} {topic.name} --add-config min.insync.replicas=2",
             grave=False,
         )
     needed = output.room(largest_input)
@@ -173,7 +174,7 @@ def judge_output(topic: Topic, output: OutputTopic, largest_input: int) -> Itera
         )
         yield Finding(
             f"topic {topic.name} takes messages of {topic.max_message_bytes} bytes, so {then}: "
-            f"{_ALTER} {topic.name} --add-config max.message.bytes={needed}",
+            f"{ALTER} {topic.name} --add-config max.message.bytes={needed}",
             grave=False,
         )
 

@@ -58,7 +58,7 @@ class Unusable(PortError):
     """The part answers, but not as it must: waiting does not help, somebody has to change something."""
 
 
-class TooLarge(PortError):
+class TooLarge(Unusable):
     """A message is larger than the topic or the producer takes; sending it again cannot succeed."""
 
 

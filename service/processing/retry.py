@@ -15,7 +15,7 @@ import structlog
 
 from service.processing.health import Health, Witness
 from service.processing.instruments import Instruments, Part
-from service.processing.ports import Clock, TooLarge, Unavailable, Unusable
+from service.processing.ports import Clock, Unavailable, Unusable
 from service.processing.tracing import Tracing
 
 _log = structlog.get_logger()
@@ -119,7 +119,7 @@ class Retrying:
                     self._outages.given_up(part)
                     raise
                 attempt += 1
-            except (TooLarge, Unusable) as error:
+            except Unusable as error:
                 self._instruments.failed(part, error.kind)
                 raise
             else:

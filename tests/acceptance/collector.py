@@ -42,7 +42,7 @@ async def collector() -> AsyncIterator[Collector]:
     """Run one on a free port."""
     taking = Collector()
     pages = Starlette(routes=[Route("/v1/traces", taking.take, methods=["POST"])])
-    server = HttpServer(pages, "127.0.0.1", 0, Served("spans", "free a port"))
+    server = HttpServer(pages, "127.0.0.1", 0, Served("spans", "free a port", "take another address"))
     await server.start()
     taking.endpoint = f"http://127.0.0.1:{server.port}"
     try:

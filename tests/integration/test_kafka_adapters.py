@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -111,6 +112,27 @@ async def test_a_topics_own_limit_is_told_and_hinders_nothing_after(
     member = await joined(log_of(kafka, topic, kafka.unique("group")))
     records = await member.read(3)
     assert [one.value for one in records] == [b"first", b"second", b"third"]
+
+
+async def test_what_a_topic_refuses_for_its_size_is_named_with_the_remedy(
+    kafka: Kafka, publisher: KafkaPublisher
+) -> None:
+    """The last word of a worker that ends so at each start: which topic, whose message, what is enough."""
+    small = await kafka.create_topic(config={"max.message.bytes": "10000"})
+    sizes = {b"charger-1": 1_000, b"charger-2": 20_000, b"charger-3": 3_000}
+
+    with pytest.raises(TooLarge) as told:
+        await publisher.publish([Message(small, 0, key, b"x" * size) for key, size in sizes.items()])
+
+    assert isinstance(told.value, Unusable)
+    said = re.fullmatch(
+        rf"topic {small} does not take .* to partition 0 .* largest message, key b'charger-2', has 20009: "
+        rf"kafka-configs.sh .* --entity-name {small} --add-config max.message.bytes=(\d+), or more",
+        str(told.value),
+    )
+    assert said is not None
+    roomy = await kafka.create_topic(config={"max.message.bytes": said[1]})
+    await publisher.publish([Message(roomy, 0, key, b"x" * size) for key, size in sizes.items()])
 
 
 async def test_what_a_transaction_aborted_is_not_read(kafka: Kafka, joined: Joined) -> None:

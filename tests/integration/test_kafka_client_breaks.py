@@ -12,7 +12,7 @@ from aiokafka.client import AIOKafkaClient
 
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.adapters.kafka_publisher import KafkaPublisher, KafkaPublisherSettings
-from service.processing.ports import PortError
+from service.processing.ports import PortError, Unavailable
 from service.processing.values import Message, TopicPartition
 from tests.contract.brokers import SESSION, TURNS, Member
 from tests.services import Kafka
@@ -120,3 +120,31 @@ async def test_a_producer_that_broke_is_told(kafka: Kafka) -> None:
         await publish_again_and_again(publisher, Message(topic, 0, b"a", b"2"))
     await publisher.stop()
     await sweep(producer.client, producer._sender)
+
+
+async def test_a_producer_that_breaks_under_a_send_is_told(kafka: Kafka) -> None:
+    """What is under way is never acknowledged then: to wait on for it would be to wait for ever."""
+    known, unknown = await kafka.create_topic(), await kafka.create_topic()
+    publisher = KafkaPublisher(KafkaPublisherSettings([kafka.bootstrap_servers], ack_timeout=0.2))
+    await publisher.start()
+    await publisher.publish([Message(known, 0, b"a", b"1")])
+    producer = publisher._producer
+    assert isinstance(producer, AIOKafkaProducer)
+    client: Any = producer.client
+    breaking = asyncio.Event()
+
+    async def fail_when_told(*_: object, **__: object) -> None:
+        await breaking.wait()
+        raise RuntimeError("a bug of the client")
+
+    client._metadata_update = fail_when_told
+    with pytest.raises(Unavailable):
+        await publisher.publish([Message(unknown, 0, b"a", b"2")])
+    breaking.set()
+    await asyncio.wait((client._sync_task,))
+
+    with pytest.raises(PortError, match="its task for metadata ended") as told:
+        await publisher.publish([Message(unknown, 0, b"a", b"2")])
+    assert not isinstance(told.value, Unavailable)
+    await publisher.stop()
+    await sweep(client, producer._sender)

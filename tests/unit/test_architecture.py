@@ -57,6 +57,7 @@ ALLOWED: Mapping[str, set[str]] = {
         "service.supervision",
     },
     "service.cli": CORE | {"service", "service.app", "service.commands"},
+    "service.__main__": {"service", "service.cli"},
 }
 # Packages from elsewhere that only some rooms may know. What is not named here is free.
 VENDORS: Mapping[str, set[str]] = {

@@ -123,5 +123,28 @@ async def test_a_port_that_is_taken_is_named_with_the_remedy(health: Health, clo
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = HttpServer(pages, "127.0.0.1", taken.getsockname()[1])
 
-        with pytest.raises(PortError, match="choose another HTTP_PORT"):
+        with pytest.raises(PortError, match="choose another HTTP_PORT") as told:
             await server.start()
+    assert "HTTP_HOST" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        pytest.param("nobody.invalid", id="a name that is not known"),
+        pytest.param("192.0.2.1", id="an address of another machine"),
+        pytest.param("fe80::1", id="an address without its interface"),
+        pytest.param("x" * 80, id="no name at all"),
+    ],
+)
+async def test_a_host_that_is_not_of_this_machine_is_named_with_the_remedy(
+    health: Health, clock: ManualClock, host: str
+) -> None:
+    """No port helps there."""
+    pages = build_pages(health, clock, PrometheusInstruments().exposition)
+
+    with pytest.raises(PortError, match="set HTTP_HOST to an address of this machine") as told:
+        await HttpServer(pages, host, 0).start()
+
+    assert f"cannot serve health and metrics on {host} port 0: " in str(told.value)
+    assert "HTTP_PORT" not in str(told.value)
