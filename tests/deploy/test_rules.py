@@ -113,6 +113,16 @@ def test_what_a_runbook_says_can_be_typed(page: Path) -> None:
         assert re.search(r"docker |curl |evse-status check|kafka-consumer-groups", text)
 
 
+@pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("*.md")), ids=lambda page: page.stem)
+def test_the_logs_of_several_pods_come_whole_and_say_of_which_pod_they_are(page: Path) -> None:
+    """The first pod without a previous container must not end it; of a selection kubectl gives ten lines."""
+    commands = re.findall(r"kubectl -n evse logs (-l [^;|#`\n]+)", page.read_text(encoding="utf-8"))
+    wanted = {"--ignore-errors", "--prefix"}
+
+    assert [each for each in commands if not wanted <= set(each.split())] == []
+    assert [each for each in commands if "--tail=" not in each] == []
+
+
 def test_every_alert_is_tried_firing_and_not_firing() -> None:
     """A rule that always fires and one that never does are both found."""
     tried = Counter(
