@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from service.adapters.prometheus import TABLE, PrometheusInstruments
 from service.adapters.prometheus_workers import WorkersMetrics
 from service.cli import app
+from service.settings import Settings
 from tests.deploy.files import (
     DEPLOY,
     FOREIGN,
@@ -121,6 +122,16 @@ def test_the_logs_of_several_pods_come_whole_and_say_of_which_pod_they_are(page:
 
     assert [each for each in commands if not wanted <= set(each.split())] == []
     assert [each for each in commands if "--tail=" not in each] == []
+
+
+def test_a_runbook_says_the_session_timeout_with_the_chart_and_without() -> None:
+    """For so long a member that was killed keeps its partitions."""
+    page = (RUNBOOKS / "EvseStatusPartitionUnowned.md").read_text(encoding="utf-8")
+    told = re.findall(r"`SESSION_TIMEOUT`, no longer: (\w+) s, with the chart (\w+) s", page)
+
+    chart = load(DEPLOY / "helm" / "evse-status" / "values.yaml")["worker"]["sessionTimeout"]
+    own = Settings.model_fields["session_timeout"].default
+    assert told == [(f"{own.total_seconds():.0f}", chart.removesuffix("s"))]
 
 
 def test_every_alert_is_tried_firing_and_not_firing() -> None:
