@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,47 @@ def test_the_logs_of_several_pods_come_whole_and_say_of_which_pod_they_are(page:
 
     assert [each for each in commands if not wanted <= set(each.split())] == []
     assert [each for each in commands if "--tail=" not in each] == []
+
+
+@cache
+def literals() -> frozenset[str]:
+    """Give every piece of text in the program: of one with values in it, what stands between these."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "service").rglob("*.py")]
+    return frozenset(
+        node.value
+        for tree in trees
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+@cache
+def actions() -> frozenset[str]:
+    """Give every `action` that the program logs."""
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "service").rglob("*.py"))
+    return frozenset(re.findall(r'action="(\w+)"', text))
+
+
+@pytest.mark.parametrize("page", sorted(RUNBOOKS.glob("*.md")), ids=lambda page: page.stem)
+def test_what_a_runbook_quotes_is_said_by_the_program(page: Path) -> None:
+    """Whoever looks for a last word at night must find it: the words as they are, and the actions."""
+    text = page.read_text(encoding="utf-8")
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    quoted = [
+        piece.strip()
+        for quote in re.findall(r'"([^"]+)"', re.sub(r"`[^`]*`", "", prose))
+        for piece in quote.split("…")
+        if piece.strip()
+    ]
+    named = set(re.findall(r"action: (\w+)", prose))
+    searched = {
+        word for pattern in re.findall(r"grep (?:-E )?'?([\w|]+)", text) for word in pattern.split("|")
+    }
+
+    assert [piece for piece in quoted if not any(piece in literal for literal in literals())] == []
+    assert named - actions() == set()
+    ours = {word for word in searched if "_" in word and not word.startswith("evse_status_")}
+    assert ours - actions() - {"uptime_in_seconds"} == set()
 
 
 def test_a_runbook_says_the_session_timeout_with_the_chart_and_without() -> None:
