@@ -14,7 +14,7 @@ from service.commands.size import in_units
 from service.domain.rules import KEPT_DAYS
 from service.settings import PREFIX, Settings
 from service.sizing.needs import Fleet, size
-from tests.deploy.files import DEPLOY, ROOT, RULES, load, rules
+from tests.deploy.files import DEPLOY, ROOT, RULES, load, rules, run, tool
 
 TEXTS = [DEPLOY / "README.md", ROOT / "SECURITY.md"]
 each_text = pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
@@ -105,6 +105,34 @@ def test_the_addresses_of_the_runbooks_can_be_made_absolute() -> None:
     urls = re.findall(r"runbook_url: (\S+)", changed)
     assert urls
     assert [url for url in urls if not url.startswith("https://")] == []
+
+
+def test_clusters_can_be_told_apart(tmp_path: Path) -> None:
+    """By the line that the page gives; what is recorded keeps the label."""
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    [(old, new)] = re.findall(r"sed 's/(.+?)/(.+?)/g' deploy/prometheus/rules\.yaml", text)
+    changed = RULES.read_text(encoding="utf-8").replace(old, new)
+    file = tmp_path / "rules.yaml"
+    file.write_text(changed, encoding="utf-8")
+
+    checked = run(tool("promtool", "Debian's package prometheus brings it"), "check", "rules", str(file))
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    lists = re.findall(r" (?:by|on) \((\w.*?)\)", changed)
+    assert lists
+    assert [each for each in lists if not each.startswith("cluster, namespace, job")] == []
+
+
+def test_an_alert_is_held_back_by_one_of_its_own_installation_alone() -> None:
+    """An outage of one must not silence another."""
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    [example] = [
+        yaml.safe_load(block)
+        for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+        if "inhibit_rules" in block
+    ]
+
+    assert [each for each in example["inhibit_rules"] if each.get("equal") != ["namespace", "job"]] == []
 
 
 def test_the_examples_are_yaml() -> None:

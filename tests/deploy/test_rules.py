@@ -19,6 +19,7 @@ from service.settings import Settings
 from tests.deploy.files import (
     DEPLOY,
     FOREIGN,
+    NAMES,
     PARENT,
     ROOT,
     RULES,
@@ -53,6 +54,20 @@ def test_a_rule_selects_by_labels_that_exist(rule: dict[str, Any]) -> None:
     known = known_labels()
 
     assert [pair for pair in labels_in(rule["expr"]) if pair[1] not in known.get(pair[0], set())] == []
+
+
+@each_rule
+def test_a_rule_reckons_each_installation_by_itself(rule: dict[str, Any]) -> None:
+    """Another one in the same Prometheus must neither hide an alert nor be told of it."""
+    expr = NAMES.sub("series", rule["expr"])
+    bare = re.findall(r"\b(?:sum|min|max|count|group|avg)\b(?! by \(namespace, job\b)", expr)
+    lists = re.findall(r"\b(?:by|on|ignoring|without) \(([^)]*)\)", expr)
+
+    assert bare == []
+    # What is absent has no labels.
+    assert [
+        each for each in lists if not each.startswith("namespace, job") and "absent(" not in rule["expr"]
+    ] == []
 
 
 def test_what_is_scraped_of_every_process_is_scraped() -> None:
