@@ -269,6 +269,22 @@ def test_secrets_come_by_reference() -> None:
     } == {"view-sentinels"}
 
 
+def test_a_key_may_be_encrypted() -> None:
+    """Its password is in the secret beside it, where it has one; KEDA reads the same key."""
+    worker, page = environment(one("everything", "StatefulSet")), environment(one("everything", "Deployment"))
+    keda = one("everything", "TriggerAuthentication")["spec"]["secretTargetRef"]
+
+    kafka, view = (
+        {"secretKeyRef": {"name": name, "key": "password", "optional": True}}
+        for name in ("kafka-client", "view-client")
+    )
+    assert worker["EVSE_STATUS_KAFKA_KEY_PASSWORD"] == kafka
+    assert worker["EVSE_STATUS_REDIS_KEY_PASSWORD"] == page["EVSE_STATUS_REDIS_KEY_PASSWORD"] == view
+    assert {"parameter": "keyPassword", "name": "kafka-client", "key": "password"} in keda
+    bare = [environment(one("default", kind)) for kind in ("StatefulSet", "Deployment")]
+    assert [name for each in bare for name in each if name.endswith("KEY_PASSWORD")] == []
+
+
 def test_every_file_that_is_named_is_mounted() -> None:
     """With the certificates of the parts that each talks to."""
     for kind, parts in (("StatefulSet", ["kafka", "redis"]), ("Deployment", ["redis"])):
