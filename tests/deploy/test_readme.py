@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from service.cli import app
 from service.commands.size import in_units
 from service.domain.rules import KEPT_DAYS
 from service.settings import PREFIX, Settings
+from service.sizing import constants
 from service.sizing.needs import Fleet, size
+from tests.benchmarks.results import FOLDER
 from tests.deploy.files import DEPLOY, ROOT, RULES, load, rules, run, tool
 
 TEXTS = [DEPLOY / "README.md", ROOT / "SECURITY.md"]
@@ -80,6 +83,21 @@ def test_the_memory_is_that_of_the_command() -> None:
     [evses] = re.findall(r"enough for ([\d ]+) such EVSEs a worker", text)
     (needed, _), _ = memory(Fleet(evses=int(evses.replace(" ", ""))))
     assert needed <= int(resources["requests"]["memory"].removesuffix("Mi")) << 20
+
+
+def test_the_speed_of_a_worker_is_that_of_the_command() -> None:
+    """Of a log that waits and of one that is read as it is written; the scaler reckons with the same."""
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    [waiting] = re.findall(r"takes ([\d,]+) records of a log that waits", text)
+    [written] = re.findall(r"([\d,]+) with 10,000 EVSEs and ([\d,]+) with 100,000", text)
+    flat = json.loads((FOLDER / constants.CPU.source.result).read_text(encoding="utf-8"))["medians"]
+    speeds = {row["what"]: f"{round(row['records_per_cpu_s'], -2):,.0f}" for row in flat}
+    threshold = load(DEPLOY / "helm" / "evse-status" / "values.yaml")["autoscaling"]["lagThreshold"]
+
+    assert waiting == f"{round(1e6 / constants.WAITING.value, -2):,.0f}"
+    assert written == (speeds["10,000 EVSEs"], speeds["100,000 EVSEs"])
+    assert round(threshold * constants.CPU.value / 1e6) == 2
+    assert threshold * constants.WAITING.value / 1e6 < 1
 
 
 def memory(fleet: Fleet) -> list[tuple[float, str]]:
