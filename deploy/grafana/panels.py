@@ -1,19 +1,28 @@
 """
 Panels, rows and dashboards in few words, and the JSON that Grafana reads.
 
-Knows nothing of what is shown, and no more of Grafana's JSON than is needed; the datasource is chosen in the
-dashboard.
+Knows nothing of what is shown, and no more of Grafana's JSON than is needed; the datasource and the
+installation are chosen in the dashboard.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _WIDTH = 24
+
+_SERIES = re.compile(r"\b((?:evse_status|process_)[a-z0-9_:]*)\b(?:\{([^}]*)\})?")
+
+INSTALLATION = ("namespace", "job")
+"""The labels that tell installations apart; outside Kubernetes there is no namespace."""
+
+_COUNTED = "evse_status_partitions"
+"""What every worker of an installation tells, whatever it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,19 @@ def quantile(share: float, histogram: str, by: str = "") -> str:
     return f"histogram_quantile({share}, {rate(f'{histogram}_bucket', f'le, {by}' if by else 'le')})"
 
 
+def scoped(query: str) -> str:
+    """
+    Ask for the series of the chosen installation alone.
+
+    >>> scoped('sum(evse_status_evses{online="true"})')
+    'sum(evse_status_evses{namespace=~"$namespace", job=~"$job", online="true"})'
+    """
+    chosen = ", ".join(f'{label}=~"${label}"' for label in INSTALLATION)
+    return _SERIES.sub(
+        lambda found: f"{found[1]}{{{chosen}{', ' if found[2] else ''}{found[2] or ''}}}", query
+    )
+
+
 def panels_json(rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
     """Place rows and panels one below the other, from left to right."""
     y = number = 0
@@ -128,7 +150,7 @@ def _panel_json(number: int, panel: Panel, place: Mapping[str, int]) -> dict[str
             {
                 "refId": chr(ord("A") + place_in),
                 "datasource": _DATASOURCE,
-                "expr": query,
+                "expr": scoped(query),
                 "legendFormat": legend,
                 **({} if is_curve else {"instant": True, "range": False}),
                 # Of one query: all of a panel have the same, and each would draw them again.
@@ -136,6 +158,24 @@ def _panel_json(number: int, panel: Panel, place: Mapping[str, int]) -> dict[str
             }
             for place_in, (legend, query) in enumerate(panel.queries.items())
         ],
+    }
+
+
+def _variable_json(label: str) -> dict[str, Any]:
+    """Let one of an installation's labels be chosen; all of them where nobody does, and series without it."""
+    query = f"label_values({_COUNTED}, {label})"
+    return {
+        "name": label,
+        "type": "query",
+        "label": label.capitalize(),
+        "datasource": _DATASOURCE,
+        "definition": query,
+        "query": {"query": query, "refId": label},
+        "refresh": 2,
+        "sort": 1,
+        "includeAll": True,
+        "allValue": ".*",
+        "current": {"text": "All", "value": "$__all"},
     }
 
 
@@ -153,7 +193,8 @@ def dashboard_json(dashboard: Dashboard) -> dict[str, Any]:
         "timezone": "utc",
         "templating": {
             "list": [
-                {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus"}
+                {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus"},
+                *(_variable_json(label) for label in INSTALLATION),
             ]
         },
         "panels": list(panels_json(dashboard.rows)),

@@ -33,7 +33,8 @@ FOREIGN = {
 PARENT = {metric.name for metric in OF_PARENT}
 """What the parent of several workers tells; `test_rules` sees that it does."""
 
-_NAME = re.compile(r"\b(?:evse_status[a-z0-9_:]*|process_[a-z_]+)\b")
+NAMES = re.compile(r"\b(?:evse_status[a-z0-9_:]*|process_[a-z_]+)\b")
+"""The names of series in a query."""
 
 
 def series_of(metric: Metric) -> set[str]:
@@ -52,7 +53,7 @@ def existing_series() -> frozenset[str]:
 
 def names_in(query: str) -> set[str]:
     """Give the series that a query names."""
-    return set(_NAME.findall(query))
+    return set(NAMES.findall(query))
 
 
 def labels_in(query: str) -> Iterator[tuple[str, str]]:

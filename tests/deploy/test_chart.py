@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -14,7 +16,7 @@ from kubernetes_validate.utils import validate
 from service.dashboard.gate import LIVE
 from service.durations import parse_duration
 from service.settings import Settings, load_settings
-from tests.deploy.files import DEPLOY, RULES, load, run, tool
+from tests.deploy.files import DEPLOY, NAMES, RULES, load, names_in, run, tool
 from tests.deploy.render import CHART, KUBERNETES, RENDERED, VALUES, documents, source_hash, template, written
 
 HELM = "it can be built from the Go module helm.sh/helm/v3/cmd/helm"
@@ -90,6 +92,67 @@ def test_alerts_and_dashboards_go_along_whole() -> None:
     for which in ("worker", "fleet"):
         file = DEPLOY / "grafana" / f"{which}.json"
         assert json.loads(data[f"evse-status-{which}.json"]) == json.loads(file.read_text(encoding="utf-8"))
+
+
+def rules_of(*chosen: str) -> dict[str, Any]:
+    """Give the alerts of a release as a file of rules."""
+    given = template(tool("helm", HELM), "everything", *chosen)
+    [found] = [each for each in documents(given.stdout) if each["kind"] == "PrometheusRule"]
+    return dict(found["spec"])
+
+
+def test_every_series_is_asked_for_by_the_labels_of_the_release() -> None:
+    """Those that its ServiceMonitor gives: the namespace, and the name of the service as the job."""
+    exprs = [rule["expr"] for group in rules_of()["groups"] for rule in group["rules"]]
+    service = one("everything", "Service", "-worker")["metadata"]["name"]
+    chosen = rules_of("--set", "prometheusRule.matchLabels.job=scraped")
+
+    for expr in exprs:
+        assert names_in(expr)
+        wanted = f'{{job="{service}", namespace="evse"'
+        assert expr.count(wanted) == len(NAMES.findall(expr))
+    assert {label for expr in exprs for label in re.findall(r'job="(.*?)"', expr)} == {service}
+    assert 'evse_status_partitions{job="scraped"}' in yaml.safe_dump(chosen, width=1000)
+    assert service not in yaml.safe_dump(chosen)
+
+
+def test_two_releases_in_one_prometheus_tell_each_outage_once(tmp_path: Path) -> None:
+    """By Prometheus' own engine, with the rules of both."""
+    promtool = tool("promtool", "Debian's package prometheus brings it")
+    for namespace in ("north", "south"):
+        text = yaml.safe_dump(rules_of("--namespace", namespace))
+        (tmp_path / f"{namespace}.yaml").write_text(text, encoding="utf-8")
+    gone = {
+        "exp_labels": {
+            "severity": "page",
+            "concerns": "workers",
+            "namespace": "north",
+            "job": "evse-status-worker",
+        },
+        "exp_annotations": {
+            "summary": "No worker owns a partition, or none can be scraped: nothing is processed, or nobody "
+            "sees it.",
+            "runbook_url": "https://wiki.example/evse/EvseStatusNoWorker.md",
+        },
+    }
+    series = 'evse_status_partitions{{namespace="{}", job="evse-status-worker", instance="a"}}'
+    case = {
+        "interval": "1m",
+        "input_series": [
+            {"series": series.format("north"), "values": "4x10 stale _x50"},
+            {"series": series.format("south"), "values": "4x60"},
+        ],
+        "alert_rule_test": [
+            {"alertname": "EvseStatusNoWorker", "eval_time": "5m", "exp_alerts": []},
+            {"alertname": "EvseStatusNoWorker", "eval_time": "40m", "exp_alerts": [gone]},
+        ],
+    }
+    tests = {"rule_files": ["north.yaml", "south.yaml"], "evaluation_interval": "1m", "tests": [case]}
+    (tmp_path / "tests.yaml").write_text(yaml.safe_dump(tests), encoding="utf-8")
+
+    tested = run(promtool, "test", "rules", str(tmp_path / "tests.yaml"))
+
+    assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
 def test_the_charts_files_are_the_projects() -> None:
@@ -204,6 +267,22 @@ def test_secrets_come_by_reference() -> None:
     assert {
         each["EVSE_STATUS_REDIS_SENTINEL_PASSWORD"]["secretKeyRef"]["name"] for each in (worker, page)
     } == {"view-sentinels"}
+
+
+def test_a_key_may_be_encrypted() -> None:
+    """Its password is in the secret beside it, where it has one; KEDA reads the same key."""
+    worker, page = environment(one("everything", "StatefulSet")), environment(one("everything", "Deployment"))
+    keda = one("everything", "TriggerAuthentication")["spec"]["secretTargetRef"]
+
+    kafka, view = (
+        {"secretKeyRef": {"name": name, "key": "password", "optional": True}}
+        for name in ("kafka-client", "view-client")
+    )
+    assert worker["EVSE_STATUS_KAFKA_KEY_PASSWORD"] == kafka
+    assert worker["EVSE_STATUS_REDIS_KEY_PASSWORD"] == page["EVSE_STATUS_REDIS_KEY_PASSWORD"] == view
+    assert {"parameter": "keyPassword", "name": "kafka-client", "key": "password"} in keda
+    bare = [environment(one("default", kind)) for kind in ("StatefulSet", "Deployment")]
+    assert [name for each in bare for name in each if name.endswith("KEY_PASSWORD")] == []
 
 
 def test_every_file_that_is_named_is_mounted() -> None:

@@ -8,10 +8,11 @@ import pytest
 import yaml
 
 from deploy.grafana.generate import DASHBOARDS
-from deploy.grafana.panels import Panel, dashboard_json, written
+from deploy.grafana.panels import INSTALLATION, Panel, dashboard_json, scoped, written
 from service.adapters.prometheus import TABLE
 from tests.deploy.files import (
     DEPLOY,
+    NAMES,
     existing_series,
     known_labels,
     labels_in,
@@ -42,6 +43,22 @@ def test_a_query_names_series_and_labels_that_exist(panel: Panel) -> None:
             for series, label in labels_in(query)
             if not series.startswith("evse_status:") and label not in known[series]
         ] == []
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_an_installation_can_be_chosen(name: str) -> None:
+    """By the labels that the rules tell them apart by; every series is asked for by them."""
+    made = dashboard_json(DASHBOARDS[name])
+    offered = {each["name"]: each for each in made["templating"]["list"]}
+
+    for panel in made["panels"]:
+        for target in panel.get("targets", ()):
+            wanted = '{namespace=~"$namespace", job=~"$job"'
+            assert target["expr"].count(wanted) == len(NAMES.findall(target["expr"]))
+    for label in INSTALLATION:
+        assert offered[label]["query"]["query"] == f"label_values(evse_status_partitions, {label})"
+        # Series that lack the label are among all.
+        assert offered[label]["allValue"] == ".*"
 
 
 def test_every_metric_is_shown() -> None:
@@ -84,7 +101,7 @@ def test_no_panel_lies_on_another(name: str) -> None:
 def test_prometheus_takes_every_query(tmp_path: Path) -> None:
     """By its own parser."""
     promtool = tool("promtool", "Debian's package prometheus brings it")
-    queries = [query for panel in PANELS for query in panel.queries.values()]
+    queries = [scoped(query) for panel in PANELS for query in panel.queries.values()]
     rules = [
         {"record": f"panel:{number}", "expr": query.replace("$__rate_interval", "5m")}
         for number, query in enumerate(queries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from service.cli import app
 from service.commands.size import in_units
 from service.domain.rules import KEPT_DAYS
 from service.settings import PREFIX, Settings
+from service.sizing import constants
 from service.sizing.needs import Fleet, size
-from tests.deploy.files import DEPLOY, ROOT, RULES, load, rules
+from tests.benchmarks.results import FOLDER
+from tests.deploy.files import DEPLOY, ROOT, RULES, load, rules, run, tool
 
 TEXTS = [DEPLOY / "README.md", ROOT / "SECURITY.md"]
 each_text = pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.name)
@@ -82,6 +85,21 @@ def test_the_memory_is_that_of_the_command() -> None:
     assert needed <= int(resources["requests"]["memory"].removesuffix("Mi")) << 20
 
 
+def test_the_speed_of_a_worker_is_that_of_the_command() -> None:
+    """Of a log that waits and of one that is read as it is written; the scaler reckons with the same."""
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    [waiting] = re.findall(r"takes ([\d,]+) records of a log that waits", text)
+    [written] = re.findall(r"([\d,]+) with 10,000 EVSEs and ([\d,]+) with 100,000", text)
+    flat = json.loads((FOLDER / constants.CPU.source.result).read_text(encoding="utf-8"))["medians"]
+    speeds = {row["what"]: f"{round(row['records_per_cpu_s'], -2):,.0f}" for row in flat}
+    threshold = load(DEPLOY / "helm" / "evse-status" / "values.yaml")["autoscaling"]["lagThreshold"]
+
+    assert waiting == f"{round(1e6 / constants.WAITING.value, -2):,.0f}"
+    assert written == (speeds["10,000 EVSEs"], speeds["100,000 EVSEs"])
+    assert round(threshold * constants.CPU.value / 1e6) == 2
+    assert threshold * constants.WAITING.value / 1e6 < 1
+
+
 def memory(fleet: Fleet) -> list[tuple[float, str]]:
     """Give what `size` says of workers and of Redis: amounts with their units."""
     return [(need.amount, need.unit) for need in size(fleet).needs if need.what.startswith("memory, ")]
@@ -105,6 +123,34 @@ def test_the_addresses_of_the_runbooks_can_be_made_absolute() -> None:
     urls = re.findall(r"runbook_url: (\S+)", changed)
     assert urls
     assert [url for url in urls if not url.startswith("https://")] == []
+
+
+def test_clusters_can_be_told_apart(tmp_path: Path) -> None:
+    """By the line that the page gives; what is recorded keeps the label."""
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    [(old, new)] = re.findall(r"sed 's/(.+?)/(.+?)/g' deploy/prometheus/rules\.yaml", text)
+    changed = RULES.read_text(encoding="utf-8").replace(old, new)
+    file = tmp_path / "rules.yaml"
+    file.write_text(changed, encoding="utf-8")
+
+    checked = run(tool("promtool", "Debian's package prometheus brings it"), "check", "rules", str(file))
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    lists = re.findall(r" (?:by|on) \((\w.*?)\)", changed)
+    assert lists
+    assert [each for each in lists if not each.startswith("cluster, namespace, job")] == []
+
+
+def test_an_alert_is_held_back_by_one_of_its_own_installation_alone() -> None:
+    """An outage of one must not silence another."""
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    [example] = [
+        yaml.safe_load(block)
+        for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+        if "inhibit_rules" in block
+    ]
+
+    assert [each for each in example["inhibit_rules"] if each.get("equal") != ["namespace", "job"]] == []
 
 
 def test_the_examples_are_yaml() -> None:

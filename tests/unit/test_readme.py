@@ -32,3 +32,10 @@ def test_every_file_the_readme_points_to_exists() -> None:
 
     assert targets
     assert [target for target in targets if not (README.parent / target).exists()] == []
+
+
+def test_who_runs_it_finds_the_way_on_the_first_screen() -> None:
+    """Before anything has to be scrolled."""
+    first = "\n".join(TEXT.splitlines()[:20])
+
+    assert "](deploy/README.md)" in first

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from service.sizing.constants import CPU
 from tests.unit.cli.conftest import Call
 
 
@@ -16,8 +17,8 @@ def test_each_line_names_the_run_it_is_from(call: Call) -> None:
     assert result.exit_code == 0
     lines = {tuple(line.split("\t")[:2]): line for line in result.stdout.splitlines() if "\t" in line}
     assert lines["workers", "CPU, busiest hour"].endswith("[1]")
-    assert "\n[1] make bench RECORDS=200000 COMPILED=1, commit a7de08a196-changed, 2 cores" in result.stdout
-    assert "CPU of a worker for a record: 366.22 µs" in result.stdout
+    assert f"\n[1] {CPU.source.benchmark}, commit {CPU.source.commit}, 2 cores" in result.stdout
+    assert f"{CPU.meaning}: {CPU.value} µs" in result.stdout
 
 
 def test_a_program_gets_every_constant_with_its_line(call: Call) -> None:

@@ -54,11 +54,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - name: EVSE_STATUS_REDIS_CA_FILE
   value: /etc/evse-status/redis/ca.crt
 {{- end }}
-{{- if .root.Values.redis.certificateSecret }}
+{{- with .root.Values.redis.certificateSecret }}
 - name: EVSE_STATUS_REDIS_CERTIFICATE_FILE
   value: /etc/evse-status/redis/tls.crt
 - name: EVSE_STATUS_REDIS_KEY_FILE
   value: /etc/evse-status/redis/tls.key
+- name: EVSE_STATUS_REDIS_KEY_PASSWORD
+  valueFrom:
+    secretKeyRef: {name: {{ . }}, key: password, optional: true}
 {{- end }}
 {{- range $name, $value := .root.Values.settings }}
 - name: EVSE_STATUS_{{ $name }}
