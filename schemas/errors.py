@@ -59,6 +59,8 @@ def remedy_of(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     if kind == "string_too_long":
         return f"must have at most {context['max_length']} characters, has {len(error['input'])}"
+    if kind == "too_long":
+        return f"must have at most {context['max_length']}, has {context['actual_length']}"
     if kind == "string_pattern_mismatch":
         degrees = "5,7" in str(context["pattern"])
         remedy = (

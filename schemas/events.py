@@ -23,6 +23,9 @@ from schemas.vocabulary import EventType, ExclusionReason, Status
 _STATUSES = frozenset(status.value for status in Status)
 _REASONS = frozenset(reason.value for reason in ExclusionReason)
 
+MOST_CONNECTORS = 100
+"""So many connectors an EVSE has, and no more may be named at once."""
+
 LONGEST_INTERVAL_S = 31_536_000
 """The longest time between two heartbeats that is believed: a year."""
 
@@ -161,7 +164,7 @@ class ExclusionDeclared(EventBase):
     reason: Annotated[ExclusionReason, open_enum(ExclusionReason)]
     """Why the outage does not count. A word that is not known becomes `other`, and is kept as `note` where
     none is given."""
-    connector_uids: tuple[Uid, ...] | None = None
+    connector_uids: Annotated[tuple[Uid, ...], Field(max_length=MOST_CONNECTORS)] | None = None
     """The connectors it is about; absent: all of the EVSE."""
     note: Text | None = None
     """Anything more, for people."""

@@ -12,6 +12,7 @@ from schemas.evse import FieldWarning
 from schemas.examples import EVENTS, EVSE_EXAMPLE
 from schemas.vocabulary import EventType, ExclusionReason, RejectionReason, Status
 from service.domain import events as domain
+from service.domain.rules import MOST_CONNECTORS
 from service.domain.time import HOUR, MINUTE, SECOND
 from service.processing.decoding import MAX_BYTES, Rejection, decode
 
@@ -183,6 +184,15 @@ def test_a_status_in_a_word_that_is_not_known_is_told(word: str, remedy: str) ->
     ]
     message = f"taken for UNKNOWN: {word!r} is no status; {remedy}"
     assert all(each.message.startswith(message) for each in told)
+
+
+def test_an_exclusion_names_no_more_connectors_than_an_evse_has() -> None:
+    """It is kept for 400 days, and with all the others has to fit into one record."""
+    uids = [f"c{number}" for number in range(MOST_CONNECTORS + 1)]
+    refused = rejected({**EVENTS[EventType.EXCLUSION_DECLARED], "connector_uids": uids}, key=b"charger-1")
+
+    assert refused.message == "connector_uids must have at most 100, has 101"
+    good({**EVENTS[EventType.EXCLUSION_DECLARED], "connector_uids": uids[1:]}, key=b"charger-1")
 
 
 def test_an_unknown_reason_for_an_exclusion_is_other() -> None:
@@ -552,6 +562,15 @@ class TestCloudEvents:
         rejection = rejected(BODY, headers=(("trace", b"\xff"), ("ce_id", b"\xff")))
 
         assert (rejection.reason, rejection.field) == (RejectionReason.NOT_UTF8, "ce_id")
+
+    @pytest.mark.parametrize("value", [None, b""])
+    def test_binary_mode_may_say_all_in_its_attributes(self, value: bytes | None) -> None:
+        """As structured mode may; a record without value and type is a tombstone, which says nothing."""
+        headers = (*BINARY[:2], ("ce_type", b"evse.removed"), *BINARY[3:])
+
+        assert isinstance(good(value, headers=headers), domain.EvseRemoved)
+        assert rejected(value, headers=BINARY).reason is RejectionReason.MISSING_FIELD
+        assert rejected(value, headers=(*BINARY[:2], *BINARY[3:])).reason is RejectionReason.EMPTY
 
     def test_empty_headers_say_nothing(self) -> None:
         """Some bridges write every attribute they know."""
