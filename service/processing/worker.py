@@ -35,9 +35,6 @@ from service.processing.watching import Watching
 
 _log = structlog.get_logger()
 
-_LAST_CHECK_S = 5.0
-"""Seconds that a worker takes at its end to look after late sends."""
-
 
 class Worker:
     """
@@ -166,12 +163,15 @@ class Worker:
     async def _check_sends(self) -> None:
         """Look after late sends once more, as far as the parts answer."""
         checking = asyncio.ensure_future(self._steps.sending.check())
-        done, _ = await asyncio.wait({checking}, timeout=_LAST_CHECK_S)
-        failure = checking.exception() if done else "it took too long"
+        try:
+            await asyncio.wait({checking}, timeout=self._options.last_check_s)
+        finally:
+            # Else it would go on with parts that are stopped; what it waits for is closed next.
+            checking.cancel()
+        [failure] = await asyncio.gather(checking, return_exceptions=True)
         if failure is not None and not isinstance(failure, Stopping):
-            _log.warning(
-                "Sends that may have come late are unchecked.", action="sends_unchecked", why=str(failure)
-            )
+            why = "it took too long" if checking.cancelled() else str(failure)
+            _log.warning("Sends that may have come late are unchecked.", action="sends_unchecked", why=why)
 
     async def turn(self) -> int:
         """
