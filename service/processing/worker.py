@@ -107,8 +107,9 @@ class Worker:
             await self.start()
             while not self._stopping:
                 await self.turn()
-            async with self._turn_in_hand:
-                await self._commit_before_leaving(self._assignment.owned)
+            if self.health.answers(Part.LOG):  # else it would be waited for once more, for nothing
+                async with self._turn_in_hand:
+                    await self._commit_before_leaving(self._assignment.owned)
         except Stopping:
             _log.info("Stopped while waiting; the batch in hand is read again.", action="batch_abandoned")
         except Defect as defect:
@@ -148,11 +149,15 @@ class Worker:
                 _log.warning(str(reason), action="view_behind")
 
     async def close(self) -> None:
-        """Leave the group first, so that others take over at once; then stop what was written to."""
+        """Leave the group at once, so that others take over; then stop what was written to."""
         self._reading = False
+        # Beside the check: where Kafka hangs each takes all its time, and whoever stops us waits for both.
+        leaving = asyncio.ensure_future(self._ports.log.stop())
         try:
-            await self._ports.log.stop()
-            await self._check_sends()
+            try:
+                await self._check_sends()
+            finally:
+                await leaving
         finally:
             try:
                 await self._ports.publisher.stop()
