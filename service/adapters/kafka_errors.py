@@ -62,8 +62,11 @@ _WORDS: dict[type[errors.KafkaError], str] = {
 }
 """What is met in outages, for people; what is not here says its name in words."""
 
-_FAREWELL_S = 5.0
+FAREWELL_S = 5.0
 """Seconds that a client gets to close: a worker that is told to stop while Kafka is gone has to end soon."""
+
+BRIEF_S = 1.0
+"""Seconds for one that has nothing to say, or whose broker says nothing: closing connections takes less."""
 
 TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError, errors.RecordTooLargeError)
 """What a broker answers to a batch that is larger than its topic takes."""
@@ -173,15 +176,18 @@ class Patience:
         self._part = part
         self._timeout_s = timeout_s
         self._outstanding: asyncio.Future[None] | None = None
+        self._is_silent = False
 
     async def answer(self, question: Awaitable[Answer]) -> Answer:
         """Wait for a question that may be given up: it changes nothing."""
         with translated(self._part):
             try:
                 async with asyncio.timeout(self._timeout_s):
-                    return await question
+                    answer = await question
             except TimeoutError:
                 raise self._unanswered() from None
+        self._is_silent = False
+        return answer
 
     async def turn(self, make: Callable[[], Awaitable[None]]) -> None:
         """
@@ -198,14 +204,16 @@ class Patience:
         self._outstanding = None
         made.result()
 
-    async def farewell(self, closing: Awaitable[None]) -> None:
+    async def farewell(self, closing: Awaitable[None], within_s: float = FAREWELL_S) -> None:
         """
-        Wait for a client to close; one whose broker is gone may never do so, and is left.
+        Wait for a client to close, so long at most; one whose broker is gone may never do so, and is left.
 
+        Where the last question was not answered in time, this is not waited for as long once more.
         A failure is logged and no more: what had to be written was, and often another error came first.
         """
         closed = asyncio.ensure_future(closing)
-        done, _ = await asyncio.wait((closed,), timeout=min(self._timeout_s, _FAREWELL_S))
+        within_s = min(self._timeout_s, BRIEF_S if self._is_silent else within_s)
+        done, _ = await asyncio.wait((closed,), timeout=within_s)
         if not done:
             closed.cancel()
             return
@@ -220,8 +228,10 @@ class Patience:
         done, _ = await asyncio.wait((future,), timeout=self._timeout_s)
         if not done:
             raise self._unanswered()
+        self._is_silent = False
 
     def _unanswered(self) -> Unavailable:
+        self._is_silent = True
         return Unavailable(f"{self._part} did not answer within {self._timeout_s:g} s", ErrorKind.TIMED_OUT)
 
 

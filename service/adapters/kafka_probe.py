@@ -15,7 +15,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError, NodeNotReadyError
 from aiokafka.protocol.metadata import MetadataRequest
 
-from service.adapters.kafka_errors import Patience, patience_to_start, translated
+from service.adapters.kafka_errors import BRIEF_S, Patience, patience_to_start, translated
 from service.processing.ports import Unavailable
 
 _METADATA_AGE_S = 3600
@@ -57,7 +57,7 @@ class KafkaProbe:
         """Disconnect."""
         client, self._client = self._client, None
         if client is not None:
-            await self._patience.farewell(client.close())
+            await self._patience.farewell(client.close(), BRIEF_S)
 
     async def _connect(self) -> None:
         with translated():
@@ -73,7 +73,7 @@ class KafkaProbe:
                 client.bootstrap()
             )
         except BaseException:
-            await self._patience.farewell(client.close())
+            await self._patience.farewell(client.close(), BRIEF_S)
             raise
         self._client = client
 

@@ -31,6 +31,8 @@ from aiokafka.errors import (
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from service.adapters.kafka_errors import (
+    BRIEF_S,
+    FAREWELL_S,
     TOO_LARGE,
     Patience,
     check_tasks,
@@ -94,7 +96,8 @@ class KafkaPublisher:
     async def stop(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            await self._patience.farewell(producer.stop())
+            # What is under way was waited for before, and closing would wait for it once more.
+            await self._patience.farewell(producer.stop(), BRIEF_S if self._under_way else FAREWELL_S)
         for unsent in self._under_way:
             unsent.cancel()
         self._under_way = set()

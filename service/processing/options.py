@@ -46,6 +46,7 @@ class Options:
     `source`: what stands in `ce_source` of everything written.
     `commit_every_s`: what is done is committed so often, and as soon as nothing more comes.
     `drain_budget_s`: how long a revocation waits for the batch in hand; below the session timeout.
+    `last_check_s`: how long a worker looks after late sends at its end, at most.
     `max_rejections_in_a_row`: the one that reaches it stops the worker; 0 for no limit.
     `accepted`: dead letters that do not count towards it; `skipped`: records that become dead letters unread.
     `late_after_s`: when a send took longer than this from its save to its acks, the view is asked whether
@@ -72,6 +73,7 @@ class Options:
     fetch_timeout_s: float = 0.5
     commit_every_s: float = 0.1
     drain_budget_s: float = 15.0
+    last_check_s: float = 5.0
     survey_interval_s: float = 5.0
     max_rejections_in_a_row: int = 100
     accepted: frozenset[OffsetRange] = frozenset()

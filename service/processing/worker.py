@@ -35,9 +35,6 @@ from service.processing.watching import Watching
 
 _log = structlog.get_logger()
 
-_LAST_CHECK_S = 5.0
-"""Seconds that a worker takes at its end to look after late sends."""
-
 
 class Worker:
     """
@@ -112,8 +109,9 @@ class Worker:
             await self.start()
             while not self._stopping:
                 await self.turn()
-            async with self._turn_in_hand:
-                await self._commit_before_leaving(self._assignment.owned)
+            if self.health.answers(Part.LOG):  # else it would be waited for once more, for nothing
+                async with self._turn_in_hand:
+                    await self._commit_before_leaving(self._assignment.owned)
         except Stopping:
             _log.info("Stopped while waiting; the batch in hand is read again.", action="batch_abandoned")
         except Defect as defect:
@@ -153,11 +151,15 @@ class Worker:
                 _log.warning(str(reason), action="view_behind")
 
     async def close(self) -> None:
-        """Leave the group first, so that others take over at once; then stop what was written to."""
+        """Leave the group at once, so that others take over; then stop what was written to."""
         self._reading = False
+        # Beside the check: where Kafka hangs each takes all its time, and whoever stops us waits for both.
+        leaving = asyncio.ensure_future(self._ports.log.stop())
         try:
-            await self._ports.log.stop()
-            await self._check_sends()
+            try:
+                await self._check_sends()
+            finally:
+                await leaving
         finally:
             try:
                 await self._ports.publisher.stop()
@@ -168,12 +170,15 @@ class Worker:
     async def _check_sends(self) -> None:
         """Look after late sends once more, as far as the parts answer."""
         checking = asyncio.ensure_future(self._steps.sending.check())
-        done, _ = await asyncio.wait({checking}, timeout=_LAST_CHECK_S)
-        failure = checking.exception() if done else "it took too long"
+        try:
+            await asyncio.wait({checking}, timeout=self._options.last_check_s)
+        finally:
+            # Else it would go on with parts that are stopped; what it waits for is closed next.
+            checking.cancel()
+        [failure] = await asyncio.gather(checking, return_exceptions=True)
         if failure is not None and not isinstance(failure, Stopping):
-            _log.warning(
-                "Sends that may have come late are unchecked.", action="sends_unchecked", why=str(failure)
-            )
+            why = "it took too long" if checking.cancelled() else str(failure)
+            _log.warning("Sends that may have come late are unchecked.", action="sends_unchecked", why=why)
 
     async def turn(self) -> int:
         """

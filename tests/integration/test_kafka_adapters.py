@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -309,6 +310,39 @@ async def test_a_broker_that_hangs_is_unavailable_and_loses_nothing(
     assert await member.log.committed([place]) == {place: Commit(records[-1].offset + 1, 0)}
     # Sent twice if the broker forgot the producer while it hung, but never out of order.
     assert [value for value, _ in groupby(one.value for one in records)] == [b"1", b"2"]
+
+
+@pytest.mark.slow
+async def test_a_broker_that_hangs_is_not_waited_for_once_more_at_the_end(
+    own_kafka: tuple[Kafka, KafkaProcess], joined: Joined
+) -> None:
+    """Whoever stops a worker waits for the call in hand, and then for next to nothing."""
+    kafka, process = own_kafka
+    topic, clock = await kafka.create_topic(), SystemClock()
+    publisher = KafkaPublisher(KafkaPublisherSettings([kafka.bootstrap_servers], ack_timeout=4.0))
+    await publisher.publish([Message(topic, 0, b"a", b"0")])
+    log = log_of(kafka, topic, kafka.unique("group"), call_timeout=4.0)
+    await (await joined(log)).read(1)
+    process.signal(signal.SIGSTOP)
+    publishing, asking = await asyncio.gather(
+        publisher.publish([Message(topic, 0, b"a", b"1")]),
+        log.end_offsets([TopicPartition(topic, 0)]),
+        return_exceptions=True,
+    )
+    assert isinstance(publishing, Unavailable)
+    assert isinstance(asking, Unavailable)
+
+    left: list[Any] = [publisher._producer, log._running]
+
+    for stop in (publisher.stop, log.stop):
+        began = clock.monotonic()
+        await stop()
+        assert clock.monotonic() - began < 3.0
+
+    # What was left goes with its process, which here goes on.
+    process.signal(signal.SIGCONT)
+    for part in (left[0]._sender, left[1]._coordinator, left[1]._fetcher, left[0].client, left[1]._client):
+        await part.close()
 
 
 @pytest.mark.slow

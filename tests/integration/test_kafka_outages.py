@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from aiokafka.admin import NewTopic
 
+from service.adapters.clock import SystemClock
 from service.adapters.kafka import KafkaLog, KafkaLogSettings
 from service.processing.values import TopicPartition
+from service.supervision.supervisor import STOP_BUDGET_S
 from tests.acceptance.processes import Running, until_committed, worker
 from tests.builders import status_reported
 from tests.contract.brokers import SESSION, Member
@@ -110,6 +112,23 @@ async def test_an_outage_of_kafka_is_shown_and_ends_by_itself(
         assert await running.stop() == 0
     said = [line["logger"] for line in running.lines if line["logger"].startswith("aiokafka")]
     assert len(said) < 40
+
+
+async def test_a_worker_ends_in_time_while_kafka_hangs(
+    process: KafkaProcess, kafka: Kafka, redis7_url: str
+) -> None:
+    """What is in hand has its time, and then each part next to none: whoever stops it waits no longer."""
+    clock = SystemClock()
+    async with started(kafka, redis7_url) as (running, pages):
+        await until_committed(running, kafka, GROUP, {0: 1})
+        await pages.until_ready()
+        await hang(process)
+        await pages.until_unready("log does not answer: Kafka", SHOWN_WITHIN)
+
+        began = clock.monotonic()
+        assert await running.stop() == 0
+        assert clock.monotonic() - began < STOP_BUDGET_S - 5.0
+    assert [line for line in running.lines if line["logger"] == "asyncio"] == []
 
 
 class Lingering(Member):

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 
 import pytest
 
 from schemas.snapshot import CloudEventHeaders, Snapshot, TransitionRecord
 from schemas.vocabulary import RejectionReason, Verdict
+from service.adapters.memory import MemoryLog
 from service.processing import planning
 from service.processing.dead_letters import KEPT_BYTES, OffsetRange, TooManyRejections
-from service.processing.instruments import OutputKind, Step
+from service.processing.instruments import OutputKind, Part, Step
 from service.processing.planning import Defect
-from service.processing.ports import TooLarge, Unusable
+from service.processing.ports import TooLarge, Unavailable, Unusable
 from service.processing.values import TopicPartition
 from tests.builders import heartbeat, online_reported, removed, status_reported
 from tests.compiled import puts_a_bug_in
 from tests.driver import Driver, with_options
-from tests.faults import When
+from tests.faults import Strike, When
 
 GARBAGE = b"garbage"
 
@@ -387,6 +389,88 @@ def test_run_returns_after_stop() -> None:
 
     assert driver.committed() == {0: 1}
     assert driver.log.assignment() == frozenset()
+
+
+def stop_with_a_send_under_way(driver: Driver, look_after: Strike) -> None:
+    """Run a worker that is stopped while a send waits; `look_after` is what becomes of it at the end."""
+    driver.crash()
+    driver.log, driver.worker = driver.new_worker()
+    driver.write(status_reported("AVAILABLE", "12:00"))
+
+    async def stop_unanswered() -> None:
+        driver.worker.stop()
+        driver.faults.arm_next("publisher.publish", When.BEFORE, look_after)
+        raise Unavailable("no answer")
+
+    async def story() -> None:
+        async with asyncio.timeout(10):  # a hang ends with a sentence
+            await driver.worker.run()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    async def then() -> None:
+        driver.faults.arm_next("publisher.publish", When.BEFORE, stop_unanswered)
+
+    driver.faults.arm_next("store.save", When.AFTER, then)
+    driver.run(story())
+
+
+def test_a_late_send_that_nobody_answers_for_is_left_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+    """The check is ended and goes on with nothing: what it would do next is closed."""
+    ended: list[str] = []
+
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("check")
+
+    stop_with_a_send_under_way(Driver(options=with_options(last_check_s=0.01)), hang)
+
+    assert ended == ["check"]
+    assert "Sends that may have come late are unchecked." in caplog.text
+
+
+def test_the_group_is_left_while_late_sends_are_looked_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Kafka hangs each of the two takes all the time that it has: together no more than one."""
+    looked_after, leave = asyncio.Event(), MemoryLog.stop
+
+    async def look_after() -> None:
+        looked_after.set()
+
+    async def leave_last(log: MemoryLog) -> None:
+        await looked_after.wait()
+        await leave(log)
+
+    monkeypatch.setattr(MemoryLog, "stop", leave_last)
+    driver = Driver()
+    stop_with_a_send_under_way(driver, look_after)
+
+    assert driver.log.assignment() == frozenset()
+
+
+@pytest.mark.parametrize(("answers", "committed"), [(True, {0: 2}), (False, {0: 1})])
+def test_a_log_that_does_not_answer_is_not_waited_for_again_at_the_end(
+    answers: bool, committed: dict[int, int]
+) -> None:
+    """What is done and not committed is read again; a last commit would take all its time once more."""
+    driver = Driver(options=with_options(max_batch_records=1, commit_every_s=3600.0))
+    driver.crash()
+    driver.log, driver.worker = driver.new_worker()
+    driver.write(status_reported("AVAILABLE", "12:00"))
+    driver.write(status_reported("CHARGING", "12:05"))
+
+    async def stop() -> None:
+        if not answers:
+            driver.worker.health.blocked(Part.LOG, "no answer")
+        driver.worker.stop()
+
+    async def first() -> None:
+        driver.faults.arm_next("store.save", When.AFTER, stop)
+
+    driver.faults.arm_next("store.save", When.AFTER, first)
+    driver.run(driver.worker.run())
+
+    assert driver.committed() == committed
 
 
 def test_states_beyond_the_limit_are_loaded_again() -> None:
