@@ -8,7 +8,7 @@ models, and neither topics nor state.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ from service.domain import events as domain
 from service.domain.rules import MOST_CONNECTORS
 from service.domain.time import Micros, micros_from
 from service.processing.clocks import apply_clock_rules
-from service.processing.envelope import Document, open_envelope, our_name, reconcile
+from service.processing.envelope import Claim, Document, open_envelope, our_name, reconcile
 from service.processing.quick import STATUSES, quickly
 from service.processing.rejection import Rejected, Rejection
 from service.processing.values import Headers
@@ -72,8 +72,9 @@ def decode(  # noqa: PLR0913 - all but the value are named
         if event is not None:
             return event
     document: Document = {}
+    claims: list[Claim] = []
     try:
-        document, claims = open_envelope(value, headers, max_bytes)
+        document = open_envelope(value, headers, max_bytes, claims)
         if claims:
             document = reconcile(document, claims)
         warnings: list[FieldWarning] = []
@@ -87,8 +88,8 @@ def decode(  # noqa: PLR0913 - all but the value are named
             rejected.reason,
             rejected.message,
             rejected.field,
-            uid=_identifier(document.get("evse_uid")),
-            event_id=_identifier(document.get("event_id")),
+            uid=_identifier(document, claims, "evse_uid"),
+            event_id=_identifier(document, claims, "event_id"),
         )
     if warn is not None:
         for warning in warnings:
@@ -96,7 +97,9 @@ def decode(  # noqa: PLR0913 - all but the value are named
     return decoded
 
 
-def _identifier(word: Any) -> str | None:
+def _identifier(document: Document, claims: Iterable[Claim], field: str) -> str | None:
+    said = [document.get(field), *(claim for _, about, claim in claims if about == field)]
+    word = next((word for word in said if word is not None), None)
     return str(word) if is_uid(word) else None
 
 

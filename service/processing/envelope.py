@@ -33,6 +33,9 @@ _STANDS_FOR = {
     "subject": "evse_uid",
 }
 _HEADER_STANDS_FOR = {f"ce_{name}": field for name, field in _STANDS_FOR.items()}
+_REQUIRED = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type"})
+"""The headers without which there is no CloudEvent (CloudEvents 1.0, "Required attributes")."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OUR_NAME = re.compile(r"(?:^|[./:#])(" + "|".join(re.escape(name.value) for name in EventType) + r")\Z")
 
@@ -50,7 +53,9 @@ def read_object(value: bytes | None, max_bytes: int, field: str | None = None) -
     what = field or "the value"
     if not value:
         raise Rejected(
-            RejectionReason.EMPTY, f"{what} is empty: an event is a JSON object, and none is deleted", field
+            RejectionReason.EMPTY,
+            f"{what} is empty: an event is a JSON object; to remove an EVSE, send evse.removed",
+            field,
         )
     if len(value) > max_bytes:
         raise Rejected(
@@ -83,21 +88,30 @@ def _unreadable(value: bytes, error: str, what: str, field: str | None) -> Rejec
     return Rejected(RejectionReason.NOT_JSON, f"{what} must be JSON: {error}", field)
 
 
-def open_envelope(value: bytes | None, headers: Headers, max_bytes: int) -> tuple[Document, list[Claim]]:
-    """Take the event out of its envelope, if it has one; return it with what the envelope claims about it."""
-    claims = list(_header_claims(headers)) if headers else []
-    if not value and any(field == "type" for _, field, _ in claims):
-        # In binary mode, too, the attributes alone may say all; a tombstone has none of them.
-        return {}, claims
+def open_envelope(value: bytes | None, headers: Headers, max_bytes: int, claims: list[Claim]) -> Document:
+    """
+    Take the event out of its envelope, if it has one; add to `claims` what the envelope says about it.
+
+    What was read of them stays there where this raises, so that a rejection can say whose event it was. A
+    CloudEvent of binary mode may have no data, like one of structured mode: its headers say all.
+    """
+    for claim in _header_claims(headers):
+        claims.append(claim)  # noqa: PERF402 - those before one that is bad are kept
+    if not value and _is_cloud_event(headers):
+        return {}
     document = read_object(value, max_bytes)
     if "specversion" not in document:
-        return document, claims
-    _check_version("specversion", document["specversion"])
+        return document
     for name, field in _STANDS_FOR.items():
-        claim = document.get(name)
-        if claim is not None:
-            claims.append((name, field, claim))
-    return _data_of(document, max_bytes), claims
+        said = document.get(name)
+        if said is not None:
+            claims.append((name, field, said))
+    _check_version("specversion", document["specversion"])
+    return _data_of(document, max_bytes)
+
+
+def _is_cloud_event(headers: Headers) -> bool:
+    return {name for name, content in headers if content} >= _REQUIRED
 
 
 def _header_claims(headers: Headers) -> Iterable[Claim]:
@@ -144,6 +158,7 @@ def _data_of(document: Document, max_bytes: int) -> Document:
 def reconcile(document: Document, claims: list[Claim]) -> Document:
     """Let the envelope stand for what the data lacks; raise `Rejected` where both say something else."""
     merged = dict(document)
+    taken_from: dict[str, str] = {}
     for name, field, claim in claims:
         if not isinstance(claim, str):
             message = f"{name} must be a string, is {describe(claim)}"
@@ -153,11 +168,19 @@ def reconcile(document: Document, claims: list[Claim]) -> Document:
             raise Rejected(RejectionReason.INVALID_FIELD, message, name)
         said = merged.get(field)
         if said is None:
-            merged[field] = claim
+            merged[field], taken_from[field] = claim, _with_place(name)
         elif not _same(field, said, claim):
-            message = f"{name} is {describe(claim)} but {field} is {describe(said)}: send one, or both alike"
+            other = taken_from.get(field, f"{field} of the data")
+            message = (
+                f"{_with_place(name)} is {describe(claim)} but {other} is {describe(said)}: "
+                f"send one {field}, or both alike"
+            )
             raise Rejected(RejectionReason.ENVELOPE_MISMATCH, message, field)
     return merged
+
+
+def _with_place(name: str) -> str:
+    return f"the header {name}" if name in _HEADER_STANDS_FOR else f"{name} of the envelope"
 
 
 def _same(field: str, said: object, claim: str) -> bool:

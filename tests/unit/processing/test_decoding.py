@@ -522,6 +522,50 @@ class TestCloudEvents:
 
         assert rejection.reason is RejectionReason.ENVELOPE_MISMATCH
 
+    def test_a_mismatch_says_which_word_is_the_envelopes_and_which_is_the_datas(self) -> None:
+        """Some attributes have the same name in both, and a header may stand twice."""
+        in_data = {**BODY, "source": "other"}
+
+        assert rejected({**STRUCTURED, "data": in_data}).message == (
+            "source of the envelope is 'urn:csms' but source of the data is 'other': "
+            "send one source, or both alike"
+        )
+        assert rejected(in_data, headers=BINARY).message == (
+            "the header ce_source is 'urn:csms' but source of the data is 'other': "
+            "send one source, or both alike"
+        )
+        assert rejected({**STRUCTURED, "data": BODY}, headers=(("ce_id", b"e2"),)).message == (
+            "id of the envelope is 'e1' but the header ce_id is 'e2': send one event_id, or both alike"
+        )
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            ({"status": 5}, BINARY),
+            ({**BODY, "source": "other"}, BINARY),
+            (b"{", BINARY),
+            ({**STRUCTURED, "data": {"status": 5}}, ()),
+            ({**STRUCTURED, "data": {**BODY, "source": "other"}}, ()),
+            ({**STRUCTURED, "data": "text"}, ()),
+            ({**STRUCTURED, "specversion": "0.3", "data": BODY}, ()),
+        ],
+    )
+    def test_a_rejection_says_whose_event_it_was_by_its_envelope(self, record: tuple[object, Any]) -> None:
+        """Where the data does not say it, or could not be read."""
+        value, headers = record
+
+        rejection = rejected(value, headers=headers)
+
+        assert (rejection.uid, rejection.event_id) == ("u1", "e1")
+
+    def test_of_a_mismatch_the_datas_word_counts_for_whose_event_it_was(self) -> None:
+        """What is no identifier is none in an envelope either."""
+        other = rejected({**BODY, "evse_uid": "u2"}, headers=BINARY)
+        nobody = rejected({"status": 5}, headers=(*BINARY[:1], ("ce_id", b"e\n1"), *BINARY[2:]))
+
+        assert (other.uid, other.event_id) == ("u2", "e1")
+        assert (nobody.uid, nobody.event_id) == ("u1", None)
+
     def test_a_bad_time_beside_a_good_one_is_no_mismatch(self) -> None:
         """It is rejected under its own name."""
         in_header = rejected(STATUS, headers=(("ce_time", b"noon"),))
