@@ -13,6 +13,9 @@ from pydantic_core import ErrorDetails
 _SHOWN = 40
 """How many characters of a bad string a message repeats."""
 
+_LONG = 10**20
+"""A whole number from here on is shown as a float; JSON's are none above 2⁶⁴ but by way of one."""
+
 _REMEDIES = {
     "enum": "must be a string",
     "string_type": "must be a string",
@@ -42,7 +45,8 @@ def describe(value: object) -> str:
     if isinstance(value, str):
         return ascii(value) if len(value) <= _SHOWN else ascii(value[:_SHOWN]) + "…"
     if isinstance(value, int | float):
-        return f"{value:.6g}" if isinstance(value, float) else str(value)
+        # A float that stands for a whole number has up to 309 digits as one.
+        return str(value) if isinstance(value, int) and abs(value) < _LONG else f"{value:.6g}"
     return "a list" if isinstance(value, list | tuple) else "an object"
 
 

@@ -36,6 +36,12 @@ _HEADER_STANDS_FOR = {f"ce_{name}": field for name, field in _STANDS_FOR.items()
 _REQUIRED = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type"})
 """The headers without which there is no CloudEvent (CloudEvents 1.0, "Required attributes")."""
 
+_NUMBER = re.compile(r"-?[0-9.eE+-]+")
+_LARGEST = "1e308"
+"""Stands for a number beyond all that a double holds: no field takes one that is nearly as large."""
+_MOST_BEYOND = 8
+"""So many of these are read in one value: each has it parsed once more."""
+
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _OUR_NAME = re.compile(r"(?:^|[./:#])(" + "|".join(re.escape(name.value) for name in EventType) + r")\Z")
 
@@ -64,7 +70,7 @@ def read_object(value: bytes | None, max_bytes: int, field: str | None = None) -
             field,
         )
     try:
-        document = orjson.loads(value.removeprefix(_BYTE_ORDER_MARK))
+        document = _loads(value.removeprefix(_BYTE_ORDER_MARK))
     except orjson.JSONDecodeError as error:
         raise _unreadable(value, str(error), what, field) from None
     if not isinstance(document, dict):
@@ -72,6 +78,26 @@ def read_object(value: bytes | None, max_bytes: int, field: str | None = None) -
             RejectionReason.NOT_AN_OBJECT, f"{what} must be a JSON object, is {describe(document)}", field
         )
     return document
+
+
+def _loads(text: bytes | str) -> Any:
+    """
+    Read JSON; a number beyond what a double holds is legal, and may stand in a field that is ignored.
+
+    The largest that there is stands for it, which any field of ours rejects.
+    """
+    for _ in range(_MOST_BEYOND):
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            # orjson gives no code for it; its words and the place are pinned by a test.
+            number = _NUMBER.match(error.doc, error.pos) if "infinity" in str(error) else None
+            if number is None:
+                raise
+            largest = "-" + _LARGEST if number[0].startswith("-") else _LARGEST
+            # As long as it was: what else is wrong is named by its place.
+            text = error.doc[: number.start()] + largest.ljust(len(number[0])) + error.doc[number.end() :]
+    return orjson.loads(text)
 
 
 def _unreadable(value: bytes, error: str, what: str, field: str | None) -> Rejected:

@@ -268,7 +268,9 @@ GARBAGE: list[tuple[str, object, RejectionReason, str | None]] = [
     ("two values", orjson.dumps(STATUS) * 2, RejectionReason.NOT_JSON, None),
     ("NaN", b'{"a":NaN}', RejectionReason.NOT_JSON, None),
     ("Infinity", b'{"a":-Infinity}', RejectionReason.NOT_JSON, None),
-    ("a number beyond all", b'{"a":1e999}', RejectionReason.NOT_JSON, None),
+    ("too many numbers beyond all", b'{"a":[' + b"1e999," * 8 + b"1e999]}", RejectionReason.NOT_JSON, None),
+    ("no JSON behind a number beyond all", b'{"a":1e999,"b":}', RejectionReason.NOT_JSON, None),
+    ("a number beyond all, cut off", b'{"a":-1e99', RejectionReason.NOT_JSON, None),
     ("half a surrogate pair", b'{"a":"\\ud800"}', RejectionReason.NOT_JSON, None),
     ("deep objects", DEEP, RejectionReason.TOO_DEEP, None),
     ("deep lists", b"[" * 100_000 + b"]" * 100_000, RejectionReason.TOO_DEEP, None),
@@ -418,6 +420,35 @@ def test_unknown_fields_are_ignored_however_deep() -> None:
     value = orjson.dumps(STATUS)[:-1] + b',"future":' + b"[" * 1000 + b"]" * 1000 + b"}"
 
     assert good(value) == good(STATUS)
+
+
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"1.5E+400", b"9" * 400, b"-" + b"9" * 400])
+def test_a_number_beyond_all_in_an_unknown_field_is_ignored_with_it(number: bytes) -> None:
+    """It is legal JSON, some languages write it, and nobody here reads it."""
+    value = orjson.dumps({**STATUS, "note": "ä 1e999"})[:-1]
+    several = b",".join([number] * 7)
+
+    assert good(value + b',"odometer":' + number + b"}") == good(STATUS)
+    assert good(value + b',"future":{"a":[' + several + b"]}}") == good(STATUS)
+
+
+def test_a_number_beyond_all_is_rejected_where_it_is_read() -> None:
+    """And shown with few digits."""
+    value = orjson.dumps(STATUS).replace(b'"c1"', b"9" * 400)
+    told: list[FieldWarning] = []
+    inventory = orjson.dumps(upserted({"max_vehicle_wheels_supported": 0})).replace(b":0", b":-1e999")
+
+    good(inventory, warn=lambda _, warning: told.append(warning))
+
+    assert rejected(value).message == "connector_uid must be a string, is 1e+308"
+    assert [each.message for each in told] == [
+        "left out: must be greater than or equal to -2147483648, is -1e+308"
+    ]
+
+
+def test_what_is_wrong_behind_a_number_beyond_all_is_named_by_its_place() -> None:
+    """In the value as it came."""
+    assert "(char 411)" in rejected(b'{"a":' + b"9" * 400 + b', "b":x').message
 
 
 def test_a_deep_value_where_a_word_belongs_is_rejected_and_not_walked() -> None:
