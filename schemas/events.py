@@ -18,13 +18,10 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from schemas.evse import EVSE
 from schemas.fields import Bool, Number, Text, Time, Uid, open_enum
-from schemas.vocabulary import EventType, ExclusionReason, Status
+from schemas.vocabulary import MOST_CONNECTORS, EventType, ExclusionReason, Status
 
 _STATUSES = frozenset(status.value for status in Status)
 _REASONS = frozenset(reason.value for reason in ExclusionReason)
-
-MOST_CONNECTORS = 100
-"""So many connectors an EVSE has, and no more may be named at once."""
 
 LONGEST_INTERVAL_S = 31_536_000
 """The longest time between two heartbeats that is believed: a year."""
@@ -140,7 +137,7 @@ class EvseUpserted(EventBase):
     """The whole EVSE of the published schema; its `uid` equals `evse_uid`. Status, online, uptime,
     reliability and last_updated are ignored, except that a first status is taken where none is known. Where
     `connectors` is present (100 at most), a connector it does not name leaves the published EVSE. A bad
-    optional field is left out with a warning."""
+    optional field is left out with a warning; of a list the first 100 elements are kept."""
 
 
 class EvseRemoved(EventBase):

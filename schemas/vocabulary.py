@@ -1,7 +1,7 @@
 """
-The words of the field: every enum that crosses a boundary of this project.
+The words of the field: every enum that crosses a boundary of this project, and how large an EVSE may be.
 
-This module knows neither models nor rules; it imports nothing but `enum`.
+This module knows neither models nor rules; it imports nothing but `enum` and `typing`.
 The values are those of the published EVSE schema (OMNI v0.3, shaped after OCPI 2.2.1), except where a
 docstring says that the word is this project's own.
 """
@@ -9,6 +9,14 @@ docstring says that the word is this project's own.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
+
+MOST_CONNECTORS: Final = 100
+"""
+So many connectors an EVSE gets by being spoken of, or by one inventory, and no more may be named at once.
+
+Whoever counts them up without end would let state and snapshot grow beyond what any topic takes.
+"""
 
 
 class Status(StrEnum):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, NamedTuple
 
-from schemas.vocabulary import Verdict
+from schemas.vocabulary import MOST_CONNECTORS, Verdict
 from service.domain import events, in_order, recent
 from service.domain.horizon import advance, bound_ids
 from service.domain.inventory import Exclusion, Gap, Inventory
@@ -19,7 +19,7 @@ from service.domain.naming import forget_connectors_after, forget_inventories_af
 from service.domain.outcomes import Folded, Transition
 from service.domain.recent import Placed, Step
 from service.domain.rollup import Words, status_of_all
-from service.domain.rules import MOST_CONNECTORS, MOST_KNOWN, Rules
+from service.domain.rules import MOST_KNOWN, Rules
 from service.domain.state import EvseState
 from service.domain.time import MINUTE, Micros
 from service.domain.timeline import Item, ItemKind, OnlineWord

@@ -23,13 +23,6 @@ WINDOW_DAYS: Final = 30
 """The published window starts at midnight UTC of this many days before `as_of`."""
 
 
-MOST_CONNECTORS: Final = 100
-"""
-So many connectors an EVSE gets by being spoken of, or by one inventory.
-
-Whoever counts them up without end would let state and snapshot grow beyond what any topic takes.
-"""
-
 MOST_KNOWN: Final = 300
 """So many with those that an inventory has taken out, whose history is kept and stands in the snapshot."""
 

@@ -18,9 +18,8 @@ from schemas import events as wire
 from schemas.errors import describe, is_missing, path_of, remedy_of
 from schemas.evse import EVSE, FieldWarning, StructureError, parse_evse
 from schemas.fields import is_uid, kept_of
-from schemas.vocabulary import EventType, RejectionReason, Status
+from schemas.vocabulary import MOST_CONNECTORS, EventType, RejectionReason, Status
 from service.domain import events as domain
-from service.domain.rules import MOST_CONNECTORS
 from service.domain.time import Micros, micros_from
 from service.processing.clocks import apply_clock_rules
 from service.processing.envelope import Claim, Document, open_envelope, our_name, reconcile

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.vocabulary import Verdict
-from service.domain.rules import MOST_CONNECTORS
+from schemas.vocabulary import MOST_CONNECTORS, Verdict
 from service.domain.state import History
 from service.domain.time import HOUR, day_of
 from tests.unit.domain.told import Evse, when

@@ -8,10 +8,10 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
-from schemas.vocabulary import Verdict
+from schemas.vocabulary import MOST_CONNECTORS, Verdict
 from service.adapters.topic_rules import LEDGER_BYTES, SNAPSHOT_BYTES
 from service.domain.inventory import MOST_EXCLUSIONS, MOST_GAPS, MOST_VERSIONS, SUPERSEDED_KEPT
-from service.domain.rules import MOST_CONNECTORS, MOST_KNOWN, Rules
+from service.domain.rules import MOST_KNOWN, Rules
 from service.domain.state import EvseState
 from tests.builders import MIDNIGHT, Json, event, status_reported
 from tests.driver import Driver

@@ -10,9 +10,8 @@ import pytest
 
 from schemas.evse import FieldWarning
 from schemas.examples import EVENTS, EVSE_EXAMPLE
-from schemas.vocabulary import EventType, ExclusionReason, RejectionReason, Status
+from schemas.vocabulary import MOST_CONNECTORS, EventType, ExclusionReason, RejectionReason, Status
 from service.domain import events as domain
-from service.domain.rules import MOST_CONNECTORS
 from service.domain.time import HOUR, MINUTE, SECOND
 from service.processing.decoding import MAX_BYTES, Rejection, decode
 
