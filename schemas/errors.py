@@ -60,11 +60,11 @@ def remedy_of(error: ErrorDetails) -> str:
     kind = error["type"]
     if is_missing(error):
         return "is missing"
+    if kind == "too_many":
+        return error["msg"]
     context = error.get("ctx", {})
     if kind == "string_too_long":
         return f"must have at most {context['max_length']} characters, has {len(error['input'])}"
-    if kind == "too_long":
-        return f"must have at most {context['max_length']}, has {context['actual_length']}"
     if kind == "string_pattern_mismatch":
         degrees = "5,7" in str(context["pattern"])
         remedy = (

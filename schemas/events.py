@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
 from schemas.evse import EVSE
@@ -165,6 +165,15 @@ class ExclusionDeclared(EventBase):
     """The connectors it is about; absent: all of the EVSE."""
     note: Text | None = None
     """Anything more, for people."""
+
+    @field_validator("connector_uids", mode="before")
+    @classmethod
+    def _no_more_than_an_evse_has(cls, uids: Any) -> Any:
+        # Before the field's own validation, which would make an error of each bad element first.
+        if isinstance(uids, list) and len(uids) > MOST_CONNECTORS:
+            message = "must have at most {most}, has {length}: leave it out where all of the EVSE are meant"
+            raise PydanticCustomError("too_many", message, {"most": MOST_CONNECTORS, "length": len(uids)})
+        return uids
 
     @model_validator(mode="before")
     @classmethod

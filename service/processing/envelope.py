@@ -36,7 +36,7 @@ _HEADER_STANDS_FOR = {f"ce_{name}": field for name, field in _STANDS_FOR.items()
 _REQUIRED = frozenset({"ce_specversion", "ce_id", "ce_source", "ce_type"})
 """The headers without which there is no CloudEvent (CloudEvents 1.0, "Required attributes")."""
 
-_NUMBER = re.compile(r"-?[0-9.eE+-]+")
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LARGEST = "1e308"
 """Stands for a number beyond all that a double holds: no field takes one that is nearly as large."""
 _MOST_BEYOND = 8

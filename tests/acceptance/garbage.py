@@ -82,7 +82,7 @@ KINDS: tuple[Garbage, ...] = (
     _garbage(RejectionReason.INVALID_FIELD, "occurred_at", _written(occurred_at=1_767_571_200)),
     _garbage(
         RejectionReason.ENVELOPE_MISMATCH,
-        "ce_subject is 'e2' but evse_uid is 'e1'",
+        "ce_subject is 'e2' but evse_uid of the data is 'e1'",
         _written(),
         headers=(("ce_specversion", b"1.0"), ("ce_subject", b"e2")),
     ),

@@ -93,7 +93,7 @@ class Striking:
         loop.add_signal_handler(KILL, self._kills.arm)
         loop.add_signal_handler(PAUSE, self._pauses.arm)
         loop.add_signal_handler(NO_PAUSE, self._pauses.faults.disarm)
-        names = [field.name for field in fields(ports) if field.name != "clock"]
+        names = [field.name for field in fields(ports) if field.name not in ("clock", "check_topics")]
         watched = {name: self._watched(getattr(ports, name), name) for name in names}
         return replace(ports, clock=_Ahead(ports.clock, self._ahead_us), **watched)
 

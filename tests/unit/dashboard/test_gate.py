@@ -7,6 +7,7 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
+import structlog
 
 from service.dashboard.gate import LIVE, Gate
 from tests.unit.dashboard.memory import MemoryView, opened
@@ -53,7 +54,7 @@ async def test_a_probe_needs_no_token_and_learns_nothing() -> None:
 
 @pytest.mark.allow_error_logs
 async def test_a_bug_that_ends_the_reading_of_the_list_is_told_and_shown_to_the_probe(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The page would show for ever what was: whoever watches it starts it anew."""
     app, client = await opened(MemoryView(network(3)))
@@ -62,13 +63,13 @@ async def test_a_bug_that_ends_the_reading_of_the_list_is_told_and_shown_to_the_
         raise ZeroDivisionError("of ours")
 
     monkeypatch.setattr(app.state.poller, "turn", fail)
-    with pytest.raises(ZeroDivisionError):
+    with structlog.testing.capture_logs() as lines, pytest.raises(ZeroDivisionError):
         await app.state.poller.run()
     async with client:
         answer = await client.get(LIVE)
 
     assert (answer.status_code, "a bug of this program" in answer.text) == (503, True)
-    assert "A bug of this program ended the reading of the list." in caplog.text
+    assert [(line["action"], line["log_level"]) for line in lines] == [("defect", "critical")]
 
 
 def test_the_token_is_in_no_text_of_the_gate() -> None:

@@ -190,7 +190,8 @@ def test_an_exclusion_names_no_more_connectors_than_an_evse_has() -> None:
     uids = [f"c{number}" for number in range(MOST_CONNECTORS + 1)]
     refused = rejected({**EVENTS[EventType.EXCLUSION_DECLARED], "connector_uids": uids}, key=b"charger-1")
 
-    assert refused.message == "connector_uids must have at most 100, has 101"
+    remedy = "leave it out where all of the EVSE are meant"
+    assert refused.message == f"connector_uids must have at most 100, has 101: {remedy}"
     good({**EVENTS[EventType.EXCLUSION_DECLARED], "connector_uids": uids[1:]}, key=b"charger-1")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
+import structlog
 
 from service.adapters.memory_view import MemoryViewStore
 from service.processing import rendering, steps
@@ -192,16 +193,16 @@ def test_the_survey_does_not_ask_at_every_turn(monkeypatch: pytest.MonkeyPatch) 
     assert 3 <= len(asked) <= 5
 
 
-def test_each_status_in_an_unknown_word_is_counted_and_each_word_logged_once(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_each_status_in_an_unknown_word_is_counted_and_each_word_logged_once() -> None:
     """An alert sees how many there are, and the log has the word and what was meant."""
     driver = Driver()
 
-    driver.pipe(*(status_reported("Available", f"12:0{number}") for number in range(3)))
+    with structlog.testing.capture_logs() as lines:
+        driver.pipe(*(status_reported("Available", f"12:0{number}") for number in range(3)))
 
     assert driver.instruments.unknown_statuses == 3
-    assert caplog.text.count("'Available' is no status; did you mean AVAILABLE?") == 1
+    [told] = [line["event"] for line in lines if line.get("action") == "unknown_status"]
+    assert "'Available' is no status; did you mean AVAILABLE?" in told
 
 
 def test_a_bad_field_of_an_inventory_is_counted_and_costs_only_itself() -> None:

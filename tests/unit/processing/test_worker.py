@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+import structlog
 
 from schemas.snapshot import CloudEventHeaders, Snapshot, TransitionRecord
 from schemas.vocabulary import RejectionReason, Verdict
@@ -414,7 +415,7 @@ def stop_with_a_send_under_way(driver: Driver, look_after: Strike) -> None:
     driver.run(story())
 
 
-def test_a_late_send_that_nobody_answers_for_is_left_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_late_send_that_nobody_answers_for_is_left_at_the_end() -> None:
     """The check is ended and goes on with nothing: what it would do next is closed."""
     ended: list[str] = []
 
@@ -424,10 +425,11 @@ def test_a_late_send_that_nobody_answers_for_is_left_at_the_end(caplog: pytest.L
         finally:
             ended.append("check")
 
-    stop_with_a_send_under_way(Driver(options=with_options(last_check_s=0.01)), hang)
+    with structlog.testing.capture_logs() as lines:
+        stop_with_a_send_under_way(Driver(options=with_options(last_check_s=0.01)), hang)
 
     assert ended == ["check"]
-    assert "Sends that may have come late are unchecked." in caplog.text
+    assert "sends_unchecked" in [line.get("action") for line in lines]
 
 
 def test_the_group_is_left_while_late_sends_are_looked_after(monkeypatch: pytest.MonkeyPatch) -> None:
