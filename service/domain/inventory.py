@@ -42,6 +42,7 @@ MOST_EXCLUSIONS: Final = 1_000
 MOST_GAPS: Final = 1_000
 
 _BESIDE_TEXT: Final = 100
+"""Characters that an exclusion takes beside its id, its note and its connectors."""
 
 
 def same(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
@@ -161,13 +162,10 @@ class Declarations:
     def forget_excess(self) -> set[str]:
         """Forget the exclusions that ended first, where there are too many of them; give their ids."""
         lengths = {key: len(key) + sum(map(_extent, versions)) for key, versions in self.exclusions.items()}
-        left, length, gone = len(lengths), sum(lengths.values()), set[str]()
-        if left <= MOST_EXCLUSIONS and length <= MOST_TEXT:
-            return gone
-        for key in sorted(self.exclusions, key=lambda each: _end_of(self.exclusions[each])):
-            if left <= MOST_EXCLUSIONS and length <= MOST_TEXT:
-                break
-            left, length = left - 1, length - lengths[key]
+        length, gone = sum(lengths.values()), set[str]()
+        while len(self.exclusions) > MOST_EXCLUSIONS or length > MOST_TEXT:
+            key = min(self.exclusions, key=lambda each: _end_of(self.exclusions[each]))
+            length -= lengths[key]
             del self.exclusions[key]
             gone.add(key)
         return gone
@@ -300,7 +298,9 @@ def _extent(exclusion: Exclusion) -> int:
 
 
 def _end_of(versions: Sequence[Exclusion]) -> Key:
-    """Give when what holds of an exclusion ends, and when that was said."""
+    """Give when what holds of an exclusion ends, and when that was said; a removal may leave nothing."""
+    if not versions:
+        return 0, 0
     last = versions[-1]
     if last.withdrawn:
         return last.key[0], last.key[1]

@@ -119,6 +119,17 @@ def test_exclusions_without_end_are_kept_by_number_and_by_size() -> None:
     assert len(state_of(driver).declarations.exclusions) <= MOST_EXCLUSIONS
 
 
+def test_an_exclusion_of_which_a_removal_left_nothing_is_the_first_to_go() -> None:
+    """It ended the worker: what applied after the removal is forgotten, and its id stands alone."""
+    driver = Driver()
+    driver.pipe(excluding(0, "12:00", exclusion_id="after the removal"))
+    driver.pipe(event("evse.removed", "11:00"))
+    for number in range(MOST_EXCLUSIONS):
+        driver.write(excluding(number, "10:00", exclusion_id=f"y{number}"))
+    driver.settle()
+    assert set(state_of(driver).declarations.exclusions) == {f"y{n}" for n in range(MOST_EXCLUSIONS)}
+
+
 def excluding(number: int, at: str, **terms: Any) -> Json:
     """Write an exclusion of a minute, so many minutes after another one."""
     span = {"from": minute(number), "until": minute(number + 1)}
