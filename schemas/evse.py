@@ -17,6 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from schemas.errors import is_missing, path_of, remedy_of
 from schemas.fields import Bool, Int32, Int64, Number, Time, Uid, open_enum
 from schemas.vocabulary import (
+    MOST_CONNECTORS,
     Capability,
     ConnectorFormat,
     ParkingRestriction,
@@ -241,7 +242,7 @@ def parse_evse(raw: object) -> tuple[EVSE, tuple[FieldWarning, ...]]:
 
     A number as a text, an image that is none, coordinates with too few decimals: each costs itself alone.
     What holds the EVSE together cannot be left out, and raises StructureError: `raw` no object, a bad `uid`,
-    `connectors` no list, a connector that is no object or has no good uid, a uid twice.
+    `connectors` no list or of more than 100, a connector that is no object or has no good uid, a uid twice.
     """
     raw, warnings = _shortened(raw)
     while True:
@@ -266,35 +267,38 @@ def parse_evse(raw: object) -> tuple[EVSE, tuple[FieldWarning, ...]]:
 
 
 def _shortened(raw: Any) -> tuple[Any, list[FieldWarning]]:
-    """Cut lists that are longer than any EVSE has, before each of their elements is looked at."""
+    """
+    Cut lists that are longer than any EVSE has, before each of their elements is looked at.
+
+    Of connectors none is left out unsaid: raises StructureError.
+    """
     if not isinstance(raw, dict):
         return raw, []
-    short, warnings = _cut(raw, "", EVSE)
     connectors = raw.get("connectors")
-    if isinstance(connectors, list):
-        cut = [
-            _cut(each, f"connectors.{number}.", Connector) if isinstance(each, dict) else (each, [])
-            for number, each in enumerate(connectors)
-        ]
-        short = {**short, "connectors": [each for each, _ in cut]}
-        warnings += [warning for _, each in cut for warning in each]
+    if not isinstance(connectors, list):
+        return _cut(raw, "", EVSE)
+    if len(connectors) > MOST_CONNECTORS:
+        raise StructureError("connectors", f"must have at most {MOST_CONNECTORS}, has {len(connectors)}")
+    short, warnings = _cut(raw, "", EVSE)
+    short["connectors"] = []
+    for number, connector in enumerate(connectors):
+        cut, more = _cut(connector, f"connectors.{number}.", Connector)
+        short["connectors"].append(cut)
+        warnings += more
     return short, warnings
 
 
-def _cut(
-    fields: dict[Any, Any], place: str, model: type[Published]
-) -> tuple[dict[Any, Any], list[FieldWarning]]:
-    long = {
-        name: value
-        for name, value in fields.items()
-        if isinstance(value, list) and len(value) > MOST_ELEMENTS and name in model.model_fields
-        if name != "connectors"
-    }
-    warnings = [
-        FieldWarning(f"{place}{name}", f"cut: the first {MOST_ELEMENTS} are kept, of {len(value)}")
-        for name, value in long.items()
-    ]
-    return fields | {name: value[:MOST_ELEMENTS] for name, value in long.items()}, warnings
+def _cut(holder: Any, place: str, model: type[Published]) -> tuple[Any, list[FieldWarning]]:
+    """Cut the long lists among the fields of a model, if that is what this is."""
+    if not isinstance(holder, dict):
+        return holder, []
+    short, warnings = dict(holder), []
+    for name, value in holder.items():
+        if isinstance(value, list) and len(value) > MOST_ELEMENTS and name in model.model_fields:
+            short[name] = value[:MOST_ELEMENTS]
+            message = f"cut: the first {MOST_ELEMENTS} are kept, of {len(value)}"
+            warnings.append(FieldWarning(f"{place}{name}", message))
+    return short, warnings
 
 
 def _is_structural(location: Location) -> bool:
@@ -327,13 +331,10 @@ class _Dropped(dict[int | str, "_Dropped"]):
 
 def _without(value: Any, dropped: _Dropped) -> Any:
     """Copy `value` without what is left out, and along that alone: the rest may be nested too deeply."""
-    if isinstance(value, dict):
-        copy = dict(value)
-        for step, below in dropped.items():
-            if below:
-                copy[step] = _without(copy[step], below)
-            else:
-                del copy[step]
-        return copy
-    kept = ((each, dropped.get(number)) for number, each in enumerate(value))
-    return [_without(each, below) if below else each for each, below in kept if below is None or below]
+    steps = value.items() if isinstance(value, dict) else enumerate(value)
+    kept = {
+        step: _without(each, dropped[step]) if step in dropped else each
+        for step, each in steps
+        if step not in dropped or dropped[step]
+    }
+    return kept if isinstance(value, dict) else list(kept.values())

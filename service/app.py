@@ -159,7 +159,6 @@ def build_worker(  # noqa: PLR0913 - all but three are named
     `topics`: what was found when they were checked, which is done as `check` does it, and again where the
     worker finds another ledger than there was.
     """
-    largest_input = topics.max_message_bytes
 
     async def look_again() -> None:
         (await check(topics_settings(settings))).require()
@@ -181,7 +180,7 @@ def build_worker(  # noqa: PLR0913 - all but three are named
     snapshots = KafkaLedger(reader, settings.snapshots_topic)
     ports = Ports(
         log,
-        kafka_publisher(settings, largest_input),
+        kafka_publisher(settings, topics.max_message_bytes),
         view_store(settings),
         clock,
         ledger,
@@ -189,27 +188,30 @@ def build_worker(  # noqa: PLR0913 - all but three are named
         tracing or NoTracing(),
         look_again,
     )
+    options = replace(_options(settings, topics), accepted=allowance.accepted, skipped=skips)
+    return Worker(wrap(ports), change(options), settings.rules(), instruments)
+
+
+def _options(settings: Settings, topics: TopicsReport) -> Options:
+    """Say how the loop is set, but for what an operator allows this once."""
     session_s = settings.session_timeout.total_seconds()
-    options = Options(
+    return Options(
         topics=settings.input_topics,
         partitions=topics.partitions,
         topic_prefix=settings.topic_prefix,
         max_batch_records=settings.batch_records,
         max_record_bytes=settings.max_record_bytes,
-        max_dead_letter_bytes=largest_input + DEAD_LETTER_MARGIN,
+        max_dead_letter_bytes=topics.max_message_bytes + DEAD_LETTER_MARGIN,
         # A revocation waits for the batch in hand, and heartbeats go on meanwhile: half a session is safe.
         drain_budget_s=session_s / 2,
         late_after_s=session_s / 3,
         max_rejections_in_a_row=settings.max_rejections_in_a_row,
-        accepted=allowance.accepted,
-        skipped=skips,
         states_limit=settings.state_limit,
         states_idle_after_s=settings.state_idle_after.total_seconds() or math.inf,
         tick_interval_s=settings.tick_interval.total_seconds(),
         silence=settings.silence_rules(),
         ingest_silent_after=micros_of(settings.ingest_silent_after),
     )
-    return Worker(wrap(ports), change(options), settings.rules(), instruments)
 
 
 def open_tracing(settings: Settings, clock: Clock) -> Tracing:

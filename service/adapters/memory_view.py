@@ -292,9 +292,10 @@ class MemoryViewStore:
 
 def _judged(stored: Position, write: ViewWrite) -> SaveOutcome:
     outcome = stored.judge(write.position)
-    if outcome is SaveOutcome.SAVED and write.previous not in (None, stored):
+    previous = write.previous
+    if outcome is SaveOutcome.SAVED and previous is not None and previous.judge(stored) is SaveOutcome.SAVED:
         # What was folded from a state without what somebody else has added would undo that.
-        return SaveOutcome.STALE if write.previous.judge(stored) is SaveOutcome.SAVED else outcome
+        return SaveOutcome.STALE
     return outcome
 
 

@@ -51,6 +51,7 @@ def advance(state: EvseState, rules: Rules) -> None:
 
 
 _IDS_A_REPORT: Final = 4
+"""So many ids are kept for each recent report that may be."""
 
 
 def bound_ids(state: EvseState, rules: Rules) -> None:

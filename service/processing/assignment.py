@@ -150,7 +150,11 @@ class Assignment:
         self, partitions: Iterable[TopicPartition], since: Mapping[TopicPartition, Progress]
     ) -> bool:
         """Tell whether these have been owned without a break since then."""
-        return all(each in since and self._progress.get(each) is since[each] for each in partitions)
+        return all(each in since and self.is_kept(each, since[each]) for each in partitions)
+
+    def is_kept(self, partition: TopicPartition, progress: Progress) -> bool:
+        """Tell whether a partition has been owned without a break since it had this progress."""
+        return self._progress.get(partition) is progress
 
 
 def partition_of(record: Record) -> TopicPartition:

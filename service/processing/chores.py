@@ -136,7 +136,7 @@ class Chores:
         commits = {}
         for place, progress in since.items():
             # One that went meanwhile may be unrestored, and is told what it must send by its next commit.
-            if place.partition == number and self._assignment.are_kept([place], since):
+            if place.partition == number and self._assignment.is_kept(place, progress):
                 progress.resend = Resend.NOTHING
                 commits[place] = progress.commit(progress.done)
         try:

@@ -79,7 +79,7 @@ class Committing:
         done = {
             place: one
             for place, one in self._done.items()
-            if self._owned.assignment.are_kept([place], {place: one.progress})
+            if self._owned.assignment.is_kept(place, one.progress)
         }
         if done:
             await self._commit(done)

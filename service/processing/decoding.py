@@ -18,7 +18,7 @@ from schemas import events as wire
 from schemas.errors import describe, is_missing, path_of, remedy_of
 from schemas.evse import EVSE, FieldWarning, StructureError, parse_evse
 from schemas.fields import is_uid, kept_of
-from schemas.vocabulary import MOST_CONNECTORS, EventType, RejectionReason, Status
+from schemas.vocabulary import EventType, RejectionReason, Status
 from service.domain import events as domain
 from service.domain.time import Micros, micros_from
 from service.processing.clocks import apply_clock_rules
@@ -167,11 +167,6 @@ def _with_inventory(document: Document, warnings: list[FieldWarning]) -> Documen
     uid = document["evse_uid"]
     if isinstance(raw, dict) and raw.get("uid") is None:
         raw = {**raw, "uid": uid}
-    connectors = raw.get("connectors") if isinstance(raw, dict) else None
-    if isinstance(connectors, list) and len(connectors) > MOST_CONNECTORS:
-        # Before it is read: a million of them would take seconds.
-        message = f"evse.connectors must have at most {MOST_CONNECTORS}, has {len(connectors)}"
-        raise Rejected(RejectionReason.INVALID_FIELD, message, "evse.connectors")
     try:
         evse, left_out = parse_evse(raw)
     except StructureError as failed:

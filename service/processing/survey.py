@@ -143,7 +143,8 @@ class Survey:
             return
         self._retrying.answered(Part.LOG)
         # What went while the broker was asked is another's, and nothing is said of it, also if it came back.
-        ends = {place: end for place, end in ends.items() if self._assignment.are_kept([place], progress)}
+        is_kept = self._assignment.is_kept
+        ends = {place: end for place, end in ends.items() if is_kept(place, progress[place])}
         reached = {partition: log.position(partition) for partition in ends}
         self._refuse_shrunk(ends, reached)
         for partition, end in ends.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 
 import structlog
@@ -153,18 +154,14 @@ class Worker:
     async def close(self) -> None:
         """Leave the group at once, so that others take over; then stop what was written to."""
         self._reading = False
-        # Beside the check: where Kafka hangs each takes all its time, and whoever stops us waits for both.
-        leaving = asyncio.ensure_future(self._ports.log.stop())
-        try:
-            try:
-                await self._check_sends()
-            finally:
-                await leaving
-        finally:
-            try:
-                await self._ports.publisher.stop()
-            finally:
-                await self._ports.store.stop()
+        # The last one is stopped first, and each whatever became of the others.
+        async with AsyncExitStack() as farewells:
+            farewells.push_async_callback(self._ports.store.stop)
+            farewells.push_async_callback(self._ports.publisher.stop)
+            # Beside the check: where Kafka hangs each takes all its time, and who stops us waits for both.
+            leaving = asyncio.ensure_future(self._ports.log.stop())
+            farewells.push_async_callback(lambda: leaving)
+            await self._check_sends()
         _log.info("The worker stopped.", action="worker_stopped")
 
     async def _check_sends(self) -> None:
@@ -258,7 +255,8 @@ class Worker:
 
         The latter are not restored yet: another may have owned them, and what is in hand comes again.
         """
-        void = {place for place in since if place in moved or not self._assignment.are_kept([place], since)}
+        is_kept = self._assignment.is_kept
+        void = {place for place, one in since.items() if place in moved or not is_kept(place, one)}
         return [record for record in records if partition_of(record) not in void] if void else records
 
     async def _restore(self, since: Mapping[TopicPartition, Progress], moved: set[TopicPartition]) -> None:
