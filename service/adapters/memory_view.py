@@ -34,6 +34,8 @@ class MemoryEvse:
 
     position: Position
     state: bytes = b""
+    whole_at: Position | None = None
+    since: bytes = b""
     pending: bytes = b""
     vitals: bytes = b""
     pruned_day: str = ""
@@ -168,6 +170,8 @@ class MemoryViewStore:
                 outages=tuple(outage for _, outage in sorted(kept.outages)),
                 is_whole=_is_whole(kept),
                 has_declared=_has_declared(kept),
+                since=kept.since,
+                whole_at=kept.whole_at,
             )
             for uid in uids
             if (kept := self.evses.get(uid)) is not None
@@ -264,7 +268,7 @@ class MemoryViewStore:
 
     def _save(self, write: ViewWrite) -> SaveOutcome:
         kept = self.evses.get(write.uid)
-        outcome = SaveOutcome.SAVED if kept is None else _judged(kept.position, write)
+        outcome = SaveOutcome.SAVED if kept is None else _judged(kept, write)
         staged = self.server.view.staged.pop((write.uid, write.staged), None) if write.replace else None
         self.server.view.members[write.partition].add(write.uid)
         if outcome is SaveOutcome.SAVED:
@@ -290,19 +294,24 @@ class MemoryViewStore:
             lists.place[uid] = place
 
 
-def _judged(stored: Position, write: ViewWrite) -> SaveOutcome:
-    outcome = stored.judge(write.position)
-    previous = write.previous
-    if outcome is SaveOutcome.SAVED and previous is not None and previous.judge(stored) is SaveOutcome.SAVED:
-        # What was folded from a state without what somebody else has added would undo that.
-        return SaveOutcome.STALE
-    return outcome
+def _judged(kept: MemoryEvse, write: ViewWrite) -> SaveOutcome:
+    outcome, previous = kept.position.judge(write.position), write.previous
+    if outcome is not SaveOutcome.SAVED:
+        return outcome
+    # What was folded from a state without what somebody else has added would undo that.
+    undoes = previous is not None and previous.judge(kept.position) is SaveOutcome.SAVED
+    adds_elsewhere = write.adds_to is not None and write.adds_to != kept.whole_at
+    return SaveOutcome.STALE if undoes or adds_elsewhere else outcome
 
 
 def _change(kept: MemoryEvse, write: ViewWrite) -> None:
     counts_anew = kept.amount is None or _changes_history(kept, write)
     declares = kept.declared is None or _declares(kept, write)
-    kept.position, kept.state, kept.pending = write.position, write.state, write.pending
+    kept.position, kept.pending = write.position, write.pending
+    if write.adds_to is None:
+        kept.state, kept.whole_at, kept.since = write.state, write.position, b""
+    else:
+        kept.since = write.state
     kept.vitals = write.vitals
     kept.document.update(write.document)
     kept.days.update(write.closed_days)

@@ -9,7 +9,8 @@
 --         previous    the position of the state that the writer went on from, or ""
 --         replace     "days|outages": all that is stored goes, and what was staged, so many of each, takes its
 --                     place; else ""
---         state       what the worker goes on folding from
+--         state       what the worker goes on folding from: as a whole, or what was added since it was one
+--         adds_to     in the latter case the position of the write that was a whole; else ""
 --         pending     what it publishes again
 --         vitals      what the watchdog needs
 --         listed      what the lists show of the EVSE, as one word: only compared
@@ -22,8 +23,8 @@
 --         JSON for each dropped gap;        until_us, JSON for each gap
 --         at_us, "position verdict" for each correction
 -- Reply one word with a digit for each EVSE, which a client reads in a sixth of the time of so many numbers:
---         0 stale: what is stored is further than what is offered, or than what the writer went on from; 1 already
---         there, 2 saved, 3 saved and the lists have to follow, 4 behind: an older position is stored than the
+--         0 stale: what is stored is further than what is offered, or than what the writer went on from, or has
+--         another whole than what is offered adds to; 1 already there, 2 saved, 3 saved and the lists have to follow, 4 behind: an older position is stored than the
 --         writer knew, or history is gone that this adds to, or what was staged is; or the number -1: the trail is
 --         older than what was acknowledged, so that writes the writer was told of are gone. Of what is behind
 --         nothing is written.
@@ -124,13 +125,13 @@ local function save(first_key)
   local exclusions, gaps, verdicts = KEYS[first_key + 3], KEYS[first_key + 4], KEYS[first_key + 5]
   local private, staged_days, staged_outages = KEYS[first_key + 6], KEYS[first_key + 7], KEYS[first_key + 8]
   local position, previous, replace = take(), take(), take()
-  local state, pending, vitals, listed, kept = take(), take(), take(), take(), take()
+  local state, adds_to, pending, vitals, listed, kept = take(), take(), take(), take(), take(), take()
   local counts = {}
   for count in take():gmatch('%d+') do
     counts[#counts + 1] = tonumber(count)
   end
 
-  local stored = redis.call('HMGET', private, 'position', 'listed', 'kept', 'history', 'declared')
+  local stored = redis.call('HMGET', private, 'position', 'listed', 'kept', 'history', 'declared', 'whole_at')
   local outcome = judge(stored[1], position)
   if previous ~= '' and previous ~= stored[1] then
     if not stored[1] or judge(stored[1], previous) == SAVED then
@@ -149,6 +150,7 @@ local function save(first_key)
   end
   local takes_over = replace ~= '' and replace ~= NOTHING
   if outcome == SAVED and takes_over and amount(staged_days, staged_outages) ~= replace then outcome = BEHIND end
+  if outcome == SAVED and adds_to ~= '' and adds_to ~= stored[6] then outcome = STALE end
   if outcome ~= SAVED then
     at = at + #names + 2 * counts[1] + counts[2] + counts[3] + 2 * counts[4]
     at = at + 2 * counts[5] + counts[6] + counts[7] + 2 * counts[8] + 2 * counts[9]
@@ -180,8 +182,12 @@ local function save(first_key)
   run('ZADD', gaps, 2 * counts[8])
   run('ZADD', verdicts, 2 * counts[9])
   if prunes then prune(kept, days, outages, gaps, verdicts) end
-  local own = { 'position', position, 'state', state, 'pending', pending, 'vitals', vitals, 'listed', listed,
-    'kept', kept }
+  local own = { 'position', position, 'pending', pending, 'vitals', vitals, 'listed', listed, 'kept', kept }
+  if adds_to == '' then
+    for _, word in ipairs({ 'state', state, 'whole_at', position, 'since', '' }) do own[#own + 1] = word end
+  else
+    own[#own + 1], own[#own + 2] = 'since', state
+  end
   if changes or not stored[4] then
     own[#own + 1], own[#own + 2] = 'history', amount(days, outages)
   end

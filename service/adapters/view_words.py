@@ -71,7 +71,7 @@ def load_keys(keys: Keys, uids: Iterable[str]) -> list[str]:
 
 def stored_from(reply: Sequence[Any]) -> StoredEvse:
     """Read one EVSE of the reply of `load.lua`."""
-    position, state, pending, days, outages, is_whole, has_declared = reply
+    position, state, pending, days, outages, is_whole, has_declared, since, whole_at = reply
     fields = iter(days)
     return StoredEvse(
         position=position_from(position),
@@ -81,6 +81,8 @@ def stored_from(reply: Sequence[Any]) -> StoredEvse:
         outages=tuple(outages),
         is_whole=bool(is_whole),
         has_declared=bool(has_declared),
+        since=since,
+        whole_at=position_from(whole_at) if whole_at else None,
     )
 
 
@@ -109,6 +111,7 @@ def _guarded_values(write: ViewWrite) -> list[Argument]:
         "" if write.previous is None else position_word(write.previous),
         "{}|{}".format(*write.staged_amount) if write.replace else "",
         write.state,
+        "" if write.adds_to is None else position_word(write.adds_to),
         write.pending,
         write.vitals,
         f"{write.status}|{write.online}|{write.last_updated_ms}|{write.coordinates}|{write.removed}",

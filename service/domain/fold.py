@@ -71,7 +71,7 @@ def fold_at_length(
         if known_until is not None:
             if known_until >= horizon:
                 return Folded(Verdict.DUPLICATE)
-            state.packed.ids.forget()
+            state.whole = None
         state.ids[digest] = max(event.at, event.seen)
         bound_ids(state, rules)
     state.as_of = max(state.as_of, event.at, event.seen if cap is None else min(event.seen, cap))

@@ -65,14 +65,14 @@ def bound_ids(state: EvseState, rules: Rules) -> None:
     if len(state.ids) > limit:
         newest = sorted(state.ids.items(), key=itemgetter(1))[limit // 2 :]
         state.ids = dict(newest)
-        state.packed.ids.forget()
+        state.whole = None
 
 
 def _forget_ids(state: EvseState) -> None:
     """Forget the ids that no event within the lateness can repeat."""
     if min(state.ids.values(), default=state.horizon) < state.horizon:
         state.ids = {digest: until for digest, until in state.ids.items() if until >= state.horizon}
-        state.packed.ids.forget()
+        state.whole = None
 
 
 def _excess(state: EvseState, limit: int) -> int:
@@ -92,7 +92,7 @@ def keep_from(state: EvseState) -> Micros:
 
 def _fold_into_base(state: EvseState, boundary: Micros, least: int) -> None:
     """Fold the items before `boundary`, and at least so many: later ones of that instant come after."""
-    recent, base, packed = state.recent, state.base, state.packed
+    recent, base = state.recent, state.base
     passed = 0
     for item in recent:
         if item.time >= boundary and passed >= least:
@@ -104,14 +104,12 @@ def _fold_into_base(state: EvseState, boundary: Micros, least: int) -> None:
     beaten = bool(starts) and starts[0] < boundary
     if not passed and not beaten:
         return
-    packed.base = None
+    state.whole = None
     if passed:
         del recent[:passed]
-        packed.recent.forget()
         state.checkpoints.move_back(passed)
     if beaten:
         base.settle((boundary, HEARTBEAT_POSITION), state.minutes)
-        packed.minutes.forget()
         newest = state.minutes.forget_before(boundary)
         if newest is not None:
             base.see(newest)
@@ -138,7 +136,7 @@ def _close_spans(state: EvseState, uid: str, base: Track) -> None:
 def _close_days(state: EvseState, first_open: int) -> None:
     midnight = first_open * DAY
     state.days_closed = first_open
-    state.packed.base = None
+    state.whole = None
     state.base.pour(midnight)
     oldest = day_of(keep_from(state))
     for uid, track in state.base.named():

@@ -150,7 +150,7 @@ def _take_heartbeat(state: EvseState, event: HeartbeatReceived, rules: Rules) ->
     state.hear(seen, event.position, event.source)
     state.beat((at, event.position), event.heartbeat_interval_s)
     if minute >= state.closed and state.minutes.add(minute) and state.minutes.starts[-1] != minute:
-        state.packed.minutes.forget()
+        state.whole = None
     advance(state, rules)
     return _REFRESHED
 

@@ -102,9 +102,7 @@ class Declarations:
     told: dict[str, str] = field(default_factory=dict, compare=False)
     """The standing inventory in the words of whoever renders it, until another stands."""
     version: int = field(default=0, compare=False)
-    """Goes up when other time than before may be taken out."""
-    packed: bytes | None = field(default=None, compare=False)
-    """All of this in the words of whoever packs it, until something is declared."""
+    """Goes up when anything of this changes."""
 
     @property
     def evse(self) -> Document:
@@ -131,7 +129,7 @@ class Declarations:
 
     def upsert(self, inventory: Inventory) -> None:
         """Put an inventory in its place; one that says nothing new shares the documents of its neighbour."""
-        self.packed = None
+        self.version += 1
         if self.inventories:
             newest = self.inventories[-1]
             evse = newest.evse if same(newest.evse, inventory.evse) else inventory.evse
@@ -149,7 +147,6 @@ class Declarations:
 
     def declare(self, exclusion_id: str, exclusion: Exclusion) -> bool:
         """Put a declaration or withdrawal in its place; tells whether what holds has changed."""
-        self.packed = None
         self.version += 1
         before = self.standing(exclusion_id)
         versions = self.exclusions.setdefault(exclusion_id, [])
@@ -187,7 +184,6 @@ class Declarations:
 
     def observe_gap(self, gap: Gap) -> bool:
         """Add a gap; tells whether anything that was observed is so no more."""
-        self.packed = None
         self.version += 1
         before = self.merged_gaps
         self.gaps.append(gap)
@@ -211,14 +207,12 @@ class Declarations:
 
     def restore_gaps(self, gaps: list[Gap]) -> None:
         """Take over gaps that were kept."""
-        self.packed = None
         self.version += 1
         self.gaps = gaps
         self._merge_gaps()
 
     def remove_after(self, key: Key) -> list[Gap]:
         """Forget what applies after a removal (settled reading 13); give the gaps that are gone for it."""
-        self.packed = None
         self.version += 1
         self.inventories = [each for each in self.inventories if each.key < key]
         self._refresh()
@@ -237,28 +231,27 @@ class Declarations:
         Gives the gaps and the ids of the exclusions that are gone for their age.
         """
         while _are_too_many(self.inventories, closed):
-            self.packed = None
+            self.version += 1
             self._drop_oldest()
         too_old: set[str] = set()
         for exclusion_id, versions in list(self.exclusions.items()):
             while _are_too_many(versions, closed):
-                self.packed = None
+                self.version += 1
                 versions.pop(0)
             if not versions or _has_ended(versions[-1], keep_from):
-                self.packed = None
+                self.version += 1
                 del self.exclusions[exclusion_id]
                 too_old.add(exclusion_id)
         gone = [gap for gap in self.gaps if gap.until < keep_from]
         if gone:
-            self.packed = None
+            self.version += 1
             self.gaps = [gap for gap in self.gaps if gap.until >= keep_from]
             self._merge_gaps()
-        self.version += bool(gone or too_old)
         return gone, too_old
 
     def restore_inventories(self, inventories: list[Inventory], named_before: set[str]) -> None:
         """Take over inventories that were kept."""
-        self.packed = None
+        self.version += 1
         self.inventories, self.named_before = inventories, named_before
         self._refresh()
 

@@ -58,7 +58,7 @@ def forget_inventories_after(state: EvseState, key: Key) -> None:
     """Take back the recent statuses of inventories that a removal makes void."""
     void = [item for item in state.recent if item.kind is ItemKind.INVENTORY and item.key > key]
     state.recent = [item for item in state.recent if item not in void]
-    state.packed.recent.forget()
+    state.whole = None
     state.checkpoints.forget_after(0)
     state.reports -= len(void)
 

@@ -85,7 +85,7 @@ def place_heartbeat(state: EvseState, minute: Micros) -> Placed:
     if minute < state.closed or not state.minutes.add(minute):
         return _IN_PLACE
     if state.minutes.starts[-1] != minute:
-        state.packed.minutes.forget()
+        state.whole = None
     key = (minute, HEARTBEAT_POSITION)
     first = bisect_left(state.recent, key, key=key_of)
     state.checkpoints.forget_after(first)
@@ -237,7 +237,7 @@ def _insert(state: EvseState, item: Item) -> int:
     else:
         place = bisect_left(recent, order_of(item), key=order_of)
         recent.insert(place, item)
-        state.packed.recent.forget()
+        state.whole = None
         state.checkpoints.forget_after(place)
     state.reports += item.kind is not ItemKind.SIGN
     return place
@@ -248,7 +248,7 @@ def _insert_repeat(state: EvseState, item: Item) -> None:
     recent = state.recent
     place = bisect_left(recent, order_of(item), key=order_of)
     recent.insert(place, item)
-    state.packed.recent.forget()
+    state.whole = None
     state.reports += 1
     for timeline in (state.tip, *state.checkpoints.move_on(place)):
         _note_repeat(timeline, item)

@@ -19,7 +19,7 @@ from service.domain.inventory import Declarations, Gap
 from service.domain.reliability import LeftOut
 from service.domain.time import LATEST, Micros
 from service.domain.timeline import NAMELESS, Item, Minutes, Timeline
-from service.domain.track import NEVER, Key, Span, Told
+from service.domain.track import NEVER, Key, Span
 
 PORT: Final = ""
 """Under this uid stand the closed days of the EVSE as a port."""
@@ -101,19 +101,18 @@ class Unsaved:
         self.dropped_gaps.clear()
 
 
-@dataclass(slots=True)
-class Packed:
+class Whole(NamedTuple):
     """
-    Parts of a state in the words of whoever packs it, as long as they hold (they are written at every save).
+    How much of a state was written as a whole: the first so many recent items, minutes and ids.
 
-    `recent`, `minutes` and `ids` cover the first so many of each, which is what in-order events only add to;
-    whoever changes them in another way says so here.
+    With the base and the declarations (those of version `declared`) of that time and what was added since,
+    that is the state, as long as events only add: whoever changes one of these in another way takes it back.
     """
 
-    base: bytes | None = None
-    recent: Told = field(default_factory=Told)
-    minutes: Told = field(default_factory=Told)
-    ids: Told = field(default_factory=Told)
+    items: int
+    minutes: int
+    ids: int
+    declared: int
 
 
 class Former(NamedTuple):
@@ -194,7 +193,8 @@ class EvseState:
     """The closed days of the port; whoever changes them says `port_days_changed`."""
     _port_sums: tuple[int, dict[TimeClass, Micros]] | None = field(default=None, compare=False)
     unsaved: Unsaved = field(default_factory=Unsaved)
-    packed: Packed = field(default_factory=Packed, compare=False)
+    whole: Whole | None = field(default=None, compare=False)
+    """What the view has of it as a whole, so that a save need not write that again; None: none that holds."""
 
     @property
     def removed(self) -> bool:
@@ -207,8 +207,14 @@ class EvseState:
 
     def base_changed(self) -> None:
         """Forget what follows from the base, after it was changed in another way than by the next item."""
-        self.packed.base = None
+        self.whole = None
         self.checkpoints.forget_after(0)
+
+    def was_written(self) -> None:
+        """Note that all of it, as it is, was written as a whole."""
+        self.whole = Whole(
+            len(self.recent), len(self.minutes.starts), len(self.ids), self.declarations.version
+        )
 
     def hear(self, sign: Micros, position: int, source: str | None) -> None:
         """Take a sign of life, and who told it, if none is newer."""

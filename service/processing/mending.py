@@ -55,7 +55,9 @@ class Mending:
         for uid, each in stored.items():
             homes.setdefault(storing.restore(each).partition or 0, []).append(uid)
         for number, here in homes.items():
-            book = Book(bases={uid: Base(stored[uid].position, stored[uid].state) for uid in here})
+            book = Book(
+                bases={uid: Base(stored[uid].position, storing.whole_of(stored[uid])) for uid in here}
+            )
             token = uuid.uuid4().hex
             await self._stage_closed(number, book, stored, token)
             for some in pieces(here, EVSES_AT_ONCE):

@@ -15,6 +15,7 @@ from schemas.vocabulary import Verdict
 from service.domain.events import EvseRemoved
 from service.domain.fold import fold
 from service.domain.outcomes import Folded
+from service.domain.packing import adds_little
 from service.domain.rules import Rules
 from service.domain.time import Micros
 from service.domain.vitals import pack_vitals, vitals
@@ -125,6 +126,9 @@ class Plan:
         """Take over what the store now holds."""
         if self.write is None or self.rendered is None:
             return
+        if self.write.adds_to is None and self.write.position != self.held.position:
+            self.held.whole_at = self.write.position
+            self.held.state.was_written()
         self.held.position, self.held.pending = self.write.position, self.write.pending
         self.held.acknowledged = self.held.replace = False
         self.held.stored = True
@@ -296,7 +300,7 @@ def rewrite(uid: str, held: Held, rules: Rules, *, replace: bool = False) -> Vie
     """
     try:
         rendered = rendering.document(held.state, held.position.as_of_us, rules)
-        whole = write(uid, held, rendered, held.position, held.pending)
+        whole = write(uid, held, rendered, held.position, held.pending, is_whole=True)
         if replace:
             whole.replace, whole.previous = True, None
             whole.exclusions, whole.gaps = rendering.all_declared(held.state)
@@ -333,15 +337,21 @@ def write(
     position: Position,
     pending: bytes,
     verdicts: Sequence[tuple[Micros, bytes]] = (),
+    *,
+    is_whole: bool = False,
 ) -> ViewWrite:
-    """Put together everything that one save changes."""
+    """Put together everything that one save changes; `is_whole`: of the state all, whatever is stored."""
+    state = held.state
+    adds_to = None if is_whole or held.replace or not adds_little(state) else held.whole_at
+    since = None if adds_to is None else state.whole
     return ViewWrite(
         uid=uid,
         partition=_home(held),
         position=position,
-        state=storing.pack_state(held.state),
+        state=storing.pack_state(state) if since is None else storing.pack_since(state, since),
         pending=pending,
-        vitals=pack_vitals(vitals(held.state)).encode(),
+        vitals=pack_vitals(vitals(state)).encode(),
+        adds_to=adds_to,
         previous=held.position if held.stored else None,
         replace=held.replace,
         document=rendered.fields,

@@ -21,8 +21,9 @@ class Held:
     One EVSE in memory: its state, how far it has come, and the outputs of its last save.
 
     `acknowledged` tells that this worker knows those outputs to be written; of what comes from the store it
-    does not know. `stored`: the view holds it at this position; `replace`: what the view holds is of an older
-    generation, and goes with the next save. `heard_at`: in monotonic seconds.
+    does not know. `stored`: the view holds it at this position; `whole_at`: its state is there as a whole as
+    of that position; `replace`: what the view holds is of an older generation, and goes with the next save.
+    `heard_at`: in monotonic seconds.
     """
 
     state: EvseState
@@ -30,6 +31,7 @@ class Held:
     pending: bytes = b""
     acknowledged: bool = True
     stored: bool = False
+    whole_at: Position | None = None
     replace: bool = False
     heard_at: float = -math.inf
 

@@ -283,7 +283,14 @@ class Steps:
             raise Renewed
         position = position_of(stored, inputs)
         written = self._states.were_written(uid)
-        return Held(_restored(uid, stored), position, stored.pending, acknowledged=written, stored=True)
+        return Held(
+            _restored(uid, stored),
+            position,
+            stored.pending,
+            acknowledged=written,
+            stored=True,
+            whole_at=stored.whole_at,
+        )
 
     def _sifting(self, progress: Mapping[TopicPartition, Progress]) -> Sifting:
         """Sift for the owner of these partitions; of one that went meanwhile nobody keeps the run."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from itertools import islice
 from typing import Any, Final
 
 import orjson
@@ -18,26 +17,24 @@ from schemas.vocabulary import Status, TimeClass
 from service.domain import packing
 from service.domain.closed import PortDays
 from service.domain.definitions import BUCKET
-from service.domain.packing import (
-    VERSION,
-    Edge,
-    UnknownVersion,
-    make_history,
-    pack_declarations,
-    pack_head,
-    pack_items,
-    pack_tail,
-    pack_timeline,
-    unpack,
-)
-from service.domain.state import EvseState
+from service.domain.packing import Edge, UnknownVersion, make_history, unpack
+from service.domain.state import EvseState, Whole
 from service.domain.time import SECOND, Micros, micros_of_text
-from service.domain.track import Cause, Span, Told
-from service.processing.trimming import trimmed
+from service.domain.track import Cause, Span
 from service.processing.values import StoredEvse
 from service.processing.wording import BUCKET_NAMES, COUNTER_NAMES
 
-__all__ = ["UnknownVersion", "edge_of", "pack_state", "read_days", "read_span", "refuse_unknown", "restore"]
+__all__ = [
+    "UnknownVersion",
+    "edge_of",
+    "pack_since",
+    "pack_state",
+    "read_days",
+    "read_span",
+    "refuse_unknown",
+    "restore",
+    "whole_of",
+]
 
 _EPOCH: Final = date(1970, 1, 1)
 _NUMBER_OF_BUCKET: Final = {name: number for number, name in enumerate(BUCKET_NAMES)}
@@ -45,65 +42,13 @@ _NUMBER_OF_COUNTER: Final = {name: number for number, name in COUNTER_NAMES.item
 
 
 def pack_state(state: EvseState) -> bytes:
-    """
-    Pack what only the worker reads; closed history is not in it.
-
-    It is `packing.pack` as JSON, put together of the parts that still hold and what came since.
-    """
-    packed, declarations = state.packed, state.declarations
-    if packed.base is None:
-        packed.base = trimmed(_json(pack_timeline(state.base)))
-    if declarations.packed is None:
-        declarations.packed = trimmed(_json(pack_declarations(declarations)))
-    recent, starts, ids = packed.recent, packed.minutes, packed.ids
-    # One call of the encoder for all that is new, cut at what no JSON has in it.
-    new = [
-        *pack_head(state),
-        _CUT,
-        *pack_items(state.recent[recent.count :]),
-        _CUT,
-        *state.minutes.starts[starts.count :],
-        _CUT,
-        *_newest(state.ids, len(state.ids) - ids.count),
-        _CUT,
-        *pack_tail(state),
-    ]
-    head, items, minutes, digests, tail = _json(new).split(b"\0")
-    _add(recent, len(state.recent), items)
-    _add(starts, len(state.minutes.starts), minutes)
-    _add(ids, len(state.ids), digests)
-    return b"".join(
-        (
-            head,
-            packed.base,
-            b",[",
-            recent.text,
-            b"],[",
-            starts.text,
-            b"],[",
-            ids.text,
-            b"],",
-            declarations.packed,
-            tail,
-        )
-    )
+    """Pack all that only the worker reads; closed history is not in it."""
+    return _json(packing.pack(state))
 
 
-_HEAD: Final = b"[%d," % VERSION
-"""With this each packed state begins."""
-
-_CUT: Final = orjson.Fragment(b"\0")
-
-
-def _newest(ids: dict[int, Micros], count: int) -> list[tuple[int, Micros]]:
-    """Give the last so many, in their order."""
-    return list(islice(reversed(ids.items()), count))[::-1]
-
-
-def _add(told: Told, count: int, new: bytes) -> None:
-    """Add to what is packed of a list what it holds more, which stands between two commas."""
-    if count > told.count:
-        told.add(count, new[1:-1])
+def pack_since(state: EvseState, whole: Whole) -> bytes:
+    """Pack what was added since all of it was packed."""
+    return _json(packing.pack_since(state, whole))
 
 
 def _json(plain: Any) -> bytes:
@@ -111,17 +56,30 @@ def _json(plain: Any) -> bytes:
     return orjson.dumps(plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
+def whole_of(stored: StoredEvse) -> bytes:
+    """Give all of a stored state as one, as `pack_state` would have."""
+    return _json(_joined(orjson.loads(stored.state), stored.since)) if stored.since else stored.state
+
+
+def _joined(whole: Any, since: bytes) -> Any:
+    return packing.joined(whole, orjson.loads(since)) if since else whole
+
+
 def restore(stored: StoredEvse) -> EvseState:
     """Make an EVSE's state from what the view holds; raise `UnknownVersion` if another version wrote it."""
     days, port_days = read_days(stored.days)
     spans = [read_span(value) for value in stored.outages]
-    return unpack(orjson.loads(stored.state), make_history(days, spans), PortDays.of(port_days))
+    whole = orjson.loads(stored.state)
+    state = unpack(_joined(whole, stored.since), make_history(days, spans), PortDays.of(port_days))
+    if stored.whole_at is not None:
+        state.whole = packing.extent(whole, state.declarations.version)
+    return state
 
 
 def refuse_unknown(state: bytes) -> None:
-    """Raise `UnknownVersion` if another version packed a state, without reading it."""
-    if not state.startswith(_HEAD):
-        raise UnknownVersion
+    """Raise `UnknownVersion` if another version packed a state, without reading the rest of it."""
+    version = state[1 : state.find(b",")]
+    packing.refuse_unknown(int(version) if version.isdigit() else version)
 
 
 def edge_of(state: bytes) -> Edge:

@@ -176,6 +176,7 @@ class StoredEvse:
 
     position: Position
     state: bytes
+    """The state as a whole, as of `whole_at`."""
     pending: bytes
     """The outputs of the last save (transitions), as the planner packed them; published again with it."""
     days: Mapping[str, bytes] = field(default_factory=dict)
@@ -186,6 +187,10 @@ class StoredEvse:
     """Whether days and spans are as many as the last save left: somebody may have deleted some by hand."""
     has_declared: bool = True
     """The same of exclusions and gaps, which the state holds, too."""
+    since: bytes = b""
+    """What was added to the state since `whole_at`."""
+    whole_at: Position | None = None
+    """The position of the save that wrote `state`; None where nobody noted it, as in versions before."""
 
     @property
     def is_torn(self) -> bool:
@@ -267,6 +272,9 @@ class ViewWrite:
 
     Not frozen, for the time that would take, and changed by nobody.
 
+    `state` is a whole, or what was added since the whole that was written at the position `adds_to`: that has
+    to be the one that is stored.
+
     `previous` is the position this worker last knew to be stored, None where it knows of none: a view that
     holds an older one has gone back. `replace`: what is stored of the EVSE is deleted first, and what was
     staged under the token `staged` (`ViewStore.stage`) takes its place: so many days and outages, or the view
@@ -290,6 +298,7 @@ class ViewWrite:
     drop_gaps: Sequence[bytes]
     verdicts: Sequence[tuple[int, bytes]]
     """(effective time in microseconds, `<position> <verdict>`) of events that corrected history."""
+    adds_to: Position | None
     previous: Position | None
     replace: bool
     staged: str
@@ -319,6 +328,7 @@ class ViewWrite:
         drop_outages: Sequence[bytes] = (),
         drop_gaps: Sequence[bytes] = (),
         verdicts: Sequence[tuple[int, bytes]] = (),
+        adds_to: Position | None = None,
         previous: Position | None = None,
         replace: bool = False,
         staged: str = "",
@@ -337,7 +347,7 @@ class ViewWrite:
         self.exclusions, self.gaps = exclusions, gaps
         self.drop_days, self.drop_outages, self.drop_gaps = drop_days, drop_outages, drop_gaps
         self.verdicts = verdicts
-        self.previous, self.replace = previous, replace
+        self.adds_to, self.previous, self.replace = adds_to, previous, replace
         self.staged, self.staged_amount = staged, staged_amount
         self.keep_from_us = keep_from_us
         self.status, self.online = status, online

@@ -36,6 +36,7 @@ from service.processing.planning import Planning, grouped, plan
 from service.processing.rejection import Rejection
 from service.processing.sifting import Item
 from service.processing.states import Held, new_position
+from service.processing.storing import pack_since, pack_state
 from service.processing.values import Message, Record, ViewWrite
 from tests.benchmarks.jobs import Entry
 from tests.benchmarks.lives import Life
@@ -63,6 +64,9 @@ class Weight:
     redis: int = 0
     memory: int = 0
     saved: int = 0
+    """What a save sends that adds nothing to a state that stands as a whole."""
+    whole: int = 0
+    """The state as a whole."""
     counts: dict[str, int] = field(default_factory=dict)
     bytes: dict[str, int] = field(default_factory=dict)
 
@@ -135,7 +139,7 @@ class Scales:
         parts: Iterator[list[Entry]] = iter(lambda: list(itertools.islice(past, _RECORDS_A_SAVE)), [])
         offset = itertools.count()
         held: Held | None = None
-        saved = 0
+        beside = 0
         for some in itertools.chain(parts, ([each] for each in life.newest(number))):
             records = [
                 Record(_TOPIC, each.partition, next(offset), each.timestamp, each.key, each.value)
@@ -149,14 +153,17 @@ class Scales:
             held = held or Held(EvseState(uid), new_position(0, 1))
             made = plan(uid, group, held, self._planning)
             assert made.write is not None
-            saved = saved_bytes(made.write)
+            beside = saved_bytes(made.write) - len(made.write.state)
             for message in made.messages:
                 weight.add(_kind(self._planning.topics, message), framed(message))
             await store.save([made.write])
             made.saved()
             made.published()
         assert held is not None
-        weight.saved += saved
+        held.state.was_written()
+        assert held.state.whole is not None
+        weight.saved += beside + len(pack_since(held.state, held.state.whole))
+        weight.whole += len(pack_state(held.state))
         return held
 
     def _decoded(self, record: Record) -> Item:
@@ -199,8 +206,9 @@ def sizes(scales: Scales) -> Json:
         "base_status": (said.mean("base") - plain.mean("base")) / _FEW,
         "base_heartbeat": (beaten.mean("base") - plain.mean("base")) / _FEW,
         "saved": _line(one.saved / one.evses, two.saved / two.evses),
-        "saved_status": (said.saved - plain.saved) / plain.evses / _FEW,
-        "saved_heartbeat": (beaten.saved - plain.saved) / plain.evses / _FEW,
+        "whole": _line(one.whole / one.evses, two.whole / two.evses),
+        "whole_status": (said.whole - plain.whole) / plain.evses / _FEW,
+        "whole_heartbeat": (beaten.whole - plain.whole) / plain.evses / _FEW,
     }
     for name in ("redis", "memory"):
         told |= {f"{name}_{what}": size for what, size in _kept(name, one, two, plain, said, beaten).items()}

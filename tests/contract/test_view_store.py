@@ -80,7 +80,12 @@ async def test_a_first_write_is_saved_whole(subject: Subject) -> None:
     assert outcomes == [SAVED]
     assert {
         "charger-1": StoredEvse(
-            whole.position, b"state a", b"pending a", whole.closed_days, (b"first", b"second")
+            whole.position,
+            b"state a",
+            b"pending a",
+            whole.closed_days,
+            (b"first", b"second"),
+            whole_at=whole.position,
         )
     } == await subject.store.load(["charger-1"])
     assert Kept(
@@ -528,6 +533,38 @@ async def test_a_write_that_goes_on_from_less_than_is_stored_is_stale(
     offered = write("a", position(8, as_of_us=2**53), previous=position(4))
     assert await subject.store.save([offered]) == [STALE]
     assert (await subject.store.load(["a"]))["a"].position == stored
+
+
+async def test_what_was_added_to_a_state_stands_beside_it_until_all_is_written_anew(subject: Subject) -> None:
+    """Each time all that was added, in place of what was added before."""
+    store, whole = subject.store, position(7)
+
+    await store.save([write("a", whole, "whole")])
+    for offset, word in ((8, "one"), (9, "one and another")):
+        assert await store.save([write("a", position(offset), word, adds_to=whole)]) == [SAVED]
+        added = (await store.load(["a"]))["a"]
+        assert (added.position, added.state, added.whole_at) == (position(offset), b"state whole", whole)
+        assert added.since == f"state {word}".encode()
+    await store.save([write("a", position(10), "all")])
+
+    anew = (await store.load(["a"]))["a"]
+    assert (anew.state, anew.whole_at, anew.since) == (b"state all", position(10), b"")
+
+
+@pytest.mark.parametrize("other", [position(6), position(7, as_of_us=1), None])
+async def test_what_adds_to_another_whole_than_is_stored_is_stale(
+    subject: Subject, other: Position | None
+) -> None:
+    """Somebody else wrote all of it meanwhile: what was added to one whole is not to another."""
+    store = subject.store
+    await store.save([write("a", position(7), "whole")])
+    if other is None:
+        await store.save([write("a", position(8), "whole")])
+
+    offered = write("a", position(9), "b", adds_to=other or position(7), closed_outages=[(1, b"one")])
+    assert await store.save([offered]) == [STALE]
+    kept = (await store.load(["a"]))["a"]
+    assert (kept.state, kept.since, kept.outages) == (b"state whole", b"", ())
 
 
 @pytest.mark.parametrize("key", ["days", "outages"])
