@@ -36,13 +36,12 @@ from service.domain.timeline import (
 from service.domain.track import Cause, Key, Report, Span, Track
 
 VERSION: Final = 4
-"""
-Stands first in every packed state; another version is refused.
+"""Stands first in a packed state, to which more may have been added since; another version is refused."""
 
-3 was packed alike, but as a whole each time: it is read, and who reads 3 alone takes no whole for all.
-"""
+ALONE: Final = 3
+"""The version of a state that is all there is: packed alike, and read by who knows of no additions."""
 
-_READ: Final = (3, VERSION)
+_READ: Final = (ALONE, VERSION)
 
 _FIXED: Final = 16
 """What stands in a whole whatever was reported (inventory, base) is as long as so many items."""

@@ -19,6 +19,7 @@ import orjson
 from schemas.view import parse_day_field
 from service.domain.time import Micros, rfc3339
 from service.processing.dead_letters import OffsetRange
+from service.processing.storing import from_base, of_base
 from service.processing.values import Epochs, Mark, Position
 
 Entry = tuple[list[str], Any]
@@ -151,7 +152,7 @@ def base_entry(uid: str, base: Base) -> Entry:
             "as_of": rfc3339(position.as_of_us),
             "as_of_us": position.as_of_us,
         },
-        "state": base64.b64encode(zlib.compress(base.state, 1)).decode(),
+        "state": base64.b64encode(zlib.compress(of_base(base.state), 1)).decode(),
         "shown": base64.b64encode(base.shown).decode(),
     }
 
@@ -159,7 +160,7 @@ def base_entry(uid: str, base: Base) -> Entry:
 def read_base(value: bytes) -> Base:
     """Read the value of a base."""
     plain = orjson.loads(value)
-    state = zlib.decompress(base64.b64decode(plain["state"]))
+    state = from_base(zlib.decompress(base64.b64decode(plain["state"])))
     shown = base64.b64decode(plain.get("shown", ""))
     holds_from, topics = plain.get("holds_from", 0), tuple(plain.get("topics", ()))
     return Base(_position_in(plain), state, holds_from, topics, shown)

@@ -27,6 +27,8 @@ from service.processing.wording import BUCKET_NAMES, COUNTER_NAMES
 __all__ = [
     "UnknownVersion",
     "edge_of",
+    "from_base",
+    "of_base",
     "pack_since",
     "pack_state",
     "read_days",
@@ -54,6 +56,24 @@ def pack_since(state: EvseState, whole: Whole) -> bytes:
 def _json(plain: Any) -> bytes:
     # What is no plain value would else be written with the names of its fields, and not be read again.
     return orjson.dumps(plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+
+
+def of_base(state: bytes) -> bytes:
+    """
+    Give a whole state as a base has it: nothing is ever added to it.
+
+    So it is of the version before additions, and a worker of that version can rebuild a view from it.
+    """
+    return _ALONE + state.removeprefix(_WITH_MORE) if state.startswith(_WITH_MORE) else state
+
+
+def from_base(state: bytes) -> bytes:
+    """Undo `of_base`: in the view more may be added to it."""
+    return _WITH_MORE + state.removeprefix(_ALONE) if state.startswith(_ALONE) else state
+
+
+_ALONE: Final = b"[%d," % packing.ALONE
+_WITH_MORE: Final = b"[%d," % packing.VERSION
 
 
 def whole_of(stored: StoredEvse) -> bytes:

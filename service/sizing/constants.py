@@ -61,9 +61,9 @@ _IDLE = Source(
 )
 _SIZES = Source(
     ".venv/bin/python -m tests.benchmarks.sizes",
-    "4f4174ef8e",
+    "054ac58e3e",
     "2 cores of an Intel Xeon, CPython 3.11.7, Valkey 9.1.2",
-    "4f4174ef8e-sizes.json",
+    "054ac58e3e-sizes.json",
 )
 
 CPU = Constant(
@@ -96,23 +96,24 @@ INPUT_LINK = Constant("input_link", "a word about the link in the input topic", 
 INPUT_HEARTBEAT = Constant("input_heartbeat", "a heartbeat in the input topic", "B", _SIZES, 220.0)
 SNAPSHOT = Constant("snapshot", "a snapshot", "B", _SIZES, 1_120.0, 1_111.0)
 TRANSITION = Constant("transition", "a transition", "B", _SIZES, 505.31)
-BASE = Constant("base", "a base in the ledger", "B", _SIZES, 2_089.5, 262.14)
-BASE_STATUS = Constant("base_status", "a recent report in a base", "B", _SIZES, 54.848)
-BASE_HEARTBEAT = Constant("base_heartbeat", "a recent heartbeat in a base", "B", _SIZES, 4.6784)
+BASE = Constant("base", "a base in the ledger", "B", _SIZES, 2_092.2, 260.91)
+BASE_STATUS = Constant("base_status", "a recent report in a base", "B", _SIZES, 54.85)
+BASE_HEARTBEAT = Constant("base_heartbeat", "a recent heartbeat in a base", "B", _SIZES, 4.6816)
 LEDGER_DAY = Constant("ledger_day", "a closed day of an EVSE in the ledger", "B", _SIZES, 135.84, 170.96)
 LEDGER_FLAP = Constant("ledger_flap", "a closed offline span in the ledger", "B", _SIZES, 767.63, 384.67)
 
-REDIS_EVSE = Constant("redis_evse", "an EVSE without history in Redis", "B", _SIZES, 3_798.1, 2_501.3)
-REDIS_STATUS = Constant("redis_status", "a recent report in Redis", "B", _SIZES, 214.59)
-REDIS_HEARTBEAT = Constant("redis_heartbeat", "a recent heartbeat in Redis", "B", _SIZES, 17.114)
-REDIS_DAY = Constant("redis_day", "a closed day of an EVSE in Redis", "B", _SIZES, 113.58, 185.36)
-REDIS_FLAP = Constant("redis_flap", "a closed offline span in Redis", "B", _SIZES, 758.97, 377.05)
-SAVED = Constant("saved", "what a save sends to Redis", "B", _SIZES, 2_360.8, 2_498.4)
-SAVED_STATUS = Constant("saved_status", "a recent report in what a save sends", "B", _SIZES, 214.36)
-SAVED_HEARTBEAT = Constant("saved_heartbeat", "a recent heartbeat in what a save sends", "B", _SIZES, 17.02)
+REDIS_EVSE = Constant("redis_evse", "an EVSE without history in Redis", "B", _SIZES, 3_872.7, 2_492.2)
+REDIS_STATUS = Constant("redis_status", "a recent report in Redis", "B", _SIZES, 217.87)
+REDIS_HEARTBEAT = Constant("redis_heartbeat", "a recent heartbeat in Redis", "B", _SIZES, 20.099)
+REDIS_DAY = Constant("redis_day", "a closed day of an EVSE in Redis", "B", _SIZES, 113.71, 185.22)
+REDIS_FLAP = Constant("redis_flap", "a closed offline span in Redis", "B", _SIZES, 757.94, 377.85)
+SAVED = Constant("saved", "what a save sends that adds nothing to a state", "B", _SIZES, 1_314.0, 1_733.0)
+WHOLE = Constant("whole", "a state in Redis as a whole", "B", _SIZES, 1_234.8, 813.38)
+WHOLE_STATUS = Constant("whole_status", "a recent report in a state", "B", _SIZES, 209.19)
+WHOLE_HEARTBEAT = Constant("whole_heartbeat", "a recent heartbeat in a state", "B", _SIZES, 17.02)
 
-STATE = Constant("memory_evse", "an EVSE without history in a worker", "B", _SIZES, 13_577.0, 6_457.0)
-STATE_STATUS = Constant("memory_status", "a recent report in a worker", "B", _SIZES, 770.29)
-STATE_HEARTBEAT = Constant("memory_heartbeat", "a recent heartbeat in a worker", "B", _SIZES, 58.201)
-STATE_DAY = Constant("memory_day", "a closed day of an EVSE in a worker", "B", _SIZES, 29.709, 45.656)
-STATE_FLAP = Constant("memory_flap", "a closed offline span in a worker", "B", _SIZES, 211.08, 37.088)
+STATE = Constant("memory_evse", "an EVSE without history in a worker", "B", _SIZES, 12_240.0, 5_639.1)
+STATE_STATUS = Constant("memory_status", "a recent report in a worker", "B", _SIZES, 517.43)
+STATE_HEARTBEAT = Constant("memory_heartbeat", "a recent heartbeat in a worker", "B", _SIZES, 42.054)
+STATE_DAY = Constant("memory_day", "a closed day of an EVSE in a worker", "B", _SIZES, 30.35, 45.988)
+STATE_FLAP = Constant("memory_flap", "a closed offline span in a worker", "B", _SIZES, 211.44, 36.88)

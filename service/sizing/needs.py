@@ -16,6 +16,7 @@ from service.sizing import constants as measured
 from service.sizing.constants import Constant
 
 _DAY_S = 86_400
+_HOURS = 24
 
 GB = 1e9
 MB = 1e6
@@ -310,14 +311,15 @@ def _redis(fleet: Fleet) -> Iterator[Need]:
         f"{fleet.shard_gb:g} GB each, of which {fleet.headroom:.0%} stays free; a replica of each doubles it",
         kept,
     )
-    saved = _recent(fleet, (measured.SAVED, measured.SAVED_STATUS, measured.SAVED_HEARTBEAT))
+    saved, whole = _saved(fleet)
     yield Need(
         "Redis",
         "writes, busiest hour",
         fleet.busiest * saved,
         "bytes/s",
-        f"{saved / 1e3:,.1f} kB a save, one for each record at most: what comes in one batch is saved once",
-        (measured.SAVED, measured.SAVED_STATUS, measured.SAVED_HEARTBEAT),
+        f"{saved / 1e3:,.1f} kB a save, one for each record at most, of which one an hour writes all of "
+        f"a state, {whole / 1e3:,.0f} kB",
+        (measured.SAVED, measured.WHOLE, measured.WHOLE_STATUS, measured.WHOLE_HEARTBEAT),
     )
     yield Need(
         "Redis",
@@ -326,6 +328,21 @@ def _redis(fleet: Fleet) -> Iterator[Need]:
         "writes/s",
         "each event that is no heartbeat may move an EVSE in the lists, which hang on one slot",
     )
+
+
+def _saved(fleet: Fleet) -> tuple[float, float]:
+    """
+    Give the bytes of a save in the mean of a day, and of a whole state.
+
+    What is not written as a whole has what was added since: half of what an hour adds, in the mean.
+    """
+    whole = _recent(fleet, (measured.WHOLE, measured.WHOLE_STATUS, measured.WHOLE_HEARTBEAT))
+    an_hour = (
+        fleet.events_a_day * measured.WHOLE_STATUS.value
+        + fleet.heartbeats_a_day * measured.WHOLE_HEARTBEAT.value
+    ) / _HOURS
+    wholes = min(1.0, _HOURS / fleet.records_a_day)
+    return measured.SAVED.of(fleet.connectors) + wholes * whole + (1 - wholes) * an_hour / 2, whole
 
 
 def _kafka(fleet: Fleet, partitions: int) -> Iterator[Need]:

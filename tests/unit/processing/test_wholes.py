@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
+from base64 import b64decode
 from datetime import timedelta
 
+import orjson
 import pytest
 
 from service.adapters.memory_view import MemoryEvse
-from service.processing import storing
+from service.processing.storing import pack_state, restore, whole_of
 from service.processing.values import StoredEvse
 from tests.builders import Json, event, heartbeat, status_reported
 from tests.driver import Driver, with_options
@@ -30,7 +33,7 @@ def held(driver: Driver) -> bytes:
     """Give all of the state that the worker holds, packed."""
     mine = driver.worker._states.peek("e1")
     assert mine is not None
-    return storing.pack_state(mine.state)
+    return pack_state(mine.state)
 
 
 def a_day_of(driver: Driver) -> None:
@@ -49,7 +52,7 @@ def test_a_heartbeat_writes_a_tenth_of_the_state() -> None:
 
     assert kept(driver).state is whole
     assert len(kept(driver).since) < len(whole) / 10
-    assert storing.whole_of(stored(driver)) == held(driver)
+    assert whole_of(stored(driver)) == held(driver)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def test_what_does_more_than_add_writes_all(late: Json) -> None:
 
     assert kept(driver).state is not whole
     assert kept(driver).since == b""
-    assert storing.whole_of(stored(driver)) == held(driver) == kept(driver).state
+    assert whole_of(stored(driver)) == held(driver) == kept(driver).state
 
 
 def test_all_is_written_when_the_horizon_has_moved_by_an_hour() -> None:
@@ -112,7 +115,7 @@ def test_a_worker_that_comes_later_goes_on_from_both() -> None:
     driver.pipe(status_reported("CHARGING", "23:57"))
 
     assert kept(driver).state is whole
-    assert storing.whole_of(stored(driver)) == held(driver)
+    assert whole_of(stored(driver)) == held(driver)
     assert driver.view()["connectors"][0]["status_since"] == "2026-01-05T23:57:00Z"
 
 
@@ -125,7 +128,7 @@ def test_where_somebody_else_wrote_all_meanwhile_the_state_is_read_again() -> No
     mine.state, mine.since = held(driver), b""
     driver.pipe(status_reported("CHARGING", "23:57"))
 
-    assert storing.whole_of(stored(driver)) == held(driver)
+    assert whole_of(stored(driver)) == held(driver)
     assert mine.whole_at is not None
     assert driver.view()["status"] == "CHARGING"
 
@@ -146,6 +149,23 @@ def test_a_state_of_the_version_before_is_read_and_written_anew() -> None:
     assert driver.view()["status"] == "CHARGING"
 
 
+def test_a_base_is_one_that_the_version_before_reads() -> None:
+    """Whoever goes back to it can rebuild the view; in that, as in any, more may be added to the state."""
+    driver = Driver()
+    a_day_of(driver)
+    driver.advance(timedelta(days=1))
+    driver.advance(timedelta(seconds=10))
+    [base] = [each for each in driver.written("evse.ledger") if (each.key or b"").startswith(b'["base"')]
+    written = zlib.decompress(b64decode(orjson.loads(base.value or b"")["state"]))
+
+    assert written == b"[3," + whole_of(stored(driver))[3:]
+    driver.crash()
+    driver.server.go_back()
+    driver.restart()
+    driver.settle()
+    assert kept(driver).state == b"[4," + written[3:]
+
+
 def test_a_refresh_of_the_numbers_leaves_the_whole_as_it_stands() -> None:
     """Also of an EVSE that had to be loaded for it."""
     driver = Driver(options=with_options(tick_interval_s=3_600.0))
@@ -156,4 +176,4 @@ def test_a_refresh_of_the_numbers_leaves_the_whole_as_it_stands() -> None:
 
     assert kept(driver).position.as_of_us > as_of
     assert kept(driver).state is whole
-    assert storing.pack_state(storing.restore(stored(driver))) == storing.whole_of(stored(driver))
+    assert pack_state(restore(stored(driver))) == whole_of(stored(driver))
