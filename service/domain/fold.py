@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from schemas.vocabulary import MOST_CONNECTORS, Verdict
 from service.domain import events, in_order, recent
 from service.domain.horizon import advance, bound_ids
-from service.domain.inventory import Exclusion, Gap, Inventory
+from service.domain.inventory import Document, Exclusion, Gap, Inventory
 from service.domain.naming import forget_connectors_after, forget_inventories_after, name_connector
 from service.domain.outcomes import Folded, Transition
 from service.domain.recent import Placed, Step
@@ -305,7 +305,7 @@ def _take_inventory(
     if _applies_after_removal(state, key):
         return _REFRESHED
     declarations = state.declarations
-    before, fields = _published_inventory(state), declarations.connectors or {}
+    before = _published_inventory(state)
     declarations.upsert(Inventory(key, event.evse, event.connectors))
     tracks = state.base.tracks
     named = [
@@ -320,10 +320,9 @@ def _take_inventory(
     if named or any(tracks[uid].status is None for uid in statuses):
         effect = _begin_at_horizon(state, event, ItemKind.INVENTORY, statuses)
         placed = recent.place(state, [effect], refold=True)
-    moved = bool(placed.changed) or _published_inventory(state) != before
-    described = {
-        uid for uid, described in (declarations.connectors or {}).items() if fields.get(uid) != described
-    }
+    after = _published_inventory(state)
+    moved = bool(placed.changed) or after != before
+    described = {uid for uid, fields in after[1].items() if before[1].get(uid) != fields}
     return _Change(
         Verdict.APPLIED if moved else Verdict.REFRESHED,
         corrected=placed.changed.union(described),
@@ -332,10 +331,13 @@ def _take_inventory(
     )
 
 
-def _published_inventory(state: EvseState) -> tuple[Any, ...]:
+def _published_inventory(state: EvseState) -> tuple[Document, dict[str, Document], list[str]]:
+    """Give the fields of the published EVSE, of each of its connectors, and these in their order."""
     declarations = state.declarations
     published = [uid for uid in state.connector_uids() if declarations.is_published(uid)]
-    return (declarations.evse, declarations.connectors or {}, published)
+    fields = declarations.connectors or {}
+    evse = {**declarations.evse, "uid": state.uid}
+    return evse, {uid: {**fields.get(uid, {}), "uid": uid} for uid in published}, published
 
 
 def _begin_at_horizon(state: EvseState, event: events.Event, kind: ItemKind, body: Any) -> Item:

@@ -91,6 +91,11 @@ class Span:
         self.error_code, self.began_by, self.ended_by = error_code, began_by, ended_by
 
     @property
+    def account(self) -> tuple[Micros, Micros, int, str | None]:
+        """(start, end, bucket, error code): all that is told of it but the events at its ends."""
+        return (self.start, self.end, self.bucket, self.error_code)
+
+    @property
     def part(self) -> tuple[Micros, Micros, int]:
         """(start, end, bucket)."""
         return (self.start, self.end, self.bucket)
@@ -197,7 +202,10 @@ class Track:
 
     def accounts_like(self, other: Track, until: Micros) -> bool:
         """Tell whether all that a correction may change is the same up to `until`; this one is spent."""
-        if self._standing() != other._standing() or self.sums != other.sums or self.spans != other.spans:
+        if self._standing() != other._standing() or self.sums != other.sums:
+            return False
+        # Whatever began and ended them: a heartbeat of the minute in which a status ended one ends it, too.
+        if [each.account for each in self.spans] != [each.account for each in other.spans]:
             return False
         if self.poured != other.poured:
             other = other.copy()

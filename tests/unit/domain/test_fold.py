@@ -182,6 +182,16 @@ def test_an_inventory_that_says_something_new_moves_the_evse(evse: Evse) -> None
     assert evse.state.connector_uids() == ["c1", "c2"]
 
 
+def test_an_inventory_that_names_what_is_published_already_moves_nothing() -> None:
+    """As published, an EVSE of which reports alone are known has its uid and those of its connectors."""
+    evse = Evse()
+    evse.status("AVAILABLE", "10:00")
+    said = evse.inventory("10:01", evse={"uid": "e1"}, connectors={"c1": {"uid": "c1"}})
+
+    assert (said.verdict, said.moved, evse.state.revision) == (Verdict.REFRESHED, False, 1)
+    assert evse.inventory("10:02", evse={"uid": "e1"}, connectors={"c1": {}, "c2": {}}).moved
+
+
 def test_an_inventory_without_connectors_says_as_much_as_one_with_none() -> None:
     """Where none was known: what is published is the same."""
     evse = Evse()

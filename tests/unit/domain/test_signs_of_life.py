@@ -40,6 +40,19 @@ def test_a_heartbeat_of_the_next_minute_ends_the_span_at_the_start_of_its_minute
     assert evse.since()[1] == "10:01:00Z"
 
 
+def test_a_heartbeat_of_the_minute_in_which_a_status_ended_the_span_corrects_nothing() -> None:
+    """It ends the span at the same time, and nothing is told that was not told before (promise P10)."""
+    evse = Evse()
+    evse.status("AVAILABLE", "09:00")
+    evse.online(False, "10:00:20")
+    evse.status("AVAILABLE", "10:05")
+    revision = evse.state.revision
+    heard = evse.heartbeat("10:05:40")
+
+    assert (heard.verdict, heard.moved) == (Verdict.REFRESHED, False)
+    assert evse.state.revision == revision
+
+
 def test_a_heartbeat_that_came_before_the_disconnect_was_told_ends_it_all_the_same() -> None:
     """The order of arrival does not matter."""
     evse = Evse()
