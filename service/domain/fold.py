@@ -147,11 +147,11 @@ def _conclude(
         evse_moved = evse_moved or bool(moved) or old.keys() != new.keys()
         evse_moved = evse_moved or _status_moved(before.tracks, tracks, rules.status_rule)
     removed_now = state.removal_key is not None and not before.removed
-    if evse_moved or removed_now:
-        evse_moved = True
+    if evse_moved:
         state.step_revision(uid for uid in moved if uid in tracks)
     transitions = tuple(_transition(step, event, change.verdict) for step in change.steps)
-    return Folded(change.verdict, change.publish or evse_moved, evse_moved, transitions, removed_now)
+    publish = change.publish or evse_moved
+    return Folded(change.verdict, publish, evse_moved, transitions, removed_now)
 
 
 def _status_moved(before: _Contents, after: _Contents, rule: str) -> bool:

@@ -36,7 +36,7 @@ def content(state: EvseState, using: Rules) -> dict[str, Any]:
         for connector in evse["connectors"]
     ]
     words = {each["connector_uid"]: (each["raw_status"], each["error_code"]) for each in value["connectors"]}
-    return {"evse": evse, "status": value["status"], "words": words, "removed": state.removed}
+    return {"evse": evse, "status": value["status"], "words": words}
 
 
 def of_connector(state: EvseState, uid: str) -> tuple[Any, ...] | None:

@@ -157,13 +157,13 @@ def test_an_earlier_removal_that_arrives_later_corrects_the_first() -> None:
 
 
 def test_an_evse_without_connectors_can_be_removed() -> None:
-    """Its status is REMOVED nowhere, but it is gone."""
+    """Its status is REMOVED nowhere, but it is gone; nothing that is published of it moves (promise P10)."""
     evse = Evse()
     evse.heartbeat("09:00")
 
     removed = evse.remove("10:00")
 
-    assert (removed.removed_now, removed.moved) == (True, True)
+    assert (removed.removed_now, removed.publish, removed.moved) == (True, True, False)
     assert evse.state.removed
 
 
