@@ -6,6 +6,7 @@ Rows and totals come from the poller's memory; one EVSE's page reads its keys.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -14,11 +15,11 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 
-from service.dashboard.detail import EvsePage, evse_page
+from service.dashboard.detail import evse_page
 from service.dashboard.feed import Feed
 from service.dashboard.poller import ROWS_LIMIT, Change, Poller
 from service.dashboard.reach import OutOfReach, Reports, Trouble
-from service.dashboard.reading import View
+from service.dashboard.reading import Stored, View
 from service.dashboard.rows import PAGE_SIZES, Query, Row, page_of
 from service.dashboard.templating import Templates
 from service.dashboard.totals import STATUS_ORDER, Totals
@@ -67,20 +68,21 @@ class Pages:
         Where no step of an address can be the uid, it is `/evse/?uid=…`; so it is with the JSON.
         """
         uid = uid_of(request)
-        own = "" if request.path_params["uid"] else f"{urlencode({'uid': uid})}&"
-        everything = request.query_params.get("outages") == "all"
         try:
-            page = await self._read(uid, all_outages=everything)
+            stored = await self._reached(self._view.stored(uid)) if uid else None
         except OutOfReach as error:
             return self.unavailable(request, error.trouble)
+        # Thousands of outages take a second; others are answered meanwhile.
+        return await asyncio.to_thread(self._evse, request, uid, stored)
+
+    def _evse(self, request: Request, uid: str, stored: Stored | None) -> Response:
+        own = "" if request.path_params["uid"] else f"{urlencode({'uid': uid})}&"
+        everything = request.query_params.get("outages") == "all"
+        page = None if stored is None else evse_page(uid, stored, self._clock(), all_outages=everything)
         if page is None:
             return self.not_found(request, f"There is no EVSE with the uid “{uid}” in the view.")
         name = "live_evse.html" if "fragment" in request.query_params else "evse.html"
         return self._html(request, name, evse=page, all_outages=everything, own=own)
-
-    async def _read(self, uid: str, *, all_outages: bool) -> EvsePage | None:
-        stored = await self._reached(self._view.stored(uid)) if uid else None
-        return None if stored is None else evse_page(uid, stored, self._clock(), all_outages=all_outages)
 
     async def _reached(self, answer: Awaitable[Answer]) -> Answer:
         """Await what the view answers of one EVSE; tell once of what keeps it from that."""

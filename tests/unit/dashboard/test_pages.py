@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from html import unescape
 from html.parser import HTMLParser
+from threading import Event
+from typing import Any
 from urllib.parse import quote, urljoin
 
 import httpx
@@ -13,6 +16,8 @@ import pytest
 import structlog
 
 from schemas.vocabulary import Status
+from service.dashboard import pages
+from service.dashboard.detail import EvsePage, evse_page
 from service.dashboard.feed import STREAMS_LIMIT
 from service.dashboard.reach import Trouble
 from service.dashboard.templating import Templates
@@ -483,6 +488,25 @@ async def test_a_change_carries_the_row_as_the_table_has_it() -> None:
     assert " ".join(message["rows"]["b"].split()) in " ".join(table.split())
     assert message["totals"]["texts"]["not-working"] == "1"
     assert message["totals"]["bars"]["evses"]["OUTOFORDER"] == 1
+
+
+async def test_while_the_page_of_an_evse_is_made_others_are_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One with thousands of outages takes a second, and whoever asks for health waits for less."""
+    may_go_on = Event()
+
+    def make(*arguments: Any, **options: Any) -> EvsePage | None:
+        assert may_go_on.wait(timeout=30), "nobody else was answered"
+        return evse_page(*arguments, **options)
+
+    monkeypatch.setattr(pages, "evse_page", make)
+    _, client = await opened(MemoryView([charger("a")]))
+    async with client:
+        slow = asyncio.ensure_future(client.get("/evse/a"))
+        assert (await client.get("/")).status_code == 200
+        may_go_on.set()
+        assert (await slow).status_code == 200
 
 
 async def test_too_many_open_pages_are_told_to_wait() -> None:
