@@ -54,6 +54,8 @@ lock: install  ## Resolve the dependencies anew and write requirements.lock, and
 	$(COMPILE) pyproject.toml --all-extras --group dev --output-file requirements.lock
 	$(COMPILE) pyproject.toml --extra tracing --extra uvloop --constraint requirements.lock --output-file deploy/locks/run.lock
 	echo hatchling | $(COMPILE) - --constraint requirements.lock --output-file deploy/locks/build.lock
+	printf '%s\n' hatchling hatch-mypyc mypy setuptools | $(COMPILE) - --constraint requirements.lock \
+		--output-file deploy/locks/compile.lock
 	$(MAKE) install
 
 validator: $(VALIDATOR)  ## Fetch the validator of AsyncAPI documents; needs npm, and only a test uses it
@@ -116,8 +118,9 @@ sbom: install  ## Write the bill of materials, CycloneDX, to dist/sbom.json
 audit: install  ## Look up known vulnerabilities of what is locked; says so where the database cannot be reached
 	$(BIN)/python -m deploy.audit
 
-image:  ## Build the container image evse-status
-	docker build --file deploy/Dockerfile --tag evse-status --build-arg REVISION="$$(git rev-parse HEAD)" .
+image:  ## Build the container image evse-status; COMPILED=1: with the pure part compiled to C
+	docker build --file deploy/Dockerfile --tag evse-status --build-arg REVISION="$$(git rev-parse HEAD)" \
+		$(if $(COMPILED),--build-arg COMPILED=1 --build-arg BUILD_IMAGE=python:3.13) .
 
 demo: install  ## Show the whole: a simulated fleet, the worker and its page, on this machine
 	$(BIN)/evse-status demo
