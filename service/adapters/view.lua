@@ -24,10 +24,10 @@
 --         at_us, "position verdict" for each correction
 -- Reply one word with a digit for each EVSE, which a client reads in a sixth of the time of so many numbers:
 --         0 stale: what is stored is further than what is offered, or than what the writer went on from, or has
---         another whole than what is offered adds to; 1 already there, 2 saved, 3 saved and the lists have to follow, 4 behind: an older position is stored than the
---         writer knew, or history is gone that this adds to, or what was staged is; or the number -1: the trail is
---         older than what was acknowledged, so that writes the writer was told of are gone. Of what is behind
---         nothing is written.
+--         another whole than what is offered adds to; 1 already there, 2 saved, 3 saved and the lists have to
+--         follow, 4 behind: an older position is stored than the writer knew, or history is gone that this adds
+--         to, or what was staged is; or the number -1: the trail is older than what was acknowledged, so that
+--         writes the writer was told of are gone. Of what is behind nothing is written.
 --
 -- The guard is service.processing.values.Position.judge, word for word: a contract test holds the two together.
 -- Numbers are doubles: exact for offsets and microseconds below 2^53, that is until the year 2255.

@@ -59,7 +59,7 @@ class UnknownVersion(ValueError):
         )
 
 
-def refuse_unknown(version: object) -> None:
+def _refuse_unknown(version: object) -> None:
     """Raise `UnknownVersion` for a version that this one does not read."""
     if version not in _READ:
         raise UnknownVersion
@@ -107,7 +107,7 @@ def adds_little(state: EvseState) -> bool:
 
 def joined(whole: Plain, since: Plain) -> Plain:
     """Give what `pack` would have given from a whole and what was added to it since."""
-    refuse_unknown(whole[0])
+    _refuse_unknown(whole[0])
     base, *lists, declarations = whole[_BASE:_TAIL]
     added, tail = since[_BASE : _BASE + len(lists)], since[_BASE + len(lists) :]
     lists = [[*kept, *new] for kept, new in zip(lists, added, strict=True)]
@@ -172,7 +172,7 @@ def unpack(
     port_days: PortDays | None = None,
 ) -> EvseState:
     """Make the state again; raise `UnknownVersion` if another version packed it."""
-    refuse_unknown(plain[0])
+    _refuse_unknown(plain[0])
     _, uid, partition, counts, times, removal, signs, interval, base, *rest = plain
     items, minutes, ids, declarations, named, verdicts = rest
     if isinstance(partition, list):
@@ -223,8 +223,8 @@ class Edge(NamedTuple):
 
 def edge_of(plain: Plain) -> Edge:
     """Read the edge of a packed state without making the state; raise `UnknownVersion` as `unpack` does."""
-    refuse_unknown(plain[0])
-    counts, times, timeline = plain[3], plain[4], plain[8]
+    _refuse_unknown(plain[0])
+    counts, times, timeline = plain[3], plain[4], plain[_BASE]
     nameless, tracks = timeline[:2]
     since = {uid: track[_SEGMENT][1] for uid, track in (*tracks.items(), (NAMELESS, nameless))}
     return Edge(times[4], since, times[0], counts[0])

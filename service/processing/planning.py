@@ -126,6 +126,7 @@ class Plan:
         """Take over what the store now holds."""
         if self.write is None or self.rendered is None:
             return
+        # Where nothing was new nothing was written, and another whole stands.
         if self.write.adds_to is None and self.write.position != self.held.position:
             self.held.whole_at = self.write.position
             self.held.state.was_written()

@@ -337,10 +337,7 @@ def _saved(fleet: Fleet) -> tuple[float, float]:
     What is not written as a whole has what was added since: half of what an hour adds, in the mean.
     """
     whole = _recent(fleet, (measured.WHOLE, measured.WHOLE_STATUS, measured.WHOLE_HEARTBEAT))
-    an_hour = (
-        fleet.events_a_day * measured.WHOLE_STATUS.value
-        + fleet.heartbeats_a_day * measured.WHOLE_HEARTBEAT.value
-    ) / _HOURS
+    an_hour = (whole - measured.WHOLE.of(fleet.connectors)) / (_RECENT_DAYS * _HOURS)
     wholes = min(1.0, _HOURS / fleet.records_a_day)
     return measured.SAVED.of(fleet.connectors) + wholes * whole + (1 - wholes) * an_hour / 2, whole
 
